@@ -1,0 +1,1 @@
+//! The L2TP and PPP daemon and l2tpctl.

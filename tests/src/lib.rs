@@ -1,0 +1,1 @@
+//! What crosses crates: simulated networks, labs with real clients, vectors.
