@@ -1,1 +1,25 @@
-//! What the three daemons share: logging, pid file, signals, control socket, hooks, configuration diagnostics, checkpoints.
+//! What tanuki's daemons share. One file, one idea:
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`checkpoint`] | state that survives a restart: atomic files, readable by their owner only |
+//! | [`config`] | YAML into validated structs; every problem as file:line:column, message, remedy |
+//! | [`control`] | the control socket: one JSON object a line, requests in, answers or streams out |
+//! | [`exit`] | exit codes of sysexits(3) and the one-line way to die |
+//! | [`hook`] | operator's programs: argv, no shell, bounded in number and time |
+//! | [`log`] | slog to standard error, a file, or syslog |
+//! | [`pidfile`] | one instance at a time |
+//! | [`runtime_dir`] | the folder for sockets, pid file and state |
+//! | [`signals`] | TERM, INT, HUP, USR1, USR2 as an enum |
+//! | [`table`] | columns for people |
+
+pub mod checkpoint;
+pub mod config;
+pub mod control;
+pub mod exit;
+pub mod hook;
+pub mod log;
+pub mod pidfile;
+pub mod runtime_dir;
+pub mod signals;
+pub mod table;
