@@ -1,1 +1,25 @@
 //! The L2TP protocol core of RFC 2661: AVPs, tunnels, sessions; no I/O, no clock, no randomness.
+//!
+//! The reliable channel (Ns, Nr, ZLB, retransmission, window; section 5.8) is not here: it belongs
+//! to the kernel's ng_l2tp node. Control messages come and go as a session number and AVPs, one
+//! tunnel at a time; only the first SCCRQ is read as a whole datagram.
+//!
+//! * [`io`]: outputs, commands, views: the contract with the driver
+//! * [`Tunnels`] (`tunnels.rs`): the endpoint, all tunnels, admission, timers
+//! * `tunnel.rs`: one control connection (section 7.2); `session.rs`: one call (7.4)
+//! * `reply.rs`: the messages we send
+//! * [`config`]: names, secrets, limits; [`id`]: numbers; [`checkpoint`]: what outlives a restart
+//! * [`wire`]: header, AVPs, hiding
+
+pub mod checkpoint;
+pub mod config;
+pub mod id;
+pub mod io;
+mod tunnels;
+pub mod wire;
+
+pub use checkpoint::{SessionRecord, TunnelRecord};
+pub use config::{Authentication, Config, ConfigError, Limits, SameFlow, Secret, TunnelSecret};
+pub use id::{FlowId, IdRange, SessionId, TunnelId};
+pub use io::*;
+pub use tunnels::Tunnels;

@@ -1,0 +1,89 @@
+//! What WAN-Error-Notify and Set-Link-Info carry (RFC 2661 section 4.4.6).
+
+/// A Call Errors AVP: line errors since the call began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallErrors {
+    /// CRC Errors.
+    pub crc: u32,
+    /// Framing Errors.
+    pub framing: u32,
+    /// Hardware Overruns.
+    pub hardware_overruns: u32,
+    /// Buffer Overruns.
+    pub buffer_overruns: u32,
+    /// Time-out Errors.
+    pub timeouts: u32,
+    /// Alignment Errors.
+    pub alignment: u32,
+}
+
+impl CallErrors {
+    /// Reads the value of the AVP; `None` unless it has 26 octets.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let value: &[u8; 26] = value.try_into().ok()?;
+        let mut words = value
+            .get(2..)?
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|w| u32::from_be_bytes(*w));
+        Some(Self {
+            crc: words.next()?,
+            framing: words.next()?,
+            hardware_overruns: words.next()?,
+            buffer_overruns: words.next()?,
+            timeouts: words.next()?,
+            alignment: words.next()?,
+        })
+    }
+
+    /// Writes the value of the AVP.
+    pub fn emit(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[0, 0]);
+        for count in [
+            self.crc,
+            self.framing,
+            self.hardware_overruns,
+            self.buffer_overruns,
+            self.timeouts,
+            self.alignment,
+        ] {
+            out.extend_from_slice(&count.to_be_bytes());
+        }
+    }
+}
+
+/// An ACCM AVP: the asynchronous control character maps of a Set-Link-Info.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accm {
+    /// Send ACCM.
+    pub send: u32,
+    /// Receive ACCM.
+    pub receive: u32,
+}
+
+impl Accm {
+    /// Reads the value of the AVP; `None` unless it has 10 octets.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let value: &[u8; 10] = value.try_into().ok()?;
+        let mut words = value
+            .get(2..)?
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|w| u32::from_be_bytes(*w));
+        Some(Self {
+            send: words.next()?,
+            receive: words.next()?,
+        })
+    }
+
+    /// Writes the value of the AVP.
+    pub fn emit(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[0, 0]);
+        out.extend_from_slice(&self.send.to_be_bytes());
+        out.extend_from_slice(&self.receive.to_be_bytes());
+    }
+}
