@@ -1,0 +1,175 @@
+//! [`Netgraph`]: a netgraph socket node of either kernel, for one task.
+
+mod soft;
+mod system;
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+pub use crate::client::Event;
+use crate::client::{Client, Token};
+use crate::command::{Command, Reply};
+use crate::error::{CallError, Errno};
+use crate::frame::Frame;
+use crate::message::NgMessage;
+
+/// The kernel is on the same machine and answers at once; longer means that it hangs.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A socket node, in FreeBSD's kernel or in the user-space one.
+///
+/// Dropping it removes the node and breaks its hooks.
+#[derive(Debug)]
+pub struct Netgraph {
+    transport: Transport,
+    client: Client,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Soft(soft::SoftSocket),
+    System(system::SystemSocket),
+}
+
+/// What a transport received, as lengths and names in the shared buffer.
+enum Received {
+    Data { hook: String, payload: std::ops::Range<usize> },
+    Control { from: String, message: std::ops::Range<usize> },
+    Status { token: u32, result: Result<(), Errno> },
+    Nothing,
+}
+
+impl Netgraph {
+    /// Connects to the user-space kernel's `netgraph.sock`.
+    ///
+    /// # Errors
+    /// Nobody listens there, or no permission. Must be called inside a tokio runtime.
+    pub fn connect_soft(path: &Path) -> io::Result<Self> {
+        Ok(Self::new(Transport::Soft(soft::SoftSocket::connect(path)?)))
+    }
+
+    /// Makes a socket node in FreeBSD's kernel.
+    ///
+    /// # Errors
+    /// `Unsupported` on other systems; otherwise no permission, or no netgraph in the kernel.
+    pub fn open_system() -> io::Result<Self> {
+        Ok(Self::new(Transport::System(system::SystemSocket::open()?)))
+    }
+
+    fn new(transport: Transport) -> Self {
+        Self { transport, client: Client::new(), buffer: vec![0; crate::frame::MAX_FRAME] }
+    }
+
+    /// Whether this is the user-space kernel, which knows
+    /// [`soft_iface`](crate::node::soft_iface).
+    pub fn is_soft(&self) -> bool {
+        matches!(self.transport, Transport::Soft(_))
+    }
+
+    /// Sends a command to the node at `path` (`.:` is our own) and waits for what becomes of it.
+    /// Events that arrive meanwhile are kept for [`next_event`](Self::next_event).
+    ///
+    /// # Errors
+    /// Refused by the kernel, an unusable reply, or a broken socket.
+    pub async fn call<C: Command>(
+        &mut self,
+        path: &str,
+        command: &C,
+    ) -> Result<C::Reply, CallError> {
+        let refused =
+            |errno| CallError::Refused { command: C::NAME, path: path.to_owned(), errno };
+        let (token, message) = self.client.request(command);
+        let outcome = tokio::time::timeout(REPLY_TIMEOUT, self.exchange(path, token, &message));
+        let data = match outcome.await {
+            Ok(Ok(result)) => result.map_err(refused)?,
+            Ok(Err(error)) => {
+                self.client.abandon(token);
+                return Err(error.into());
+            }
+            Err(_) => {
+                self.client.abandon(token);
+                return Err(refused(Errno::ETIMEDOUT));
+            }
+        };
+        C::Reply::decode(&data).map_err(|source| CallError::Reply { command: C::NAME, source })
+    }
+
+    /// Sends data out of a hook of our node.
+    ///
+    /// # Errors
+    /// A broken socket. The user-space kernel does not report whether a node took the data.
+    pub async fn send_data(&mut self, hook: &str, payload: &[u8]) -> io::Result<()> {
+        match &self.transport {
+            Transport::Soft(socket) => socket.send(&Frame::Data { hook, payload }.emit()).await,
+            Transport::System(socket) => socket.send_data(hook, payload).await,
+        }
+    }
+
+    /// Waits for data, or for a message that is no reply. May be cancelled without loss.
+    ///
+    /// # Errors
+    /// The socket is broken; the node is gone.
+    pub async fn next_event(&mut self) -> io::Result<Event> {
+        loop {
+            if let Some(event) = self.client.poll_event() {
+                return Ok(event);
+            }
+            self.receive().await?;
+        }
+    }
+
+    /// An event that has been received already.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.client.poll_event()
+    }
+
+    async fn exchange(
+        &mut self,
+        path: &str,
+        token: Token,
+        message: &NgMessage,
+    ) -> io::Result<Result<Vec<u8>, Errno>> {
+        let bytes = message.emit();
+        match &self.transport {
+            Transport::Soft(socket) => {
+                socket.send(&Frame::Control { path, message: &bytes }.emit()).await?;
+            }
+            Transport::System(socket) => {
+                let result = socket.send_control(path, &bytes).await?;
+                self.client.handle_status(token, result);
+            }
+        }
+        loop {
+            if let Some(result) = self.client.take_completion(token) {
+                return Ok(result);
+            }
+            self.receive().await?;
+        }
+    }
+
+    /// Takes one packet from the socket. A packet that does not parse is skipped: the kernel's
+    /// side is trusted, and a newer one may say things this side does not know.
+    async fn receive(&mut self) -> io::Result<()> {
+        let received = match &self.transport {
+            Transport::Soft(socket) => socket.receive(&mut self.buffer).await?,
+            Transport::System(socket) => socket.receive(&mut self.buffer).await?,
+        };
+        match received {
+            Received::Data { hook, payload } => {
+                let payload = self.buffer.get(payload).unwrap_or_default();
+                self.client.handle_data(&hook, payload);
+            }
+            Received::Control { from, message } => {
+                let bytes = self.buffer.get(message).unwrap_or_default();
+                if let Ok(message) = NgMessage::parse(bytes) {
+                    self.client.handle_message(&from, message);
+                }
+            }
+            Received::Status { token, result } => self.client.handle_status(Token(token), result),
+            Received::Nothing => {}
+        }
+        Ok(())
+    }
+}
