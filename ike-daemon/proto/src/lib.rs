@@ -1,1 +1,24 @@
-//! The IKE protocol core: wire formats, exchanges, sessions; no I/O, no clock, no randomness.
+//! The IKEv1 core (RFC 2407, 2408, 2409, 3706, 3947): responder and initiator, Main Mode and Quick
+//! Mode with pre-shared keys. No I/O, no clock, no randomness of its own.
+//!
+//! * [`io`]: the whole contract on one screen: inputs, outputs, kernel requests, events
+//! * [`policy`]: what is allowed
+//! * [`endpoint`]: cookie table, stateless answers, limits, clients, IPsec SAs
+//! * [`view`]: what a control tool shows
+//! * [`checkpoint`]: what survives a restart
+//! * [`error`]: refusals and their remedies, why things ended
+//! * [`wire`]: payloads; [`iana`]: numbers
+//! * `job`: Diffie-Hellman as jobs
+
+pub mod checkpoint;
+pub mod endpoint;
+pub mod error;
+pub mod iana;
+pub mod io;
+mod job;
+pub mod policy;
+pub mod view;
+pub mod wire;
+
+pub use endpoint::Endpoint;
+pub use policy::Policy;

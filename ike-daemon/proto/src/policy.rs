@@ -1,0 +1,410 @@
+//! What the endpoint is allowed to do: one validated value, replaceable at run time.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ike_crypto::{Cipher, Group, Hash, Secret};
+use ipnet::IpNet;
+
+use crate::iana::{EspAuth, EspTransform};
+use crate::io::Mode;
+use crate::wire::id::Identification;
+
+/// Everything configurable. `Default` is a server that admits L2TP clients with today's algorithms
+/// and has no secret yet.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Pre-shared keys; the most specific one that fits is used.
+    pub secrets: Vec<SecretEntry>,
+    /// Who we say we are; our address by default.
+    pub local_identity: Option<Identification>,
+    /// Accept exchanges started by peers.
+    pub respond: bool,
+    /// Phase 1 algorithms and lifetimes.
+    pub phase1: Phase1Policy,
+    /// Phase 2 algorithms, modes and lifetimes.
+    pub phase2: Phase2Policy,
+    /// NAT traversal.
+    pub nat: NatPolicy,
+    /// Dead peer detection.
+    pub dpd: DpdPolicy,
+    /// Retransmission.
+    pub retransmit: RetransmitPolicy,
+    /// Bounds on what peers can make us keep.
+    pub limits: Limits,
+    /// Peers we can initiate to.
+    pub connections: Vec<Connection>,
+}
+
+/// A pre-shared key and whom it is for.
+#[derive(Clone, Debug)]
+pub struct SecretEntry {
+    /// Whom.
+    pub peer: SecretPeer,
+    /// The key.
+    pub secret: Secret,
+}
+
+/// Whom a pre-shared key is for, most specific first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPeer {
+    /// This address.
+    Address(IpAddr),
+    /// Peers that authenticate as this identity. In Main Mode the identity comes encrypted under
+    /// the key itself, so these keys are tried when the one for the address does not fit.
+    Identity(Identification),
+    /// A subnet; the longest prefix wins.
+    Subnet(IpNet),
+    /// Everybody else.
+    Any,
+}
+
+/// Phase 1: the ISAKMP SA. A responder takes the first transform of the peer whose parts are all
+/// in these lists; an initiator offers every combination in list order.
+#[derive(Clone, Debug)]
+pub struct Phase1Policy {
+    /// Ciphers, preferred first.
+    pub ciphers: Vec<Cipher>,
+    /// Hashes, preferred first.
+    pub hashes: Vec<Hash>,
+    /// Groups, preferred first. MODP 1024 needs `allow_modp1024` besides.
+    pub groups: Vec<Group>,
+    /// Accept MODP 1024 in phase 1. (PFS with it is always accepted: it only adds.)
+    pub allow_modp1024: bool,
+    /// What we offer, and assume when the peer names none.
+    pub lifetime: Duration,
+    /// The most we accept; longer offers are cut to this.
+    pub lifetime_max: Duration,
+}
+
+/// Phase 2: IPsec SAs.
+#[derive(Clone, Debug)]
+pub struct Phase2Policy {
+    /// Suites, preferred first.
+    pub suites: Vec<EspSuite>,
+    /// Accept (and offer) 3DES suites that are in the list.
+    pub allow_3des: bool,
+    /// Accept transport mode.
+    pub transport: bool,
+    /// Accept tunnel mode.
+    pub tunnel: bool,
+    /// What peers may ask us to carry in transport mode; empty means anything.
+    pub services: Vec<Service>,
+    /// Our side of tunnel mode: subnets peers may reach. Empty means none.
+    pub networks: Vec<IpNet>,
+    /// Insist on perfect forward secrecy. It is always granted when asked for.
+    pub require_pfs: bool,
+    /// What we offer, and assume when the peer names none.
+    pub lifetime: Duration,
+    /// The most we accept.
+    pub lifetime_max: Duration,
+    /// Kilobytes we offer as initiator; 0 offers none.
+    pub lifetime_kilobytes: u64,
+    /// Cut HMAC-SHA-256 ICVs to 96 bits (old Android kernels).
+    pub sha256_96: bool,
+    /// Anti-replay window in packets.
+    pub replay_window: u32,
+    /// As responder, start rekeying ourselves when the initiator is late.
+    pub rekey_as_responder: bool,
+}
+
+/// One way to protect packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EspSuite {
+    /// Transform.
+    pub cipher: EspTransform,
+    /// Key length in bits: 128, 192 or 256 for AES; 0 for 3DES.
+    pub key_bits: u16,
+    /// Authentication; [`EspAuth::NONE`] with AES-GCM.
+    pub auth: EspAuth,
+}
+
+/// A protocol and port on our side, such as UDP 1701.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Port on our side.
+    pub port: u16,
+}
+
+/// NAT traversal.
+#[derive(Clone, Debug)]
+pub struct NatPolicy {
+    /// Do it at all.
+    pub enabled: bool,
+    /// Pretend to be behind NAT so that ESP always travels in UDP (as initiator and responder).
+    pub force: bool,
+    /// How often to send a keepalive while we are behind NAT (RFC 3948 4). Zero turns it off.
+    pub keepalive: Duration,
+    /// The port of IKE, 500.
+    pub ike_port: u16,
+    /// The port IKE floats to, 4500.
+    pub natt_port: u16,
+}
+
+/// Dead peer detection, RFC 3706.
+#[derive(Clone, Debug)]
+pub struct DpdPolicy {
+    /// Silence after which we ask; zero turns it off (we still answer).
+    pub interval: Duration,
+    /// Time between repeated questions.
+    pub retry: Duration,
+    /// Questions without answer before the peer is dead.
+    pub attempts: u32,
+}
+
+/// Retransmission by whoever waits for an answer.
+#[derive(Clone, Debug)]
+pub struct RetransmitPolicy {
+    /// First interval.
+    pub initial: Duration,
+    /// Factor between intervals, in tenths (18 is 1.8).
+    pub factor_tenths: u32,
+    /// Longest interval.
+    pub maximum: Duration,
+    /// Sends in total before giving up.
+    pub attempts: u32,
+}
+
+/// Bounds on what peers can make us keep.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Half-open phase 1 exchanges as responder in total; the oldest gives way.
+    pub half_open: usize,
+    /// The same per source address; new ones are refused.
+    pub half_open_per_source: usize,
+    /// Time a peer has to finish phase 1.
+    pub half_open_timeout: Duration,
+    /// Established ISAKMP SAs.
+    pub ike_sas: usize,
+    /// Established ISAKMP SAs of one client; the oldest gives way.
+    pub ike_sas_per_client: usize,
+    /// Unfinished Quick Modes per ISAKMP SA.
+    pub quick_modes: usize,
+    /// IPsec SA pairs of one client; the oldest gives way.
+    pub children_per_client: usize,
+    /// Diffie-Hellman computations under way.
+    pub dh_jobs: usize,
+    /// Unauthenticated error answers per second.
+    pub stateless_answers: u32,
+}
+
+/// A peer we can initiate to.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its name.
+    pub name: String,
+    /// Our address; the port is taken from [`NatPolicy::ike_port`].
+    pub local: IpAddr,
+    /// The peer's address and IKE port.
+    pub peer: SocketAddr,
+    /// Who we say we are; [`Policy::local_identity`] or our address by default.
+    pub local_identity: Option<Identification>,
+    /// Who the peer must say it is; anybody with the secret by default.
+    pub peer_identity: Option<Identification>,
+    /// Transport or tunnel mode.
+    pub mode: Mode,
+    /// Protocol carried, 17 for L2TP, 0 for any.
+    pub protocol: u8,
+    /// Our port, 0 for any.
+    pub local_port: u16,
+    /// The peer's port, 1701 for L2TP, 0 for any.
+    pub peer_port: u16,
+    /// Tunnel mode: our network. Ignored in transport mode.
+    pub local_network: Option<IpNet>,
+    /// Tunnel mode: the peer's network.
+    pub peer_network: Option<IpNet>,
+    /// Ask for perfect forward secrecy with this group.
+    pub pfs: Option<Group>,
+    /// Say INITIAL-CONTACT when this is our only ISAKMP SA with the peer.
+    pub initial_contact: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            secrets: Vec::new(),
+            local_identity: None,
+            respond: true,
+            phase1: Phase1Policy::default(),
+            phase2: Phase2Policy::default(),
+            nat: NatPolicy::default(),
+            dpd: DpdPolicy::default(),
+            retransmit: RetransmitPolicy::default(),
+            limits: Limits::default(),
+            connections: Vec::new(),
+        }
+    }
+}
+
+impl Default for Phase1Policy {
+    fn default() -> Self {
+        Self {
+            ciphers: vec![
+                Cipher::Aes256,
+                Cipher::Aes192,
+                Cipher::Aes128,
+                Cipher::TripleDes,
+            ],
+            hashes: vec![Hash::Sha256, Hash::Sha384, Hash::Sha512, Hash::Sha1],
+            groups: vec![
+                Group::Modp2048,
+                Group::Ecp256,
+                Group::Ecp384,
+                Group::Ecp521,
+                Group::Curve25519,
+                Group::Modp3072,
+                Group::Modp4096,
+                Group::Modp1536,
+                Group::Modp1024,
+            ],
+            allow_modp1024: false,
+            lifetime: Duration::from_secs(28_800),
+            lifetime_max: Duration::from_secs(86_400),
+        }
+    }
+}
+
+impl Default for Phase2Policy {
+    fn default() -> Self {
+        let cbc = |key_bits, auth| EspSuite {
+            cipher: EspTransform::AES_CBC,
+            key_bits,
+            auth,
+        };
+        let gcm = |key_bits| EspSuite {
+            cipher: EspTransform::AES_GCM_16,
+            key_bits,
+            auth: EspAuth::NONE,
+        };
+        let mut suites = vec![gcm(256), gcm(192), gcm(128)];
+        for auth in [
+            EspAuth::HMAC_SHA2_256,
+            EspAuth::HMAC_SHA2_384,
+            EspAuth::HMAC_SHA2_512,
+            EspAuth::HMAC_SHA1,
+        ] {
+            for key_bits in [256, 192, 128] {
+                suites.push(cbc(key_bits, auth));
+            }
+        }
+        for auth in [EspAuth::HMAC_SHA2_256, EspAuth::HMAC_SHA1] {
+            suites.push(EspSuite {
+                cipher: EspTransform::TRIPLE_DES,
+                key_bits: 0,
+                auth,
+            });
+        }
+        Self {
+            suites,
+            allow_3des: false,
+            transport: true,
+            tunnel: false,
+            services: vec![Service {
+                protocol: 17,
+                port: 1701,
+            }],
+            networks: Vec::new(),
+            require_pfs: false,
+            // RFC 2407 4.5: 28800 when not specified.
+            lifetime: Duration::from_secs(28_800),
+            lifetime_max: Duration::from_secs(86_400),
+            lifetime_kilobytes: 0,
+            sha256_96: false,
+            replay_window: 128,
+            rekey_as_responder: true,
+        }
+    }
+}
+
+impl Default for NatPolicy {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            force: false,
+            keepalive: Duration::from_secs(20),
+            ike_port: 500,
+            natt_port: 4500,
+        }
+    }
+}
+
+impl Default for DpdPolicy {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            retry: Duration::from_secs(5),
+            attempts: 5,
+        }
+    }
+}
+
+impl Default for RetransmitPolicy {
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_secs(2),
+            factor_tenths: 18,
+            maximum: Duration::from_secs(20),
+            attempts: 6,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            half_open: 1000,
+            half_open_per_source: 64,
+            half_open_timeout: Duration::from_secs(45),
+            ike_sas: 16_000,
+            ike_sas_per_client: 4,
+            quick_modes: 16,
+            children_per_client: 32,
+            dh_jobs: 256,
+            stateless_answers: 20,
+        }
+    }
+}
+
+impl Policy {
+    /// The connection of that name.
+    pub fn connection(&self, name: &str) -> Option<&Connection> {
+        self.connections
+            .iter()
+            .find(|connection| connection.name == name)
+    }
+
+    /// Secrets to try for a peer at `address`, best first: its address, `identity` if already
+    /// known, its longest subnet, any; then, while the identity is unknown, those by identity.
+    pub(crate) fn secrets_for(
+        &self,
+        address: IpAddr,
+        identity: Option<&Identification>,
+    ) -> Vec<&SecretEntry> {
+        let mut found: Vec<(u32, &SecretEntry)> = Vec::new();
+        for entry in &self.secrets {
+            let rank = match &entry.peer {
+                SecretPeer::Address(own) if *own == address => 0,
+                SecretPeer::Identity(own) => match identity {
+                    Some(known) if own.matches(known) => 1,
+                    Some(_) => continue,
+                    None if own.address() == Some(address) => 1,
+                    None => 1000,
+                },
+                SecretPeer::Subnet(net) if net.contains(&address) => {
+                    2 + (128 - u32::from(net.prefix_len()))
+                }
+                SecretPeer::Any => 900,
+                SecretPeer::Address(_) | SecretPeer::Subnet(_) => continue,
+            };
+            found.push((rank, entry));
+        }
+        found.sort_by_key(|(rank, _)| *rank);
+        found.truncate(SECRET_CANDIDATES);
+        found.into_iter().map(|(_, entry)| entry).collect()
+    }
+}
+
+/// How many secrets are tried on one MM5.
+const SECRET_CANDIDATES: usize = 64;
