@@ -198,3 +198,125 @@ fn keyed<M: KeyIvInit>(key: &[u8], iv: &Iv) -> Result<M, CipherError> {
     }
     M::new_from_slices(key, iv.as_bytes()).map_err(|_| CipherError::IvLength(usize::from(iv.len)))
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// RFC 3602 section 4, case 2: two blocks with AES-128.
+    #[test]
+    fn rfc3602_case_2() {
+        let key = hex!("c286696d887c9aa0611bbb3e2025a45a");
+        let iv = Iv::new(&hex!("562e17996d093d28ddb3ba695a2e6f58")).unwrap();
+        let plain = hex!("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+        let mut data = plain;
+        let next = Cipher::Aes128.encrypt(&key, &iv, &mut data).unwrap();
+        assert_eq!(
+            data,
+            hex!("d296cd94c2cccf8a3a863028b5e1dc0a7586602d253cfff91b8266bea6d61ab1")
+        );
+        assert_eq!(next.as_bytes(), &data[16..]);
+        assert_eq!(Cipher::Aes128.decrypt(&key, &iv, &mut data).unwrap(), next);
+        assert_eq!(data, plain);
+    }
+
+    /// NIST SP 800-38A sections F.2.3 and F.2.5, first two blocks.
+    #[test]
+    fn sp800_38a_aes192_and_aes256() {
+        let iv = Iv::new(&hex!("000102030405060708090a0b0c0d0e0f")).unwrap();
+        let plain = hex!("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51");
+        let mut data = plain;
+        let key = hex!("8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b");
+        Cipher::Aes192.encrypt(&key, &iv, &mut data).unwrap();
+        assert_eq!(
+            data,
+            hex!("4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a")
+        );
+        let mut data = plain;
+        let key = hex!("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
+        Cipher::Aes256.encrypt(&key, &iv, &mut data).unwrap();
+        assert_eq!(
+            data,
+            hex!("f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d")
+        );
+    }
+
+    /// `openssl enc -des-ede3-cbc -nopad` with this key and IV.
+    #[test]
+    fn openssl_3des() {
+        let key = hex!("0123456789abcdef23456789abcdef01456789abcdef0123");
+        let iv = Iv::new(&hex!("fedcba9876543210")).unwrap();
+        let mut data = *b"7654321 Now is the time ";
+        let next = Cipher::TripleDes.encrypt(&key, &iv, &mut data).unwrap();
+        assert_eq!(
+            data,
+            hex!("40e091eeac0a310cb26d5053290494921c6714cc42573945")
+        );
+        assert_eq!(next.as_bytes(), &data[16..]);
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit() {
+        let iv = Iv::new(&[0; 16]).unwrap();
+        let mut odd = [0; 17];
+        assert_eq!(
+            Cipher::Aes128.decrypt(&[0; 16], &iv, &mut odd),
+            Err(CipherError::PartialBlock(17))
+        );
+        assert_eq!(
+            Cipher::Aes128.decrypt(&[0; 16], &iv, &mut []),
+            Err(CipherError::PartialBlock(0))
+        );
+        let mut block = [0; 16];
+        assert_eq!(
+            Cipher::Aes256.encrypt(&[0; 16], &iv, &mut block),
+            Err(CipherError::KeyLength(16))
+        );
+        assert_eq!(
+            Cipher::TripleDes.encrypt(&[0; 24], &iv, &mut block),
+            Err(CipherError::IvLength(16))
+        );
+        assert_eq!(Iv::new(&[0; 12]), Err(CipherError::IvLength(12)));
+    }
+
+    #[test]
+    fn iana_numbers_round_trip() {
+        for cipher in Cipher::ALL {
+            assert_eq!(
+                Cipher::from_iana(cipher.iana(), cipher.key_bits()),
+                Some(cipher)
+            );
+        }
+        assert_eq!(Cipher::from_iana(7, None), Some(Cipher::Aes128));
+        assert_eq!(Cipher::from_iana(7, Some(0)), None);
+        assert_eq!(Cipher::from_iana(1, None), None);
+    }
+
+    proptest! {
+        /// Two messages in a row equal one message of both: the IV chain of ISAKMP.
+        #[test]
+        fn chained_messages_are_one_stream(
+            which in 0usize..4,
+            key in proptest::array::uniform32(any::<u8>()),
+            data in proptest::collection::vec(any::<u8>(), 32..=32),
+        ) {
+            let cipher = Cipher::ALL[which];
+            let key = &key[..cipher.key_len()];
+            let iv = Iv::new(&[7; 16][..cipher.block_len()]).unwrap();
+            let mut whole = data.clone();
+            cipher.encrypt(key, &iv, &mut whole).unwrap();
+            let mut halves = data.clone();
+            let (first, second) = halves.split_at_mut(16);
+            let next = cipher.encrypt(key, &iv, first).unwrap();
+            cipher.encrypt(key, &next, second).unwrap();
+            prop_assert_eq!(&whole, &halves);
+            let (first, second) = halves.split_at_mut(16);
+            let next = cipher.decrypt(key, &iv, first).unwrap();
+            cipher.decrypt(key, &next, second).unwrap();
+            prop_assert_eq!(data, halves);
+        }
+    }
+}

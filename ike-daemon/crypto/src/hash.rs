@@ -126,3 +126,51 @@ where
     zeroize::Zeroize::zeroize(&mut output[..]);
     secret
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+
+    use super::*;
+
+    /// RFC 2202 and RFC 4231, test case 2: key "Jefe".
+    #[test]
+    fn rfc2202_and_rfc4231_case_2() {
+        let data: [&[u8]; 2] = [b"what do ya want ", b"for nothing?"];
+        let hmac = |hash| prf(hash, b"Jefe", &data);
+        assert_eq!(
+            hmac(Hash::Md5).expose(),
+            hex!("750c783e6ab0b503eaa86e310a5db738")
+        );
+        assert_eq!(
+            hmac(Hash::Sha1).expose(),
+            hex!("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")
+        );
+        assert_eq!(
+            hmac(Hash::Sha256).expose(),
+            hex!("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+        );
+        for hash in Hash::ALL {
+            assert_eq!(hmac(hash).len(), hash.output_len());
+            assert_eq!(hash.digest(&[]).len(), hash.output_len());
+            assert_eq!(Hash::from_iana(hash.iana()), Some(hash));
+        }
+    }
+
+    /// FIPS 180-4 example "abc", in three pieces.
+    #[test]
+    fn digest_of_parts_is_digest_of_the_whole() {
+        assert_eq!(
+            Hash::Sha1.digest(&[b"a", b"", b"bc"]),
+            hex!("a9993e364706816aba3e25717850c26c9cd0d89d")
+        );
+    }
+
+    #[test]
+    fn verifies_whole_digests_only() {
+        assert!(verify(b"0123", b"0123"));
+        assert!(!verify(b"0123", b"012"));
+        assert!(!verify(b"0123", b""));
+        assert!(!verify(b"0123", b"0124"));
+    }
+}

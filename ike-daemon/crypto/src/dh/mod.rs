@@ -161,6 +161,11 @@ impl Group {
         })
     }
 
+    /// The prime modulus of a MODP group in network order, none for the curves.
+    pub fn prime(self) -> Option<Vec<u8>> {
+        modp::prime(self)
+    }
+
     /// A fresh key pair: [`Group::private_key`] and [`PrivateKey::into_pair`] in one.
     pub fn generate(self, rng: &mut dyn CryptoRng) -> KeyPair {
         self.private_key(rng).into_pair()
@@ -168,6 +173,24 @@ impl Group {
 }
 
 impl PrivateKey {
+    /// A private value made elsewhere, in network order. None when it does not fit the group: MODP
+    /// exponents are limited to the short lengths that [`Group::private_key`] uses.
+    pub fn from_bytes(group: Group, bytes: &[u8]) -> Option<Self> {
+        if group.prime().is_none() && bytes.len() != group.shared_len() {
+            return None;
+        }
+        Some(Self(match group {
+            Group::Ecp256 => Inner::Ecp256(p256::SecretKey::from_slice(bytes).ok()?),
+            Group::Ecp384 => Inner::Ecp384(p384::SecretKey::from_slice(bytes).ok()?),
+            Group::Ecp521 => Inner::Ecp521(p521::SecretKey::from_slice(bytes).ok()?),
+            Group::Curve25519 => {
+                let bytes = Zeroizing::new(<[u8; 32]>::try_from(bytes).ok()?);
+                Inner::Curve25519(StaticSecret::from(*bytes))
+            }
+            _ => Inner::Modp(modp::Exponent::from_bytes(group, bytes)?),
+        }))
+    }
+
     /// The group this value belongs to.
     pub fn group(&self) -> Group {
         match &self.0 {

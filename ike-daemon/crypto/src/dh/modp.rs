@@ -45,6 +45,21 @@ impl Exponent {
         }
     }
 
+    /// None when longer than the exponents of the group.
+    pub(super) fn from_bytes(group: Group, value: &[u8]) -> Option<Self> {
+        if value.len() > exponent_bits(group) as usize / 8 {
+            return None;
+        }
+        let mut bytes = Zeroizing::new([0; U512::BYTES]);
+        bytes
+            .get_mut(U512::BYTES - value.len()..)?
+            .copy_from_slice(value);
+        Some(Self {
+            group,
+            value: U512::from_be_slice(&*bytes),
+        })
+    }
+
     pub(super) fn group(&self) -> Group {
         self.group
     }
@@ -116,6 +131,17 @@ impl Drop for Exponent {
 
 impl ZeroizeOnDrop for Exponent {}
 
+pub(super) fn prime(group: Group) -> Option<Vec<u8>> {
+    Some(match group {
+        Group::Modp1024 => to_be_bytes(MODP1024.modulus().as_ref()),
+        Group::Modp1536 => to_be_bytes(MODP1536.modulus().as_ref()),
+        Group::Modp2048 => to_be_bytes(MODP2048.modulus().as_ref()),
+        Group::Modp3072 => to_be_bytes(MODP3072.modulus().as_ref()),
+        Group::Modp4096 => to_be_bytes(MODP4096.modulus().as_ref()),
+        _ => return None,
+    })
+}
+
 /// Twice the larger strength estimate of RFC 3526 section 8, rounded up to 64 bits.
 fn exponent_bits(group: Group) -> u32 {
     match group {
@@ -138,4 +164,43 @@ fn to_be_bytes<const LIMBS: usize>(value: &Uint<LIMBS>) -> Vec<u8> {
         .rev()
         .flat_map(|limb| limb.0.to_be_bytes())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fermat's little theorem for p and (p - 1) / 2: both are prime, so the group has no small
+    /// subgroups but {1, p - 1}; and 2 generates the large one.
+    fn is_safe_prime<const LIMBS: usize>(params: &FixedMontyParams<LIMBS>) {
+        let p = *params.modulus().as_ref();
+        let q = p.shr(1);
+        let fermat = |modulus: &Uint<LIMBS>, base: u8| {
+            let params = FixedMontyParams::new_vartime(Odd::new(*modulus).unwrap());
+            let base = FixedMontyForm::new(&Uint::from_u8(base), &params);
+            base.pow_vartime(&modulus.wrapping_sub(&Uint::ONE))
+                .retrieve()
+        };
+        assert_eq!(fermat(&p, 3), Uint::ONE);
+        assert_eq!(fermat(&q, 3), Uint::ONE);
+        let two = FixedMontyForm::new(&Uint::from_u8(2), params);
+        assert_eq!(two.pow_vartime(&q).retrieve(), Uint::ONE);
+        // The form that RFC 2412 appendix E prescribes: 64 one bits on either end, digits of pi.
+        let bytes = to_be_bytes(&p);
+        assert_eq!(bytes[..8], [0xff; 8]);
+        assert_eq!(
+            bytes[8..16],
+            [0xc9, 0x0f, 0xda, 0xa2, 0x21, 0x68, 0xc2, 0x34]
+        );
+        assert_eq!(bytes[bytes.len() - 8..], [0xff; 8]);
+    }
+
+    #[test]
+    fn primes_are_safe_and_of_the_prescribed_form() {
+        is_safe_prime(&MODP1024);
+        is_safe_prime(&MODP1536);
+        is_safe_prime(&MODP2048);
+        is_safe_prime(&MODP3072);
+        is_safe_prime(&MODP4096);
+    }
 }
