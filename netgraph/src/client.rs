@@ -60,7 +60,9 @@ impl Client {
 
     /// The kernel took or refused a message.
     pub fn handle_status(&mut self, token: Token, result: Result<(), Errno>) {
-        let Some(&reply_follows) = self.pending.get(&token) else { return };
+        let Some(&reply_follows) = self.pending.get(&token) else {
+            return;
+        };
         match result {
             Ok(()) if reply_follows => {}
             Ok(()) => self.complete(token, Ok(Vec::new())),
@@ -76,13 +78,19 @@ impl Client {
                 self.complete(token, Ok(message.data));
             }
         } else {
-            self.push(Event::Message { from: from.to_owned(), message });
+            self.push(Event::Message {
+                from: from.to_owned(),
+                message,
+            });
         }
     }
 
     /// Data arrived.
     pub fn handle_data(&mut self, hook: &str, payload: &[u8]) {
-        self.push(Event::Data { hook: hook.to_owned(), payload: payload.to_vec() });
+        self.push(Event::Data {
+            hook: hook.to_owned(),
+            payload: payload.to_vec(),
+        });
     }
 
     /// Forgets a request: its answer, should it still come, is ignored.
@@ -136,8 +144,12 @@ mod tests {
         assert_eq!(client.take_completion(first), None);
         client.handle_status(second, Err(Errno::ENOENT));
         assert_eq!(client.take_completion(second), Some(Err(Errno::ENOENT)));
-        let info =
-            NodeInfo { name: "a".to_owned(), kind: "socket".to_owned(), id: 7, hooks: 0 };
+        let info = NodeInfo {
+            name: "a".to_owned(),
+            kind: "socket".to_owned(),
+            id: 7,
+            hooks: 0,
+        };
         client.handle_message("a:", asked.response(info.emit()));
         assert_eq!(client.take_completion(first), Some(Ok(info.emit())));
         client.handle_message("a:", asked.response(info.emit()));
@@ -153,11 +165,17 @@ mod tests {
         client.handle_message("tanuki-t0001:", failure.clone());
         assert_eq!(
             client.poll_event(),
-            Some(Event::Data { hook: "c0001".to_owned(), payload: vec![1, 2] })
+            Some(Event::Data {
+                hook: "c0001".to_owned(),
+                payload: vec![1, 2]
+            })
         );
         assert_eq!(
             client.poll_event(),
-            Some(Event::Message { from: "tanuki-t0001:".to_owned(), message: failure })
+            Some(Event::Message {
+                from: "tanuki-t0001:".to_owned(),
+                message: failure
+            })
         );
     }
 }

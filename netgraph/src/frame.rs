@@ -63,29 +63,49 @@ impl<'a> Frame<'a> {
         let kind = reader.u8()?;
         let length = usize::from(reader.u16_be()?);
         if length >= PATH_SIZE {
-            return Err(WireError::Name { what: "frame address" });
+            return Err(WireError::Name {
+                what: "frame address",
+            });
         }
         let address = reader.bytes(length)?;
         let address = std::str::from_utf8(address)
             .ok()
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
-            .ok_or(WireError::Name { what: "frame address" })?;
+            .ok_or(WireError::Name {
+                what: "frame address",
+            })?;
         if kind == STATUS {
             let token = reader.u32()?;
             let errno = reader.i32()?;
             reader.end()?;
-            let result = if errno == 0 { Ok(()) } else { Err(Errno(errno)) };
+            let result = if errno == 0 {
+                Ok(())
+            } else {
+                Err(Errno(errno))
+            };
             return Ok(Self::Status { token, result });
         }
         let payload = reader.rest();
         if payload.len() > MAX_PAYLOAD {
             let extra = payload.len() - MAX_PAYLOAD;
-            return Err(WireError::Trailing { what: "frame", extra });
+            return Err(WireError::Trailing {
+                what: "frame",
+                extra,
+            });
         }
         match kind {
-            CONTROL => Ok(Self::Control { path: address, message: payload }),
-            DATA => Ok(Self::Data { hook: address, payload }),
-            other => Err(WireError::Unknown { what: "frame kind", value: other.into() }),
+            CONTROL => Ok(Self::Control {
+                path: address,
+                message: payload,
+            }),
+            DATA => Ok(Self::Data {
+                hook: address,
+                payload,
+            }),
+            other => Err(WireError::Unknown {
+                what: "frame kind",
+                value: other.into(),
+            }),
         }
     }
 
@@ -96,10 +116,20 @@ impl<'a> Frame<'a> {
             Self::Data { hook, payload } => (DATA, *hook, *payload),
             Self::Status { token, result } => {
                 let errno = result.err().map_or(0, |errno| errno.0);
-                return Writer::new().u8(STATUS).u16_be(0).u32(*token).i32(errno).finish();
+                return Writer::new()
+                    .u8(STATUS)
+                    .u16_be(0)
+                    .u32(*token)
+                    .i32(errno)
+                    .finish();
             }
         };
         let length = u16::try_from(address.len()).unwrap_or(u16::MAX);
-        Writer::new().u8(kind).u16_be(length).bytes(address.as_bytes()).bytes(payload).finish()
+        Writer::new()
+            .u8(kind)
+            .u16_be(length)
+            .bytes(address.as_bytes())
+            .bytes(payload)
+            .finish()
     }
 }

@@ -309,7 +309,9 @@ impl HookList {
         let mut writer = Writer::new();
         self.node.write(&mut writer);
         for link in &self.links {
-            writer.name(&link.our_hook, HOOK_SIZE).name(&link.peer_hook, HOOK_SIZE);
+            writer
+                .name(&link.our_hook, HOOK_SIZE)
+                .name(&link.peer_hook, HOOK_SIZE);
             link.peer.write(&mut writer);
         }
         writer.finish()

@@ -80,7 +80,10 @@ impl NgMessage {
         let mut reader = Reader::new("ng_mesg", bytes);
         let version = reader.u8()?;
         if version != VERSION {
-            return Err(WireError::Unknown { what: "ng_mesg.version", value: version.into() });
+            return Err(WireError::Unknown {
+                what: "ng_mesg.version",
+                value: version.into(),
+            });
         }
         reader.skip(3)?;
         let length = reader.u32()?;
@@ -89,9 +92,18 @@ impl NgMessage {
         let token = reader.u32()?;
         let cookie = reader.u32()?;
         let name = printable(reader.bytes(NAME_SIZE)?);
-        let data = reader.bytes(usize::try_from(length).unwrap_or(usize::MAX))?.to_vec();
+        let data = reader
+            .bytes(usize::try_from(length).unwrap_or(usize::MAX))?
+            .to_vec();
         reader.end()?;
-        Ok(Self { command, flags, token, cookie, name, data })
+        Ok(Self {
+            command,
+            flags,
+            token,
+            cookie,
+            name,
+            data,
+        })
     }
 
     /// The bytes on the socket.

@@ -1,5 +1,6 @@
 //! [`Netgraph`]: a netgraph socket node of either kernel, for one task.
 
+mod register;
 mod soft;
 mod system;
 
@@ -35,9 +36,18 @@ enum Transport {
 
 /// What a transport received, as lengths and names in the shared buffer.
 enum Received {
-    Data { hook: String, payload: std::ops::Range<usize> },
-    Control { from: String, message: std::ops::Range<usize> },
-    Status { token: u32, result: Result<(), Errno> },
+    Data {
+        hook: String,
+        payload: std::ops::Range<usize>,
+    },
+    Control {
+        from: String,
+        message: std::ops::Range<usize>,
+    },
+    Status {
+        token: u32,
+        result: Result<(), Errno>,
+    },
     Nothing,
 }
 
@@ -59,7 +69,11 @@ impl Netgraph {
     }
 
     fn new(transport: Transport) -> Self {
-        Self { transport, client: Client::new(), buffer: vec![0; crate::frame::MAX_FRAME] }
+        Self {
+            transport,
+            client: Client::new(),
+            buffer: vec![0; crate::frame::MAX_FRAME],
+        }
     }
 
     /// Whether this is the user-space kernel, which knows
@@ -78,8 +92,11 @@ impl Netgraph {
         path: &str,
         command: &C,
     ) -> Result<C::Reply, CallError> {
-        let refused =
-            |errno| CallError::Refused { command: C::NAME, path: path.to_owned(), errno };
+        let refused = |errno| CallError::Refused {
+            command: C::NAME,
+            path: path.to_owned(),
+            errno,
+        };
         let (token, message) = self.client.request(command);
         let outcome = tokio::time::timeout(REPLY_TIMEOUT, self.exchange(path, token, &message));
         let data = match outcome.await {
@@ -93,7 +110,10 @@ impl Netgraph {
                 return Err(refused(Errno::ETIMEDOUT));
             }
         };
-        C::Reply::decode(&data).map_err(|source| CallError::Reply { command: C::NAME, source })
+        C::Reply::decode(&data).map_err(|source| CallError::Reply {
+            command: C::NAME,
+            source,
+        })
     }
 
     /// Sends data out of a hook of our node.
@@ -134,7 +154,15 @@ impl Netgraph {
         let bytes = message.emit();
         match &self.transport {
             Transport::Soft(socket) => {
-                socket.send(&Frame::Control { path, message: &bytes }.emit()).await?;
+                socket
+                    .send(
+                        &Frame::Control {
+                            path,
+                            message: &bytes,
+                        }
+                        .emit(),
+                    )
+                    .await?;
             }
             Transport::System(socket) => {
                 let result = socket.send_control(path, &bytes).await?;

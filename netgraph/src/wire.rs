@@ -73,7 +73,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn name(&mut self, size: usize) -> Result<String, WireError> {
         let what = self.what;
         let field = self.bytes(size)?;
-        let end = field.iter().position(|&byte| byte == 0).ok_or(WireError::Name { what })?;
+        let end = field
+            .iter()
+            .position(|&byte| byte == 0)
+            .ok_or(WireError::Name { what })?;
         let text = field.get(..end).unwrap_or_default();
         if !text.iter().all(u8::is_ascii_graphic) {
             return Err(WireError::Name { what });
@@ -89,7 +92,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn end(self) -> Result<(), WireError> {
         match self.left.len() {
             0 => Ok(()),
-            extra => Err(WireError::Trailing { what: self.what, extra }),
+            extra => Err(WireError::Trailing {
+                what: self.what,
+                extra,
+            }),
         }
     }
 }

@@ -97,9 +97,17 @@ impl Address {
                 SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(octets), port, flow, scope))
             }
             (AF_INET | AF_INET6, _) => {
-                return Err(WireError::Unknown { what: "sockaddr.len", value: length.into() });
+                return Err(WireError::Unknown {
+                    what: "sockaddr.len",
+                    value: length.into(),
+                });
             }
-            _ => return Err(WireError::Unknown { what: "sockaddr.family", value: family.into() }),
+            _ => {
+                return Err(WireError::Unknown {
+                    what: "sockaddr.family",
+                    value: family.into(),
+                });
+            }
         };
         reader.end()?;
         Ok(Self(address))
@@ -110,7 +118,12 @@ impl Address {
         let mut writer = Writer::new();
         match self.0 {
             SocketAddr::V4(v4) => {
-                writer.u8(16).u8(AF_INET).u16_be(v4.port()).bytes(&v4.ip().octets()).zeros(8);
+                writer
+                    .u8(16)
+                    .u8(AF_INET)
+                    .u16_be(v4.port())
+                    .bytes(&v4.ip().octets())
+                    .zeros(8);
             }
             SocketAddr::V6(v6) => {
                 writer
@@ -140,7 +153,11 @@ pub struct SocketOption {
 impl SocketOption {
     /// An option whose value is an `int`.
     pub fn integer(level: i32, name: i32, value: i32) -> Self {
-        Self { level, name, value: value.to_ne_bytes().to_vec() }
+        Self {
+            level,
+            name,
+            value: value.to_ne_bytes().to_vec(),
+        }
     }
 
     /// The IPsec policy of the socket: `policy` is a `sadb_x_policy` and its requests. One call
@@ -150,7 +167,11 @@ impl SocketOption {
             IpAddr::V4(_) => (IPPROTO_IP, IP_IPSEC_POLICY),
             IpAddr::V6(_) => (IPPROTO_IPV6, IPV6_IPSEC_POLICY),
         };
-        Self { level, name, value: policy }
+        Self {
+            level,
+            name,
+            value: policy,
+        }
     }
 
     /// Reads the structure.
@@ -161,12 +182,20 @@ impl SocketOption {
         let mut reader = Reader::new("ng_ksocket_sockopt", bytes);
         let level = reader.i32()?;
         let name = reader.i32()?;
-        Ok(Self { level, name, value: reader.rest().to_vec() })
+        Ok(Self {
+            level,
+            name,
+            value: reader.rest().to_vec(),
+        })
     }
 
     /// Its bytes.
     pub fn emit(&self) -> Vec<u8> {
-        Writer::new().i32(self.level).i32(self.name).bytes(&self.value).finish()
+        Writer::new()
+            .i32(self.level)
+            .i32(self.name)
+            .bytes(&self.value)
+            .finish()
     }
 }
 

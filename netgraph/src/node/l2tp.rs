@@ -28,8 +28,12 @@ pub fn session_hook(local_session: u16) -> String {
 pub fn parse_session_hook(hook: &str) -> Option<u16> {
     let digits = hook.strip_prefix(HOOK_SESSION_PREFIX)?;
     let canonical = digits.len() == 4
-        && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    canonical.then(|| u16::from_str_radix(digits, 16).ok()).flatten()
+        && digits
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    canonical
+        .then(|| u16::from_str_radix(digits, 16).ok())
+        .flatten()
 }
 
 struct_command! {
@@ -224,8 +228,12 @@ pub struct SequenceConfig {
 
 impl SequenceConfig {
     /// The numbers after the peer's SCCRQ was read elsewhere: nothing sent, one received.
-    pub const AFTER_SCCRQ: Self =
-        Self { next_send: 0, next_receive: 1, received_ack: 0, sent_ack: 1 };
+    pub const AFTER_SCCRQ: Self = Self {
+        next_send: 0,
+        next_receive: 1,
+        received_ack: 0,
+        sent_ack: 1,
+    };
 
     /// Reads the structure.
     ///

@@ -106,7 +106,14 @@ impl LinkConfig {
         reader.skip(2)?;
         let latency = reader.u32()?;
         let bandwidth = reader.u32()?;
-        Ok(Self { enabled, protocol_compression, address_compression, mru, latency, bandwidth })
+        Ok(Self {
+            enabled,
+            protocol_compression,
+            address_compression,
+            mru,
+            latency,
+            bandwidth,
+        })
     }
 
     fn write(&self, writer: &mut Writer) {
@@ -210,7 +217,10 @@ pub struct NodeConfig {
 impl NodeConfig {
     /// One enabled link with bandwidth and latency that the kernel accepts.
     pub fn single_link(bundle: BundleConfig, peer_mru: u16, pfc: bool, acfc: bool) -> Self {
-        let mut out = Self { bundle, links: Default::default() };
+        let mut out = Self {
+            bundle,
+            links: Default::default(),
+        };
         let [first, ..] = &mut out.links;
         *first = LinkConfig {
             enabled: true,
@@ -229,7 +239,10 @@ impl NodeConfig {
     /// Wrong size.
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("ng_ppp_node_conf", bytes);
-        let mut out = Self { bundle: BundleConfig::read(&mut reader)?, ..Self::default() };
+        let mut out = Self {
+            bundle: BundleConfig::read(&mut reader)?,
+            ..Self::default()
+        };
         for link in &mut out.links {
             *link = LinkConfig::read(&mut reader)?;
         }
@@ -307,7 +320,11 @@ impl LinkStats {
 
 /// A frame for [`HOOK_BYPASS`].
 pub fn bypass_frame(link: u16, protocol: u16, information: &[u8]) -> Vec<u8> {
-    Writer::new().u16_be(link).u16_be(protocol).bytes(information).finish()
+    Writer::new()
+        .u16_be(link)
+        .u16_be(protocol)
+        .bytes(information)
+        .finish()
 }
 
 /// Link, protocol and information of a frame from [`HOOK_BYPASS`].

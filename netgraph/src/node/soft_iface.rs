@@ -58,7 +58,10 @@ impl AddressPair {
         let peer = read_address(&mut reader)?;
         reader.end()?;
         if local.is_ipv4() != peer.is_ipv4() {
-            return Err(WireError::Unknown { what: "address pair family", value: 0 });
+            return Err(WireError::Unknown {
+                what: "address pair family",
+                value: 0,
+            });
         }
         Ok(Self { local, peer })
     }
@@ -115,7 +118,10 @@ impl Network {
         reader.end()?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         if prefix > longest {
-            return Err(WireError::Unknown { what: "prefix length", value: prefix.into() });
+            return Err(WireError::Unknown {
+                what: "prefix length",
+                value: prefix.into(),
+            });
         }
         Ok(Self { address, prefix })
     }
@@ -164,7 +170,10 @@ fn read_address(reader: &mut Reader<'_>) -> Result<IpAddr, WireError> {
             octets.copy_from_slice(reader.bytes(16)?);
             Ok(Ipv6Addr::from(octets).into())
         }
-        other => Err(WireError::Unknown { what: "address version", value: other.into() }),
+        other => Err(WireError::Unknown {
+            what: "address version",
+            value: other.into(),
+        }),
     }
 }
 

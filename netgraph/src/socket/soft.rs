@@ -7,6 +7,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
 use super::Received;
+use super::register::register;
 use crate::frame::{Frame, MAX_FRAME};
 
 /// Room for a burst of data frames in the kernel's buffers.
@@ -23,7 +24,7 @@ impl SoftSocket {
         let _ = socket.set_recv_buffer_size(BUFFER_SIZE);
         socket.connect(&SockAddr::unix(path)?)?;
         socket.set_nonblocking(true)?;
-        Ok(Self(AsyncFd::new(socket)?))
+        Ok(Self(register(socket)?))
     }
 
     pub(super) async fn send(&self, packet: &[u8]) -> io::Result<()> {
@@ -41,7 +42,9 @@ impl SoftSocket {
     pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
         loop {
             let mut ready = self.0.readable().await?;
-            let Ok(result) = ready.try_io(|fd| fd.get_ref().read(buffer)) else { continue };
+            let Ok(result) = ready.try_io(|fd| fd.get_ref().read(buffer)) else {
+                continue;
+            };
             let length = result?;
             if length == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -52,9 +55,10 @@ impl SoftSocket {
                     from: path.to_owned(),
                     message: length - message.len()..length,
                 },
-                Ok(Frame::Data { hook, payload }) => {
-                    Received::Data { hook: hook.to_owned(), payload: length - payload.len()..length }
-                }
+                Ok(Frame::Data { hook, payload }) => Received::Data {
+                    hook: hook.to_owned(),
+                    payload: length - payload.len()..length,
+                },
                 Ok(Frame::Status { token, result }) => Received::Status { token, result },
                 Err(_) => Received::Nothing,
             });

@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
 use super::Received;
+use super::register::register;
 use crate::error::Errno;
 use crate::generic::{GetNodeInfo, NodeInfo};
 use crate::message::NgMessage;
@@ -33,11 +34,21 @@ struct SockaddrNg {
 }
 
 impl SockaddrNg {
-    const EMPTY: Self = Self { len: 0, family: 0, data: [0; 254] };
+    const EMPTY: Self = Self {
+        len: 0,
+        family: 0,
+        data: [0; 254],
+    };
 
     fn new(name: &str) -> io::Result<Self> {
-        let mut out = Self { family: AF_NETGRAPH, ..Self::EMPTY };
-        let target = out.data.get_mut(..name.len()).filter(|_| name.len() < MAX_ADDRESS);
+        let mut out = Self {
+            family: AF_NETGRAPH,
+            ..Self::EMPTY
+        };
+        let target = out
+            .data
+            .get_mut(..name.len())
+            .filter(|_| name.len() < MAX_ADDRESS);
         target
             .ok_or_else(|| io::Error::from_raw_os_error(libc::ENAMETOOLONG))?
             .copy_from_slice(name.as_bytes());
@@ -47,7 +58,11 @@ impl SockaddrNg {
     }
 
     fn name(&self) -> String {
-        let text = self.data.split(|&byte| byte == 0).next().unwrap_or_default();
+        let text = self
+            .data
+            .split(|&byte| byte == 0)
+            .next()
+            .unwrap_or_default();
         String::from_utf8_lossy(text).into_owned()
     }
 }
@@ -83,7 +98,10 @@ impl SystemSocket {
         connect(&data, &format!("[{:x}]:", node.id))?;
         control.set_nonblocking(true)?;
         data.set_nonblocking(true)?;
-        Ok(Self { control: AsyncFd::new(control)?, data: AsyncFd::new(data)? })
+        Ok(Self {
+            control: register(control)?,
+            data: register(data)?,
+        })
     }
 
     /// The outer error is the socket's, the inner one the answer of the node: the kernel reports
@@ -128,9 +146,15 @@ impl SystemSocket {
             };
             let (length, name) = result?;
             return Ok(if control {
-                Received::Control { from: name, message: 0..length }
+                Received::Control {
+                    from: name,
+                    message: 0..length,
+                }
             } else {
-                Received::Data { hook: name, payload: 0..length }
+                Received::Data {
+                    hook: name,
+                    payload: 0..length,
+                }
             });
         }
     }
@@ -146,7 +170,11 @@ fn connect(socket: &Socket, name: &str) -> io::Result<()> {
             libc::socklen_t::from(address.len),
         )
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 fn send_to(socket: &Socket, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -163,7 +191,11 @@ fn send_to(socket: &Socket, name: &str, bytes: &[u8]) -> io::Result<()> {
             libc::socklen_t::from(address.len),
         )
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 fn receive_from(socket: &Socket, buffer: &mut [u8]) -> io::Result<(usize, String)> {

@@ -1,1 +1,25 @@
-//! UDP sockets inside the soft kernel: the Unix-socket protocol, client and server framing.
+//! UDP sockets of the user-space kernel: what `socket`, `bind`, `recvfrom` and `sendto` are to a
+//! kernel, as packets on its `udp.sock` (Unix `SOCK_SEQPACKET`). One connection is one socket.
+//!
+//! Two kinds of socket can be bound:
+//!
+//! * **inner** (`encap` off): receives datagrams that came out of ESP transport mode and that no
+//!   connected socket of the kernel takes. There is no socket of the operating system behind it,
+//!   so nothing in clear text reaches it.
+//! * **encapsulation** (`encap` on): the port of RFC 3948, usually 4500, opened as a real socket.
+//!   The kernel keeps ESP and keepalives; datagrams that begin with the four zero bytes of the
+//!   non-ESP marker come through with the marker, and are to be sent with it. When the connection
+//!   ends the real socket stays open for ESP, and can be bound again.
+//!
+//! | file | what |
+//! |---|---|
+//! | `wire.rs` | the packets on the socket |
+//! | `client.rs` | [`UdpPort`], for tokio |
+//! | `register.rs` | hands the socket to tokio's reactor |
+
+mod client;
+mod register;
+pub mod wire;
+
+pub use client::{BindError, UdpPort};
+pub use wire::{MAX_PACKET, MAX_PAYLOAD, Meta, Packet, WireError};
