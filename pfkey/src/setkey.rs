@@ -1,0 +1,1 @@
+//! setkey(8) text.
