@@ -127,9 +127,10 @@ impl AsyncSocket {
     /// # Errors
     /// The reactor's, for instance when there are too many descriptors.
     pub fn new(socket: Socket) -> io::Result<Self> {
-        Ok(Self {
-            fd: AsyncFd::new(socket)?,
-        })
+        // SAFETY: `Socket` owns its descriptor, lends it out only, and is neither replaced nor
+        // closed while the `AsyncFd` owns it.
+        let fd = unsafe { AsyncFd::register(socket)? };
+        Ok(Self { fd })
     }
 
     /// Whose numbers this socket speaks.
