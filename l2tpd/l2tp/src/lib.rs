@@ -5,16 +5,24 @@
 //! tunnel at a time; only the first SCCRQ is read as a whole datagram.
 //!
 //! * [`io`]: outputs, commands, views: the contract with the driver
-//! * [`Tunnels`] (`tunnels.rs`): the endpoint, all tunnels, admission, timers
-//! * `tunnel.rs`: one control connection (section 7.2); `session.rs`: one call (7.4)
-//! * `reply.rs`: the messages we send
+//! * [`Tunnels`] (`tunnels.rs`): the endpoint, all tunnels, timers; `listener.rs`: first datagrams;
+//!   `admission.rs`: limits; `step.rs`: what every handler shares, refusals
+//! * `tunnel.rs`: one control connection (section 7.2.1); `handshake.rs`: SCCRQ, SCCRP, challenges
+//! * `calls.rs`: a tunnel's session messages (7.4.1, 7.4.2); `session.rs`: one call
 //! * [`config`]: names, secrets, limits; [`id`]: numbers; [`checkpoint`]: what outlives a restart
 //! * [`wire`]: header, AVPs, hiding
 
+mod admission;
+mod calls;
 pub mod checkpoint;
 pub mod config;
+mod handshake;
 pub mod id;
 pub mod io;
+mod listener;
+mod session;
+mod step;
+mod tunnel;
 mod tunnels;
 pub mod wire;
 

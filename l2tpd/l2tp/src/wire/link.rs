@@ -1,5 +1,7 @@
 //! What WAN-Error-Notify and Set-Link-Info carry (RFC 2661 section 4.4.6).
 
+use super::value::Value;
+
 /// A Call Errors AVP: line errors since the call began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallErrors {
@@ -17,10 +19,9 @@ pub struct CallErrors {
     pub alignment: u32,
 }
 
-impl CallErrors {
+impl Value for CallErrors {
     /// Reads the value of the AVP; `None` unless it has 26 octets.
-    #[must_use]
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    fn parse(value: &[u8]) -> Option<Self> {
         let value: &[u8; 26] = value.try_into().ok()?;
         let mut words = value
             .get(2..)?
@@ -39,7 +40,7 @@ impl CallErrors {
     }
 
     /// Writes the value of the AVP.
-    pub fn emit(&self, out: &mut Vec<u8>) {
+    fn emit(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[0, 0]);
         for count in [
             self.crc,
@@ -63,10 +64,9 @@ pub struct Accm {
     pub receive: u32,
 }
 
-impl Accm {
+impl Value for Accm {
     /// Reads the value of the AVP; `None` unless it has 10 octets.
-    #[must_use]
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    fn parse(value: &[u8]) -> Option<Self> {
         let value: &[u8; 10] = value.try_into().ok()?;
         let mut words = value
             .get(2..)?
@@ -81,7 +81,7 @@ impl Accm {
     }
 
     /// Writes the value of the AVP.
-    pub fn emit(&self, out: &mut Vec<u8>) {
+    fn emit(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[0, 0]);
         out.extend_from_slice(&self.send.to_be_bytes());
         out.extend_from_slice(&self.receive.to_be_bytes());

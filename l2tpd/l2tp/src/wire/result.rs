@@ -12,7 +12,9 @@
 
 use std::fmt;
 
+use super::control::MessageType;
 use super::text::printable;
+use super::value::Value;
 
 /// Which message a Result Code stands in: the numbers mean different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +73,11 @@ impl ResultCode {
     /// Apple's client writes the code in host byte order, and follows it with stale octets. No
     /// code above 255 is assigned, so a code with its low octet zero can only be that.
     #[must_use]
-    pub fn parse(scope: ResultScope, value: &[u8]) -> Self {
+    pub fn parse(message: MessageType, value: &[u8]) -> Self {
+        let scope = match message {
+            MessageType::STOP_CCN => ResultScope::StopCcn,
+            _ => ResultScope::Cdn,
+        };
         let Some((code, rest)) = value.split_first_chunk::<2>() else {
             return Self::absent(scope);
         };
@@ -182,10 +188,9 @@ pub struct Q931Cause {
     pub advisory: String,
 }
 
-impl Q931Cause {
+impl Value for Q931Cause {
     /// Reads the value of the AVP; `None` when it is shorter than three octets.
-    #[must_use]
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    fn parse(value: &[u8]) -> Option<Self> {
         let (head, advisory) = value.split_first_chunk::<3>()?;
         let [high, low, message_type] = *head;
         Some(Self {
@@ -196,7 +201,7 @@ impl Q931Cause {
     }
 
     /// Writes the value of the AVP.
-    pub fn emit(&self, out: &mut Vec<u8>) {
+    fn emit(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.cause.to_be_bytes());
         out.push(self.message_type);
         out.extend_from_slice(self.advisory.as_bytes());
@@ -217,10 +222,9 @@ pub struct DisconnectCause {
     pub message: String,
 }
 
-impl DisconnectCause {
+impl Value for DisconnectCause {
     /// Reads the value of the AVP; `None` when it is shorter than five octets.
-    #[must_use]
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    fn parse(value: &[u8]) -> Option<Self> {
         let (head, message) = value.split_first_chunk::<5>()?;
         let [code_high, code_low, protocol_high, protocol_low, direction] = *head;
         Some(Self {
@@ -232,7 +236,7 @@ impl DisconnectCause {
     }
 
     /// Writes the value of the AVP.
-    pub fn emit(&self, out: &mut Vec<u8>) {
+    fn emit(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.code.to_be_bytes());
         out.extend_from_slice(&self.protocol.to_be_bytes());
         out.push(self.direction);
