@@ -1,1 +1,10 @@
-//! The L2TP and PPP daemon and l2tpctl.
+//! The L2TP and PPP daemon.
+
+pub mod config;
+pub mod control;
+pub mod events;
+pub mod kernel;
+pub mod pool;
+pub mod secret;
+pub mod server;
+pub mod users;

@@ -1,0 +1,517 @@
+//! The addresses that IPCP hands to clients (RFC 1332 section 3.3): ranges, fixed addresses and the
+//! promise that no address is ever in two hands.
+//!
+//! A pool never lists its addresses: a fresh cursor walks the ranges once, and whatever comes back
+//! waits in the order of its return, so an address rests as long as possible before it is somebody
+//! else's. A user who comes back finds the address of the last time if nobody has it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Consecutive IPv4 addresses, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Range {
+    first: Ipv4Addr,
+    last: Ipv4Addr,
+}
+
+/// Why a text is not a [`Range`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RangeError {
+    /// Neither an address, nor `first-last`, nor `network/width`.
+    #[error(
+        "\u{201c}{0}\u{201d} is not an address range (accepted: 10.0.0.10-10.0.0.99, 10.0.0.0/24 or one address)"
+    )]
+    Malformed(String),
+    /// The last address lies before the first.
+    #[error("the range {0} ends before it begins (accepted: the lower address first)")]
+    Backwards(String),
+    /// More addresses than one server can have sessions.
+    #[error("the range {0} is larger than a /8 (accepted: at most 16777216 addresses)")]
+    TooLarge(String),
+}
+
+/// The size of a /8, more than any server has sessions.
+const MAX_RANGE: u32 = 1 << 24;
+/// Users whose last address is remembered, to bound memory.
+const MAX_REMEMBERED: usize = 65_536;
+
+impl Range {
+    /// The range from `first` to `last`, both included.
+    ///
+    /// # Errors
+    /// When `last` lies before `first` or the range exceeds a /8.
+    pub fn new(first: Ipv4Addr, last: Ipv4Addr) -> Result<Self, RangeError> {
+        let text = format!("{first}-{last}");
+        if last < first {
+            return Err(RangeError::Backwards(text));
+        }
+        if u32::from(last) - u32::from(first) >= MAX_RANGE {
+            return Err(RangeError::TooLarge(text));
+        }
+        Ok(Self { first, last })
+    }
+
+    /// A range of one address.
+    #[must_use]
+    pub const fn single(address: Ipv4Addr) -> Self {
+        Self {
+            first: address,
+            last: address,
+        }
+    }
+
+    /// The lowest address.
+    #[must_use]
+    pub const fn first(&self) -> Ipv4Addr {
+        self.first
+    }
+
+    /// The highest address.
+    #[must_use]
+    pub const fn last(&self) -> Ipv4Addr {
+        self.last
+    }
+
+    /// Whether `address` lies inside.
+    #[must_use]
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        (self.first..=self.last).contains(&address)
+    }
+
+    /// Whether the two have an address in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
+    /// Number of addresses.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        u64::from(u32::from(self.last)) - u64::from(u32::from(self.first)) + 1
+    }
+
+    fn nth(&self, n: u64) -> Option<Ipv4Addr> {
+        let address = u64::from(u32::from(self.first)).checked_add(n)?;
+        let address = Ipv4Addr::from(u32::try_from(address).ok()?);
+        self.contains(address).then_some(address)
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
+    }
+}
+
+impl FromStr for Range {
+    type Err = RangeError;
+
+    /// `first-last`, `network/width` (without the network and broadcast address up to /30) or one
+    /// address.
+    fn from_str(text: &str) -> Result<Self, RangeError> {
+        let malformed = || RangeError::Malformed(text.to_owned());
+        let text_trimmed = text.trim();
+        if let Some((first, last)) = text_trimmed.split_once('-') {
+            let first = first.trim().parse().map_err(|_| malformed())?;
+            let last = last.trim().parse().map_err(|_| malformed())?;
+            return Self::new(first, last);
+        }
+        if text_trimmed.contains('/') {
+            let net: ipnet::Ipv4Net = text_trimmed.parse().map_err(|_| malformed())?;
+            if net.prefix_len() < 8 {
+                return Err(RangeError::TooLarge(text_trimmed.to_owned()));
+            }
+            let (first, last) = (u32::from(net.network()), u32::from(net.broadcast()));
+            return if net.prefix_len() <= 30 {
+                Self::new((first + 1).into(), (last - 1).into())
+            } else {
+                Self::new(first.into(), last.into())
+            };
+        }
+        text_trimmed
+            .parse()
+            .map(Self::single)
+            .map_err(|_| malformed())
+    }
+}
+
+/// Why an address was not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PoolError {
+    /// Every address of the ranges is in use.
+    #[error("no address is left in the pool (remedy: enlarge `pool` in l2tpd.yaml)")]
+    Exhausted,
+    /// No range is configured.
+    #[error("no address pool is configured (remedy: set `pool`, or `address` for the user)")]
+    Empty,
+    /// The wanted address is somebody's.
+    #[error("the address {0} is in use by another session")]
+    InUse(Ipv4Addr),
+    /// The wanted address is one of our own.
+    #[error("the address {0} is the server's own")]
+    Own(Ipv4Addr),
+}
+
+/// What the pool has given and has left.
+#[derive(Debug, Clone, Default)]
+pub struct Pool {
+    ranges: Vec<Range>,
+    /// Handed out, by range, fixed or adopted.
+    taken: HashSet<Ipv4Addr>,
+    /// Never handed out by itself: own addresses.
+    own: HashSet<Ipv4Addr>,
+    /// Handed out only to those who have a right to it: fixed addresses of users.
+    fixed: HashSet<Ipv4Addr>,
+    /// Range and offset of the next address nobody had yet.
+    cursor: (usize, u64),
+    /// Returned addresses, the longest rested first.
+    rested: BTreeMap<u64, Ipv4Addr>,
+    rested_by_address: HashMap<Ipv4Addr, u64>,
+    returns: u64,
+    remembered: HashMap<String, Ipv4Addr>,
+}
+
+impl Pool {
+    /// A pool of `ranges` (assumed not to overlap; an overlap costs nothing but a second look) that
+    /// never gives away the addresses in `own`.
+    #[must_use]
+    pub fn new(ranges: Vec<Range>, own: impl IntoIterator<Item = Ipv4Addr>) -> Self {
+        Self {
+            ranges,
+            own: own.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Replaces the ranges; what is handed out stays handed out.
+    pub fn reconfigure(&mut self, ranges: Vec<Range>, own: impl IntoIterator<Item = Ipv4Addr>) {
+        self.ranges = ranges;
+        self.own = own.into_iter().collect();
+        self.cursor = (0, 0);
+        self.rested.clear();
+        self.rested_by_address.clear();
+    }
+
+    /// Names the addresses that belong to particular users and are not for everybody.
+    pub fn set_fixed(&mut self, fixed: impl IntoIterator<Item = Ipv4Addr>) {
+        self.fixed = fixed.into_iter().collect();
+    }
+
+    /// Gives `user` an address of the ranges, the one of the last time if it is free.
+    ///
+    /// # Errors
+    /// [`PoolError::Exhausted`], or [`PoolError::Empty`] without ranges.
+    pub fn allocate(&mut self, user: &str) -> Result<Ipv4Addr, PoolError> {
+        if self.ranges.is_empty() {
+            return Err(PoolError::Empty);
+        }
+        let address = self
+            .remembered
+            .get(user)
+            .copied()
+            .filter(|&address| self.in_ranges(address) && self.is_free(address))
+            .or_else(|| self.next_fresh())
+            .or_else(|| self.longest_rested())
+            .ok_or(PoolError::Exhausted)?;
+        self.take(address);
+        if self.remembered.len() >= MAX_REMEMBERED && !self.remembered.contains_key(user) {
+            self.remembered.clear();
+        }
+        self.remembered.insert(user.to_owned(), address);
+        Ok(address)
+    }
+
+    /// Gives an address out of `range`, which belongs to the asker.
+    ///
+    /// # Errors
+    /// [`PoolError::InUse`] names the first address when all are somebody's.
+    pub fn allocate_within(&mut self, range: Range) -> Result<Ipv4Addr, PoolError> {
+        let free = (0..range.size())
+            .map_while(|n| range.nth(n))
+            .find(|address| !self.taken.contains(address) && !self.own.contains(address))
+            .ok_or(PoolError::InUse(range.first))?;
+        self.take(free);
+        Ok(free)
+    }
+
+    /// Takes one particular address, inside or outside of the ranges.
+    ///
+    /// # Errors
+    /// [`PoolError::InUse`] or [`PoolError::Own`].
+    pub fn reserve(&mut self, address: Ipv4Addr) -> Result<(), PoolError> {
+        if self.own.contains(&address) {
+            return Err(PoolError::Own(address));
+        }
+        if self.taken.contains(&address) {
+            return Err(PoolError::InUse(address));
+        }
+        self.take(address);
+        Ok(())
+    }
+
+    /// Takes an address back. An address nobody has is no error.
+    pub fn release(&mut self, address: Ipv4Addr) {
+        if self.taken.remove(&address) && self.in_ranges(address) {
+            self.returns += 1;
+            self.rested.insert(self.returns, address);
+            self.rested_by_address.insert(address, self.returns);
+        }
+    }
+
+    /// Number of addresses in hands, fixed ones included.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Number of addresses of `range` in hands.
+    #[must_use]
+    pub fn used_in(&self, range: &Range) -> usize {
+        self.taken
+            .iter()
+            .filter(|&&address| range.contains(address))
+            .count()
+    }
+
+    /// The ranges.
+    #[must_use]
+    pub fn ranges(&self) -> &[Range] {
+        &self.ranges
+    }
+
+    fn in_ranges(&self, address: Ipv4Addr) -> bool {
+        self.ranges.iter().any(|range| range.contains(address))
+    }
+
+    fn is_free(&self, address: Ipv4Addr) -> bool {
+        !self.taken.contains(&address)
+            && !self.own.contains(&address)
+            && !self.fixed.contains(&address)
+    }
+
+    fn take(&mut self, address: Ipv4Addr) {
+        self.taken.insert(address);
+        if let Some(turn) = self.rested_by_address.remove(&address) {
+            self.rested.remove(&turn);
+        }
+    }
+
+    fn next_fresh(&mut self) -> Option<Ipv4Addr> {
+        loop {
+            let (index, offset) = self.cursor;
+            let range = self.ranges.get(index)?;
+            match range.nth(offset) {
+                Some(address) => {
+                    self.cursor.1 += 1;
+                    if self.is_free(address) && !self.rested_by_address.contains_key(&address) {
+                        return Some(address);
+                    }
+                    self.keep_reachable(address);
+                }
+                None => self.cursor = (index + 1, 0),
+            }
+        }
+    }
+
+    /// An address the cursor passes because it belongs to a user today must be found again when it
+    /// no longer does.
+    fn keep_reachable(&mut self, address: Ipv4Addr) {
+        if !self.taken.contains(&address) && !self.rested_by_address.contains_key(&address) {
+            self.returns += 1;
+            self.rested.insert(self.returns, address);
+            self.rested_by_address.insert(address, self.returns);
+        }
+    }
+
+    fn longest_rested(&mut self) -> Option<Ipv4Addr> {
+        self.rested
+            .values()
+            .copied()
+            .find(|&address| self.is_free(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn range(text: &str) -> Range {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn ranges_are_read_in_three_forms() {
+        assert_eq!(range("10.0.0.10-10.0.0.20").size(), 11);
+        assert_eq!(range("10.0.0.0/24"), range("10.0.0.1 - 10.0.0.254"));
+        assert_eq!(range("10.0.0.8/31").size(), 2);
+        assert_eq!(range("10.0.0.9").to_string(), "10.0.0.9");
+        assert_eq!(
+            "10.0.0.9-10.0.0.1".parse::<Range>(),
+            Err(RangeError::Backwards("10.0.0.9-10.0.0.1".into()))
+        );
+        assert_eq!(
+            "0.0.0.0/0".parse::<Range>(),
+            Err(RangeError::TooLarge("0.0.0.0/0".into()))
+        );
+        assert!(matches!(
+            "ten".parse::<Range>(),
+            Err(RangeError::Malformed(_))
+        ));
+        assert_eq!(range("255.255.255.250-255.255.255.255").size(), 6);
+    }
+
+    #[test]
+    fn a_user_finds_the_old_address_and_the_pool_runs_dry_politely() {
+        let mut pool = Pool::new(
+            vec![range("10.0.0.1-10.0.0.3")],
+            [Ipv4Addr::new(10, 0, 0, 1)],
+        );
+        let alice = pool.allocate("alice").unwrap();
+        let bob = pool.allocate("bob").unwrap();
+        assert_ne!(alice, bob);
+        assert_eq!(pool.allocate("carol"), Err(PoolError::Exhausted));
+        pool.release(alice);
+        pool.release(alice);
+        pool.release(bob);
+        assert_eq!(pool.allocate("bob"), Ok(bob));
+        assert_eq!(pool.allocate("alice"), Ok(alice));
+        assert_eq!(Pool::default().allocate("alice"), Err(PoolError::Empty));
+    }
+
+    #[test]
+    fn fixed_addresses_are_for_their_owners_until_the_file_says_otherwise() {
+        let fixed = Ipv4Addr::new(10, 0, 0, 2);
+        let mut pool = Pool::new(vec![range("10.0.0.2-10.0.0.3")], []);
+        pool.set_fixed([fixed]);
+        assert_eq!(pool.allocate("a"), Ok(Ipv4Addr::new(10, 0, 0, 3)));
+        assert_eq!(pool.allocate("b"), Err(PoolError::Exhausted));
+        assert_eq!(pool.reserve(fixed), Ok(()));
+        assert_eq!(pool.reserve(fixed), Err(PoolError::InUse(fixed)));
+        pool.release(fixed);
+        pool.set_fixed([]);
+        assert_eq!(pool.allocate("b"), Ok(fixed));
+    }
+
+    #[test]
+    fn a_range_of_one_user_is_walked_and_never_shared() {
+        let mut pool = Pool::new(vec![], [Ipv4Addr::new(10, 0, 0, 5)]);
+        let own = range("10.0.0.4-10.0.0.6");
+        assert_eq!(pool.allocate_within(own), Ok(Ipv4Addr::new(10, 0, 0, 4)));
+        assert_eq!(pool.allocate_within(own), Ok(Ipv4Addr::new(10, 0, 0, 6)));
+        assert_eq!(
+            pool.allocate_within(own),
+            Err(PoolError::InUse(own.first()))
+        );
+    }
+
+    #[test]
+    fn a_smaller_pool_forgets_nobody() {
+        let mut pool = Pool::new(vec![range("10.0.0.1-10.0.0.9")], []);
+        let old = pool.allocate("a").unwrap();
+        pool.reconfigure(vec![range("10.0.0.1-10.0.0.2")], []);
+        let new = pool.allocate("b").unwrap();
+        assert_ne!(old, new);
+        assert_eq!(pool.allocate("c"), Err(PoolError::Exhausted));
+        pool.release(old);
+        assert_eq!(pool.allocate("c"), Ok(old));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Allocate(u8),
+        Reserve(u8),
+        Within(u8, u8),
+        Release(u8),
+        Fixed(Vec<u8>),
+        Reconfigure(u8, u8),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            any::<u8>().prop_map(Step::Allocate),
+            any::<u8>().prop_map(Step::Reserve),
+            (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Step::Within(a.min(b), a.max(b))),
+            any::<u8>().prop_map(Step::Release),
+            proptest::collection::vec(0u8..24, 0..4).prop_map(Step::Fixed),
+            (0u8..24, 0u8..24).prop_map(|(a, b)| Step::Reconfigure(a.min(b), a.max(b))),
+        ];
+        proptest::collection::vec(step, 0..200)
+    }
+
+    fn host(n: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 0, 0, n)
+    }
+
+    proptest! {
+        /// Against a model that is nothing but a set: never two hands on one address, never an own
+        /// address, never "exhausted" while an address is free.
+        #[test]
+        fn no_address_is_ever_in_two_hands(steps in steps()) {
+            let own = host(3);
+            let mut pool = Pool::new(vec![Range::new(host(0), host(23)).unwrap()], [own]);
+            let mut range = Range::new(host(0), host(23)).unwrap();
+            let mut fixed = HashSet::new();
+            let mut model: HashSet<Ipv4Addr> = HashSet::new();
+            for step in steps {
+                match step {
+                    Step::Allocate(user) => match pool.allocate(&format!("u{user}")) {
+                        Ok(address) => {
+                            prop_assert!(model.insert(address));
+                            prop_assert!(address != own && range.contains(address));
+                            prop_assert!(!fixed.contains(&address));
+                        }
+                        Err(error) => {
+                            prop_assert_eq!(error, PoolError::Exhausted);
+                            let free = (0..range.size()).filter_map(|n| range.nth(n)).any(|a| {
+                                a != own && !fixed.contains(&a) && !model.contains(&a)
+                            });
+                            prop_assert!(!free, "an address was free");
+                        }
+                    },
+                    Step::Reserve(n) => {
+                        let done = pool.reserve(host(n)).is_ok();
+                        prop_assert_eq!(done, host(n) != own && model.insert(host(n)));
+                    }
+                    Step::Within(a, b) => {
+                        if let Ok(address) =
+                            pool.allocate_within(Range::new(host(a), host(b)).unwrap())
+                        {
+                            prop_assert!(model.insert(address));
+                            prop_assert!(address != own);
+                        }
+                    }
+                    Step::Release(n) => {
+                        pool.release(host(n));
+                        model.remove(&host(n));
+                    }
+                    Step::Fixed(hosts) => {
+                        fixed = hosts.into_iter().map(host).collect();
+                        pool.set_fixed(fixed.iter().copied());
+                    }
+                    Step::Reconfigure(a, b) => {
+                        range = Range::new(host(a), host(b)).unwrap();
+                        pool.reconfigure(vec![range], [own]);
+                    }
+                }
+                prop_assert_eq!(pool.used(), model.len());
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_range_or_an_error(text in "\\PC{0,40}") {
+            if let Ok(range) = text.parse::<Range>() {
+                prop_assert_eq!(range.to_string().parse::<Range>(), Ok(range));
+            }
+        }
+    }
+}

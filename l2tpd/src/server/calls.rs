@@ -1,0 +1,191 @@
+//! What the L2TP core asks for (RFC 2661): nodes for tunnels and sessions, messages, endings.
+
+use std::time::Instant;
+
+use l2tp_proto::{
+    CreateTunnel, Output as L2tp, SessionDownReason, SessionId, SessionSetup, SessionUp, TunnelId,
+};
+use ppp_proto::Link;
+use rand_core::CryptoRng;
+
+use super::io::{KernelOp, Output, SessionKey};
+use super::operations::{Ended, Purpose};
+use super::session::{Session, Side, client_link, server_link};
+use super::{Server, Tunnel};
+use crate::events::Event;
+
+impl Server {
+    pub(super) fn on_l2tp(&mut self, now: Instant, output: L2tp, rng: &mut dyn CryptoRng) {
+        match output {
+            L2tp::CreateTunnel(create) => self.create_tunnel(now, create),
+            L2tp::UpdateTunnel {
+                tunnel,
+                peer_id,
+                peer_window,
+            } => {
+                let operation = KernelOp::UpdateTunnel {
+                    tunnel,
+                    peer_id,
+                    peer_window,
+                };
+                self.tunnel_operation(now, tunnel, operation, "the peer's number");
+            }
+            L2tp::SendControl {
+                tunnel,
+                session_id,
+                avps,
+            } => {
+                self.kernel(
+                    now,
+                    KernelOp::SendControl {
+                        tunnel,
+                        session_id,
+                        avps,
+                    },
+                    Purpose::None,
+                );
+            }
+            L2tp::SendDatagram { flow, bytes } => {
+                self.outputs.push_back(Output::Datagram { flow, bytes });
+            }
+            L2tp::TunnelUp { tunnel } => {
+                self.dirty = true;
+                if let Some(view) = self.tunnels.tunnel(now, tunnel) {
+                    let (peer, host_name) = (view.flow.peer, view.host_name);
+                    self.event(Event::TunnelUp {
+                        tunnel,
+                        peer,
+                        host_name,
+                    });
+                }
+            }
+            L2tp::TunnelDown { tunnel, reason } => {
+                self.dirty = true;
+                if let Some(peer) = self.peer_of(tunnel) {
+                    self.event(Event::TunnelDown {
+                        tunnel,
+                        peer,
+                        reason: reason.to_string(),
+                    });
+                }
+                self.client_tunnel_down(now, tunnel, &reason.to_string());
+            }
+            L2tp::RemoveTunnel { tunnel } => {
+                self.live.remove(&tunnel);
+                self.kernel(now, KernelOp::RemoveTunnel { tunnel }, Purpose::Removal);
+            }
+            L2tp::CreateSession(setup) => self.create_session(now, setup),
+            L2tp::SessionUp(up) => self.session_up(now, up, rng),
+            L2tp::SessionDown {
+                tunnel,
+                session,
+                reason,
+            } => {
+                self.session_down(now, tunnel, session, &reason);
+            }
+            L2tp::Refused(refused) => self.event(Event::TunnelRefused(refused)),
+        }
+    }
+
+    fn create_tunnel(&mut self, now: Instant, create: CreateTunnel) {
+        let tunnel = Tunnel {
+            serial: self.serial(),
+            flow: create.flow,
+        };
+        self.live.insert(create.tunnel, tunnel);
+        let operation = KernelOp::CreateTunnel(create);
+        self.tunnel_operation(now, create.tunnel, operation, "the tunnel's nodes");
+    }
+
+    fn create_session(&mut self, now: Instant, setup: SessionSetup) {
+        let Some(peer) = self.peer_of(setup.tunnel) else {
+            return;
+        };
+        let serial = self.serial();
+        let key = SessionKey {
+            tunnel: setup.tunnel,
+            session: setup.session,
+        };
+        let side = self.client_of(key).map_or(Side::Server, Side::Client);
+        self.sessions
+            .insert(key, Session::new(serial, side, peer, setup, now));
+        let operation = KernelOp::CreateSession(setup);
+        self.session_operation(now, key, operation, "the session's nodes");
+    }
+
+    fn session_up(&mut self, now: Instant, up: SessionUp, rng: &mut dyn CryptoRng) {
+        let key = SessionKey {
+            tunnel: up.setup.tunnel,
+            session: up.setup.session,
+        };
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let changed = session.setup != up.setup;
+        session.setup = up.setup;
+        let config = match &session.side {
+            Side::Server => Some(server_link(&self.config)),
+            Side::Client(name) => self
+                .clients
+                .get(name)
+                .map(|client| client_link(&client.connection)),
+        };
+        let Some(config) = config else {
+            session.because("its connection is no longer configured");
+            self.hang_up(now, key, l2tp_proto::CloseSession::Administrative);
+            return;
+        };
+        let mut link = Link::new(config, rng);
+        link.open(now, rng);
+        session.link = Some(link);
+        if changed {
+            let operation = KernelOp::UpdateSession(up.setup);
+            self.session_operation(now, key, operation, "the session's settings");
+        }
+        self.drain_link(now, key, rng);
+    }
+
+    /// Ends a call with CDN; what it had is given back when [`L2tp::SessionDown`] comes.
+    pub(super) fn hang_up(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        reason: l2tp_proto::CloseSession,
+    ) {
+        // It may be on its way out already.
+        let _ = self
+            .tunnels
+            .close_session(now, key.tunnel, key.session, reason);
+    }
+
+    fn session_down(
+        &mut self,
+        now: Instant,
+        tunnel: TunnelId,
+        session: SessionId,
+        reason: &SessionDownReason,
+    ) {
+        let key = SessionKey { tunnel, session };
+        let Some(mut session) = self.sessions.remove(&key) else {
+            // A call of ours that ended before its nodes were asked for.
+            self.client_ended(now, key, &reason.to_string());
+            return;
+        };
+        if let Some(due) = session.due.take() {
+            self.timers.remove(&(due, key));
+        }
+        self.waiting.retain(|waiting| waiting.session != key);
+        session.because(reason);
+        if let Some(link) = session.link.as_mut() {
+            link.lower_down();
+            let counters = link.view().counters;
+            self.remember_counters(&counters);
+        }
+        self.dirty |= session.was_up;
+        let reason = session.reason.clone().unwrap_or_default();
+        self.client_ended(now, key, &reason);
+        let ended = Ended::of(session, now);
+        let operation = KernelOp::RemoveSession { session: key };
+        self.kernel(now, operation, Purpose::Ended(Box::new(ended)));
+    }
+}

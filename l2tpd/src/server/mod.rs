@@ -1,0 +1,365 @@
+//! The server without a socket and without a clock: L2TP tunnels, PPP links, users, addresses and
+//! the operations that make the kernel carry their packets, put together.
+//!
+//! ```text
+//! SCCRQ ▸ tunnel nodes ▸ SCCRP … SCCCN ▸ ICRQ ▸ session nodes ▸ ICRP … ICCN ▸ LCP ▸ login ▸
+//! address ▸ IPCP ▸ interface ▸ addresses ▸ packets flow ▸ `up` program ▸ … ▸ CDN ▸ nodes gone ▸
+//! address free ▸ `down` program
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `io.rs` | [`Input`], [`Output`], [`KernelOp`]: the whole contract |
+//! | `calls.rs` | what the L2TP core asks for |
+//! | `links.rs` | what a PPP link asks for: users, addresses, interfaces |
+//! | `session.rs` | one session and its PPP settings |
+//! | `operations.rs` | kernel operations under way, and what their answers lead to |
+//! | `programs.rs` | `up` and `down`, one at a time for each session |
+//! | `clients.rs` | connections we make ourselves |
+//! | `requests.rs` | the control socket's requests |
+//! | `restart.rs` | what is saved, and taking it up again |
+//! | `shutdown.rs` | the orderly end |
+
+mod calls;
+mod clients;
+mod io;
+mod links;
+mod operations;
+mod programs;
+mod requests;
+mod restart;
+mod session;
+mod shutdown;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use l2tp_proto::{
+    Config as L2tpConfig, FlowId, Limits as L2tpLimits, SameFlow, Secret, TunnelId, TunnelSecret,
+    Tunnels,
+};
+use ppp_proto::Link;
+use rand_core::CryptoRng;
+
+pub use io::{
+    Framing, HookId, Input, InterfaceSetup, KernelAnswer, KernelError, KernelOp, OpId, Output,
+    RequestId, SessionKey,
+};
+pub use restart::{SavedSession, State};
+
+use crate::config::Config;
+use crate::events::{Event, Repetitions};
+use crate::pool::Pool;
+use crate::users::Users;
+use clients::Client;
+use links::Waiting;
+use operations::Operations;
+use programs::Programs;
+use requests::Show;
+use session::{POLL, Session};
+use shutdown::Shutdown;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    users: Users,
+    pool: Pool,
+    tunnels: Tunnels,
+    live: HashMap<TunnelId, Tunnel>,
+    sessions: HashMap<SessionKey, Session>,
+    timers: BTreeSet<(Instant, SessionKey)>,
+    clients: BTreeMap<String, Client>,
+    operations: Operations,
+    programs: Programs,
+    shows: Vec<Show>,
+    waiting: Vec<Waiting>,
+    outputs: VecDeque<Output>,
+    repetitions: Repetitions,
+    counters: Counters,
+    /// What the links of sessions that are gone had counted.
+    past_links: BTreeMap<String, u64>,
+    serials: u64,
+    dirty: bool,
+    shutdown: Option<Shutdown>,
+}
+
+/// A tunnel whose nodes were asked for.
+#[derive(Debug, Clone, Copy)]
+struct Tunnel {
+    serial: u64,
+    flow: FlowId,
+}
+
+/// Counts of what only the composition sees.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// Sessions that carried packets.
+    pub sessions_up: u64,
+    /// Sessions that ended, up or not.
+    pub sessions_down: u64,
+    /// Logins refused.
+    pub logins_refused: u64,
+    /// Times no address was left to give.
+    pub no_address: u64,
+    /// Kernel operations that failed.
+    pub kernel_failures: u64,
+    /// Times the kernel went away.
+    pub kernel_lost: u64,
+    /// Operator's programs that failed.
+    pub hook_failures: u64,
+    /// Frames of tunnels or sessions that are not there.
+    pub stray_frames: u64,
+    /// Sessions ended because the user began another one.
+    pub sessions_replaced: u64,
+}
+
+impl Server {
+    /// A server without tunnels.
+    #[must_use]
+    pub fn new(config: Config, users: Users) -> Self {
+        let mut pool = Pool::new(config.pool.clone(), config.own_addresses());
+        pool.set_fixed(users.fixed_addresses());
+        Self {
+            tunnels: Tunnels::new(l2tp_config(&config)),
+            clients: clients::configured(&config),
+            config,
+            users,
+            pool,
+            live: HashMap::new(),
+            sessions: HashMap::new(),
+            timers: BTreeSet::new(),
+            operations: Operations::default(),
+            programs: Programs::default(),
+            shows: Vec::new(),
+            waiting: Vec::new(),
+            outputs: VecDeque::new(),
+            repetitions: Repetitions::default(),
+            counters: Counters::default(),
+            past_links: BTreeMap::new(),
+            serials: 0,
+            dirty: false,
+            shutdown: None,
+        }
+    }
+
+    /// Takes one input; drain the outputs afterwards.
+    pub fn handle(&mut self, now: Instant, input: Input, rng: &mut dyn CryptoRng) {
+        match input {
+            Input::Datagram { flow, bytes } => {
+                if self.shutdown.is_none() {
+                    self.tunnels.handle_first_datagram(now, flow, &bytes, rng);
+                }
+            }
+            Input::Control { tunnel, frame } => self.on_control(now, tunnel, &frame, rng),
+            Input::Frame {
+                session,
+                protocol,
+                payload,
+            } => {
+                self.on_frame(now, session, protocol, &payload, rng);
+            }
+            Input::AckFailure { tunnel } => self.tunnels.handle_ack_failure(now, tunnel),
+            Input::Kernel { op, outcome } => self.on_kernel(now, op, outcome, rng),
+            Input::KernelLost => self.on_kernel_lost(now, rng),
+            Input::HookDone { hook, outcome } => self.on_hook_done(now, hook, outcome, rng),
+            Input::Request { id, request } => self.on_request(now, id, request, rng),
+            Input::Configure(config) => self.configure(now, *config, rng),
+            Input::Users(users) => {
+                self.pool.set_fixed(users.fixed_addresses());
+                self.users = users;
+            }
+            Input::Shutdown => self.begin_shutdown(now, rng),
+        }
+        self.settle(now, rng);
+    }
+
+    /// Starts the connections that are to be up always. To be called once, after [`Self::adopt`].
+    pub fn start(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
+        self.start_clients(now, rng);
+        self.settle(now, rng);
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        [
+            self.timers.first().map(|(due, _)| *due),
+            self.tunnels.next_timeout(),
+            self.operations.next_deadline(),
+            self.next_client_retry(),
+            self.shutdown.as_ref().map(Shutdown::next),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
+        self.tunnels.handle_timeout(now);
+        while let Some(&(due, key)) = self.timers.first()
+            && due <= now
+        {
+            self.timers.remove(&(due, key));
+            self.on_session_timer(now, key, rng);
+        }
+        self.expire_operations(now, rng);
+        self.retry_clients(now, rng);
+        self.settle(now, rng);
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs
+            .pop_front()
+            .or_else(|| std::mem::take(&mut self.dirty).then_some(Output::Checkpoint))
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Carries out what the L2TP core wants by now, to the end.
+    fn settle(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
+        self.settle_l2tp(now, rng);
+        self.continue_shutdown(now, rng);
+    }
+
+    fn settle_l2tp(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
+        while let Some(output) = self.tunnels.poll_output() {
+            self.on_l2tp(now, output, rng);
+        }
+    }
+
+    fn on_control(
+        &mut self,
+        now: Instant,
+        tunnel: TunnelId,
+        frame: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) {
+        let Some((id, avps)) = frame.split_first_chunk::<2>() else {
+            self.counters.stray_frames += 1;
+            return;
+        };
+        self.tunnels
+            .handle_control(now, tunnel, u16::from_be_bytes(*id), avps, rng);
+    }
+
+    fn on_frame(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        protocol: u16,
+        payload: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) {
+        self.tunnels.note_traffic(now, key.tunnel);
+        match self.link_mut(key) {
+            Some(link) => link.handle_frame(now, protocol, payload, rng),
+            None => self.counters.stray_frames += 1,
+        }
+        self.drain_link(now, key, rng);
+    }
+
+    fn on_session_timer(&mut self, now: Instant, key: SessionKey, rng: &mut dyn CryptoRng) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        session.due = None;
+        if session.next_poll.is_some_and(|poll| poll <= now) {
+            session.next_poll = Some(now + POLL);
+            self.read_traffic(now, key);
+        }
+        if let Some(link) = self.link_mut(key) {
+            link.handle_timeout(now, rng);
+        }
+        self.drain_link(now, key, rng);
+    }
+
+    fn link_mut(&mut self, key: SessionKey) -> Option<&mut Link> {
+        self.sessions.get_mut(&key)?.link.as_mut()
+    }
+
+    /// Puts the session where it belongs in the timers.
+    fn schedule(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let due = session
+            .link
+            .as_ref()
+            .and_then(Link::next_timeout)
+            .into_iter()
+            .chain(session.next_poll)
+            .min();
+        if due != session.due {
+            if let Some(old) = session.due {
+                self.timers.remove(&(old, key));
+            }
+            if let Some(due) = due {
+                self.timers.insert((due, key));
+            }
+            session.due = due;
+        }
+    }
+
+    fn configure(&mut self, now: Instant, config: Config, rng: &mut dyn CryptoRng) {
+        self.tunnels.reconfigure(l2tp_config(&config));
+        self.pool
+            .reconfigure(config.pool.clone(), config.own_addresses());
+        self.config = config;
+        self.reconfigure_clients(now, rng);
+    }
+
+    fn serial(&mut self) -> u64 {
+        self.serials += 1;
+        self.serials
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn peer_of(&self, tunnel: TunnelId) -> Option<SocketAddr> {
+        self.live.get(&tunnel).map(|tunnel| tunnel.flow.peer)
+    }
+}
+
+/// The settings of the L2TP core.
+fn l2tp_config(config: &Config) -> L2tpConfig {
+    let limits = &config.limits;
+    L2tpConfig {
+        host_name: config.host_name.clone(),
+        secrets: config
+            .l2tp
+            .secret
+            .iter()
+            .map(|secret| TunnelSecret {
+                peer_host_name: None,
+                secret: Secret::new(secret.octets()),
+            })
+            .collect(),
+        hello_interval: config.l2tp.hello,
+        data_sequencing: config.l2tp.sequencing,
+        // The reqid says that it is the same client, so its old tunnel serves nobody any more, and
+        // one flow is one connected socket.
+        same_flow: SameFlow::Replace,
+        limits: L2tpLimits {
+            tunnels: limits.tunnels,
+            tunnels_per_source: limits.tunnels_per_source,
+            half_open: limits.half_open,
+            sessions_per_tunnel: limits.sessions_per_tunnel,
+            sessions: limits.tunnels.saturating_mul(2),
+            ..L2tpLimits::default()
+        },
+        ..L2tpConfig::default()
+    }
+}

@@ -1,0 +1,247 @@
+//! What outlives this process: tunnels, sessions and links on paper, taken up again when the
+//! kernel's nodes are still there, and the removal of nodes nobody knows.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use l2tp_proto::{SessionSetup, TunnelId, TunnelRecord};
+use ppp_proto::{AuthMethod, Checkpoint as LinkCheckpoint, Ipv4Assignment, Link, Network};
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use super::io::{KernelOp, SessionKey};
+use super::operations::Purpose;
+use super::session::{Interface, POLL, Session, Side, Told, client_link, server_link};
+use super::{Server, Tunnel};
+use crate::control::protocol::Traffic;
+use crate::events::Event;
+use crate::kernel::names;
+
+/// Everything that is saved. Secrets are not part of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Established tunnels with their established sessions.
+    pub tunnels: Vec<TunnelRecord>,
+    /// Sessions that carry packets.
+    pub sessions: Vec<SavedSession>,
+}
+
+/// A session that carries packets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedSession {
+    /// Which.
+    pub session: SessionKey,
+    /// The connection of ours it is, on a client.
+    pub connection: Option<String>,
+    /// The tunnel's peer.
+    pub peer: SocketAddr,
+    /// Who.
+    pub user: String,
+    /// How they proved it.
+    pub method: Option<AuthMethod>,
+    /// The interface.
+    pub interface: String,
+    /// The address from the pool.
+    pub leased: Option<Ipv4Addr>,
+    /// What IPCP assigned.
+    pub assignment: Option<Ipv4Assignment>,
+    /// Protocols the operator's program was told of.
+    pub told: [bool; 2],
+    /// Seconds since it began.
+    pub age: u64,
+    /// The link.
+    pub link: LinkCheckpoint,
+}
+
+impl Server {
+    /// What to save now.
+    #[must_use]
+    pub fn checkpoint(&self, now: Instant) -> State {
+        let mut sessions: Vec<SavedSession> = self
+            .sessions
+            .values()
+            .filter_map(|session| saved(session, now))
+            .collect();
+        sessions.sort_unstable_by_key(|saved| saved.session);
+        State {
+            tunnels: self.tunnels.checkpoint(now),
+            sessions,
+        }
+    }
+
+    /// Takes up what is saved in `state` as far as its nodes are among `nodes` (names of the
+    /// kernel's nodes), and removes our nodes that are not taken up. To be called once, first.
+    pub fn adopt(&mut self, now: Instant, state: State, nodes: &[String], rng: &mut dyn CryptoRng) {
+        let mut orphans: BTreeSet<&str> = nodes
+            .iter()
+            .map(String::as_str)
+            .filter(|name| names::is_ours(name))
+            .collect();
+        let (mut tunnels, mut sessions) = (0, 0);
+        for mut record in state.tunnels {
+            let tunnel = record.tunnel;
+            if !orphans.contains(names::tunnel(tunnel).as_str()) {
+                continue;
+            }
+            let mut links = Vec::new();
+            record.sessions.retain(|entry| {
+                let key = SessionKey {
+                    tunnel,
+                    session: entry.session,
+                };
+                let wanted = [names::ppp(key), names::interface(key)];
+                let saved = state.sessions.iter().find(|saved| saved.session == key);
+                let link = saved
+                    .filter(|_| wanted.iter().all(|name| orphans.contains(name.as_str())))
+                    .and_then(|saved| Some((saved, self.restored_link(saved, now, rng)?)));
+                link.map(|(saved, link)| links.push((saved, entry.peer_id, link)))
+                    .is_some()
+            });
+            let keys: Vec<SessionKey> = links.iter().map(|(saved, ..)| saved.session).collect();
+            let (flow, role) = (record.flow, record.role);
+            if let Err(error) = self.tunnels.restore(now, record) {
+                let what = format!("tunnel {}", tunnel.value());
+                self.event(Event::KernelFailed {
+                    what,
+                    reason: error.to_string(),
+                });
+                continue;
+            }
+            self.adopt_tunnel(now, tunnel, flow, &keys);
+            orphans.remove(names::tunnel(tunnel).as_str());
+            tunnels += 1;
+            for (saved, peer_id, link) in links {
+                let setup = SessionSetup {
+                    tunnel,
+                    session: saved.session.session,
+                    peer_id,
+                    control_sequencing: role == l2tp_proto::Role::Lns,
+                    data_sequencing: false,
+                    include_length: true,
+                };
+                self.adopt_session(now, saved, setup, link);
+                for name in names::of_session(saved.session) {
+                    orphans.remove(name.as_str());
+                }
+                sessions += 1;
+            }
+        }
+        let orphans: Vec<String> = orphans.into_iter().map(str::to_owned).collect();
+        if tunnels > 0 || !orphans.is_empty() {
+            self.event(Event::Adopted {
+                tunnels,
+                sessions,
+                orphans: orphans.len(),
+            });
+        }
+        for name in orphans {
+            self.kernel(now, KernelOp::RemoveNode { name }, Purpose::Removal);
+        }
+        self.dirty = true;
+        self.settle(now, rng);
+    }
+
+    fn adopt_tunnel(
+        &mut self,
+        now: Instant,
+        tunnel: TunnelId,
+        flow: l2tp_proto::FlowId,
+        keys: &[SessionKey],
+    ) {
+        let serial = self.serial();
+        self.live.insert(tunnel, Tunnel { serial, flow });
+        let sessions = keys.iter().map(|key| key.session).collect();
+        let operation = KernelOp::Adopt { tunnel, sessions };
+        self.tunnel_operation(now, tunnel, operation, "taking over the nodes");
+    }
+
+    fn adopt_session(
+        &mut self,
+        now: Instant,
+        saved: &SavedSession,
+        setup: SessionSetup,
+        link: Link,
+    ) {
+        let side = saved.connection.clone().map_or(Side::Server, Side::Client);
+        let serial = self.serial();
+        let began = now
+            .checked_sub(Duration::from_secs(saved.age))
+            .unwrap_or(now);
+        let mut session = Session::new(serial, side, saved.peer, setup, began);
+        if let Some(address) = saved.leased {
+            // A smaller pool or a new own address does not take it away.
+            let _ = self.pool.reserve(address);
+        }
+        let told = |told: bool, network: Option<Network>| match network {
+            Some(network) if told => Told::Up(saved.interface.clone(), network),
+            _ => Told::Nothing,
+        };
+        let [told4, told6] = saved.told;
+        session.told = [told(told4, saved.link.ipv4), told(told6, saved.link.ipv6)];
+        session.lcp = Some(saved.link.lcp);
+        session.user.clone_from(&saved.user);
+        session.method = saved.method;
+        session.leased = saved.leased;
+        session.assignment = saved.assignment;
+        session.ipv4 = saved.link.ipv4;
+        session.ipv6 = saved.link.ipv6;
+        session.interface = Interface::Ready(saved.interface.clone());
+        session.was_up = true;
+        session.next_poll = Some(now + POLL);
+        session.traffic = Traffic::default();
+        session.link = Some(link);
+        let key = saved.session;
+        if let Some(client) = saved
+            .connection
+            .as_ref()
+            .and_then(|name| self.clients.get_mut(name))
+        {
+            client.adopt(key);
+        }
+        self.sessions.insert(key, session);
+        self.schedule(key);
+    }
+
+    fn restored_link(
+        &self,
+        saved: &SavedSession,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+    ) -> Option<Link> {
+        let config = match &saved.connection {
+            None => server_link(&self.config),
+            Some(name) => client_link(&self.clients.get(name)?.connection),
+        };
+        // What does not fit the configuration any more is left out, and its nodes go.
+        Link::restore(config, &saved.link, now, rng).ok()
+    }
+}
+
+fn saved(session: &Session, now: Instant) -> Option<SavedSession> {
+    let link = session
+        .link
+        .as_ref()
+        .filter(|_| session.was_up)?
+        .checkpoint()?;
+    let told = |told: &Told| *told != Told::Nothing;
+    let [told4, told6] = &session.told;
+    Some(SavedSession {
+        session: session.key(),
+        connection: match &session.side {
+            Side::Server => None,
+            Side::Client(name) => Some(name.clone()),
+        },
+        peer: session.peer,
+        user: session.user.clone(),
+        method: session.method,
+        interface: session.interface_name()?.to_owned(),
+        leased: session.leased,
+        assignment: session.assignment,
+        told: [told(told4), told(told6)],
+        age: now.saturating_duration_since(session.started).as_secs(),
+        link,
+    })
+}

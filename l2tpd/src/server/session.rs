@@ -1,0 +1,259 @@
+//! One session: an L2TP call with a PPP link on it and an interface under it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use l2tp_proto::{SessionSetup, SessionView};
+use ppp_proto::{
+    AuthMethod, Config as PppConfig, Credentials, Family, Ipv4Assignment, Ipv4Config, LcpOpened,
+    Link, Network, Secret as PppSecret,
+};
+
+use super::io::{Framing, SessionKey};
+use crate::config::{Config, Connection};
+use crate::control::protocol::{SessionStatus, Traffic};
+
+/// How often the counters of a session are read.
+pub(super) const POLL: Duration = Duration::from_secs(10);
+
+/// What kind of end of the link we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The client authenticates and gets an address.
+    Server,
+    /// We are the client, for the connection of that name.
+    Client(String),
+}
+
+/// The network interface of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Interface {
+    /// Not asked for yet.
+    None,
+    /// On its way.
+    Creating,
+    /// There.
+    Ready(String),
+}
+
+/// Whether the operator's program knows of a network protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum Told {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// `up` was started with this interface, and `down` is owed.
+    Up(String, Network),
+}
+
+/// A session from `CreateSession` to `SessionDown`.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) serial: u64,
+    pub(super) side: Side,
+    pub(super) peer: SocketAddr,
+    pub(super) setup: SessionSetup,
+    pub(super) link: Option<Link>,
+    pub(super) lcp: Option<LcpOpened>,
+    pub(super) user: String,
+    pub(super) method: Option<AuthMethod>,
+    /// To be given back to the pool.
+    pub(super) leased: Option<Ipv4Addr>,
+    pub(super) assignment: Option<Ipv4Assignment>,
+    pub(super) ipv4: Option<Network>,
+    pub(super) ipv6: Option<Network>,
+    pub(super) interface: Interface,
+    pub(super) told: [Told; 2],
+    pub(super) started: Instant,
+    pub(super) was_up: bool,
+    pub(super) next_poll: Option<Instant>,
+    /// Where the session stands in the server's timers.
+    pub(super) due: Option<Instant>,
+    pub(super) traffic: Traffic,
+    pub(super) reading: bool,
+    /// The first reason to end; later ones follow from it.
+    pub(super) reason: Option<String>,
+}
+
+impl Session {
+    pub(super) fn new(
+        serial: u64,
+        side: Side,
+        peer: SocketAddr,
+        setup: SessionSetup,
+        now: Instant,
+    ) -> Self {
+        Self {
+            serial,
+            side,
+            peer,
+            setup,
+            link: None,
+            lcp: None,
+            user: String::new(),
+            method: None,
+            leased: None,
+            assignment: None,
+            ipv4: None,
+            ipv6: None,
+            interface: Interface::None,
+            told: [Told::Nothing, Told::Nothing],
+            started: now,
+            was_up: false,
+            next_poll: None,
+            due: None,
+            traffic: Traffic::default(),
+            reading: false,
+            reason: None,
+        }
+    }
+
+    pub(super) fn key(&self) -> SessionKey {
+        SessionKey {
+            tunnel: self.setup.tunnel,
+            session: self.setup.session,
+        }
+    }
+
+    /// Keeps the first reason.
+    pub(super) fn because(&mut self, reason: impl ToString) {
+        if self.reason.is_none() {
+            self.reason = Some(reason.to_string());
+        }
+    }
+
+    /// The inner address people know the session by.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match (&self.side, self.ipv4) {
+            (Side::Server, Some(Network::V4 { peer, .. })) => Some(peer.into()),
+            (Side::Client(_), Some(Network::V4 { local, .. })) => Some(local.into()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn interface_name(&self) -> Option<&str> {
+        match &self.interface {
+            Interface::Ready(name) => Some(name),
+            Interface::None | Interface::Creating => None,
+        }
+    }
+
+    pub(super) fn framing(&self) -> Framing {
+        let lcp = self.lcp.as_ref();
+        let ready = self.interface_name().is_some();
+        Framing {
+            peer_mru: lcp.map_or(1500, |lcp| lcp.peer_mru),
+            pfc: lcp.is_some_and(|lcp| lcp.send_pfc),
+            acfc: lcp.is_some_and(|lcp| lcp.send_acfc),
+            ipv4: ready && self.ipv4.is_some(),
+            ipv6: ready && self.ipv6.is_some(),
+        }
+    }
+
+    /// Our address and the peer's, of each protocol that is open.
+    pub(super) fn addresses(&self) -> Vec<(IpAddr, IpAddr)> {
+        [self.ipv4, self.ipv6]
+            .iter()
+            .flatten()
+            .map(Self::ends)
+            .collect()
+    }
+
+    /// Our address and the peer's. A server that never told its own gets the one pppd invents.
+    pub(super) fn ends(network: &Network) -> (IpAddr, IpAddr) {
+        match network {
+            Network::V4 { local, peer, .. } if peer.is_unspecified() => {
+                ((*local).into(), Ipv4Addr::new(10, 64, 64, 64).into())
+            }
+            Network::V4 { local, peer, .. } => ((*local).into(), (*peer).into()),
+            Network::V6 { local, peer } => (link_local(*local), link_local(*peer)),
+        }
+    }
+
+    pub(super) fn told_mut(&mut self, family: Family) -> &mut Told {
+        let [v4, v6] = &mut self.told;
+        match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        }
+    }
+
+    pub(super) fn status(&self, now: Instant, view: Option<&SessionView>) -> SessionStatus {
+        SessionStatus {
+            tunnel: self.setup.tunnel.value(),
+            id: self.setup.session.value(),
+            peer_id: view.map_or(self.setup.peer_id, |view| view.peer_id),
+            user: self.user.clone(),
+            authentication: self.method.map(|m| m.to_string()).unwrap_or_default(),
+            peer: self.peer,
+            address: self.address(),
+            interface: self.interface_name().unwrap_or_default().to_owned(),
+            state: self.state().to_owned(),
+            age: now.saturating_duration_since(self.started).as_secs(),
+            connection: match &self.side {
+                Side::Server => None,
+                Side::Client(name) => Some(name.clone()),
+            },
+            traffic: self.traffic,
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        use ppp_proto::Phase;
+        if self.reason.is_some() {
+            return "closing";
+        }
+        match self.link.as_ref().map(Link::phase) {
+            None | Some(Phase::Dead | Phase::Establish) => "opening",
+            Some(Phase::Authenticate) => "authenticating",
+            Some(Phase::Network) if self.was_up => "up",
+            Some(Phase::Network) => "configuring",
+            Some(Phase::Terminate) => "closing",
+        }
+    }
+}
+
+/// RFC 5072 section 5: the link-local address of an interface identifier.
+fn link_local(identifier: [u8; 8]) -> IpAddr {
+    let prefix = 0xfe80_u128 << 112;
+    Ipv6Addr::from(prefix | u128::from(u64::from_be_bytes(identifier))).into()
+}
+
+/// What is negotiated with a client.
+pub(super) fn server_link(config: &Config) -> PppConfig {
+    let ppp = &config.ppp;
+    PppConfig {
+        mru: ppp.mru,
+        mtu: ppp.mtu,
+        authenticate_peer: ppp.authentication.clone(),
+        ipv6: ppp.ipv6,
+        echo_interval: ppp.echo_interval.unwrap_or_default(),
+        echo_failures: ppp.echo_failures,
+        establish_timeout: ppp.authentication_timeout,
+        ..PppConfig::server(&config.host_name)
+    }
+}
+
+/// What is negotiated with a server.
+pub(super) fn client_link(connection: &Connection) -> PppConfig {
+    let credentials = Credentials {
+        user: connection.user.clone(),
+        secret: ppp_secret(&connection.password),
+        methods: vec![AuthMethod::MsChapV2, AuthMethod::ChapMd5, AuthMethod::Pap],
+    };
+    PppConfig {
+        mru: connection.mtu,
+        mtu: connection.mtu,
+        ipv4: Ipv4Config::Request {
+            address: None,
+            dns: true,
+        },
+        ipv6: connection.ipv6,
+        ..PppConfig::client(credentials)
+    }
+}
+
+/// The password for the link; it came from a YAML string, so it is UTF-8.
+pub(super) fn ppp_secret(secret: &crate::secret::Secret) -> PppSecret {
+    PppSecret::new(&String::from_utf8_lossy(secret.octets()))
+}

@@ -1,0 +1,419 @@
+//! The users file: who may log in, with what, and to which address.
+//!
+//! ```yaml
+//! users:
+//!   - name: alice
+//!     password: "wonderland"
+//!   - name: bob
+//!     nt_hash: 8846f7eaee8fb117ad06bdd830b7586c
+//!     address: 10.77.0.9          # or a range: 10.77.0.16/28
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tanuki_daemon::config::{Problem, Problems, Source};
+use zeroize::Zeroizing;
+
+use crate::config::{Expected, Text};
+use crate::pool::Range;
+use crate::secret::Secret;
+
+/// What a user proves to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// The password: good for every method.
+    Password(Secret),
+    /// Its NT hash (MD4 of the UTF-16 password): good for MS-CHAPv2 only.
+    NtHash(NtHash),
+}
+
+impl Credential {
+    /// The key it stands under in the file.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Password(_) => "password",
+            Self::NtHash(_) => "nt_hash",
+        }
+    }
+}
+
+/// An NT hash: as good as the password, so wiped and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NtHash(Zeroizing<[u8; 16]>);
+
+impl NtHash {
+    /// The 16 octets.
+    #[must_use]
+    pub fn octets(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for NtHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NtHash(..)")
+    }
+}
+
+impl std::str::FromStr for NtHash {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut octets = Zeroizing::new([0; 16]);
+        if text.len() != 32 || !text.is_ascii() {
+            return Err("not an NT hash");
+        }
+        for (index, octet) in octets.iter_mut().enumerate() {
+            let digits = text.get(2 * index..2 * index + 2).unwrap_or_default();
+            *octet = u8::from_str_radix(digits, 16).map_err(|_| "not an NT hash")?;
+        }
+        Ok(Self(octets))
+    }
+}
+
+impl Expected for NtHash {
+    const EXPECTED: &'static str = "32 hexadecimal digits in quotes";
+}
+
+/// One user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name, as the client has to give it.
+    pub name: String,
+    /// What proves it.
+    pub credential: Credential,
+    /// Only addresses from here, and nobody else gets them; none: from the pool.
+    pub addresses: Option<Range>,
+}
+
+/// Everybody who may log in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    by_name: BTreeMap<String, User>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    users: Vec<UserEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserEntry {
+    name: String,
+    password: Option<Secret>,
+    nt_hash: Option<Text<NtHash>>,
+    address: Option<Text<Range>>,
+}
+
+/// A range of one user is walked for a free address; this bounds the walk.
+const MAX_OWN_RANGE: u64 = 65_536;
+
+impl Users {
+    /// Reads and checks `file`.
+    ///
+    /// # Errors
+    /// Every problem found, with its place; passwords are never part of a message.
+    pub fn read(file: &Path) -> Result<Self, Problems> {
+        Self::from_source(&Source::read(file)?)
+    }
+
+    /// Checks a text that is in memory already.
+    ///
+    /// # Errors
+    /// As [`Users::read`].
+    pub fn from_source(source: &Source) -> Result<Self, Problems> {
+        let file: File = source.parse()?;
+        let mut problems: Vec<Problem> = Vec::new();
+        let mut by_name: BTreeMap<String, User> = BTreeMap::new();
+        let mut ranges: Vec<Range> = Vec::new();
+        for (index, entry) in file.users.into_iter().enumerate() {
+            let mut refuse = |key: &str, message: &str| {
+                problems.push(source.problem(&format!("users.{index}.{key}"), message));
+            };
+            if entry.name.is_empty() || entry.name.len() > 255 {
+                refuse("name", "expected a name of 1 to 255 octets");
+            }
+            if entry.name.chars().any(char::is_control) {
+                refuse("name", "control characters are not accepted in a name");
+            }
+            if by_name.contains_key(&entry.name) {
+                refuse(
+                    "name",
+                    "this user is there already, expected each name once",
+                );
+            }
+            let addresses = entry.address.map(|Text(range)| range);
+            if let Some(range) = addresses {
+                if range.size() > MAX_OWN_RANGE {
+                    refuse("address", "too large for one user, expected at most a /16");
+                }
+                if ranges.iter().any(|other| other.overlaps(&range)) {
+                    refuse(
+                        "address",
+                        "belongs to another user already, expected addresses apart",
+                    );
+                }
+                ranges.push(range);
+            }
+            let credential = match (entry.password, entry.nt_hash) {
+                (Some(password), None) => {
+                    if password.octets().is_empty() || password.octets().len() > 255 {
+                        refuse("password", "expected a password of 1 to 255 octets");
+                    }
+                    Credential::Password(password)
+                }
+                (None, Some(Text(hash))) => Credential::NtHash(hash),
+                (Some(_), Some(_)) => {
+                    refuse(
+                        "nt_hash",
+                        "there is a password too, expected one of the two",
+                    );
+                    continue;
+                }
+                (None, None) => {
+                    refuse(
+                        "name",
+                        "has neither password nor nt_hash, expected one of the two",
+                    );
+                    continue;
+                }
+            };
+            let name = entry.name.clone();
+            by_name.insert(
+                name,
+                User {
+                    name: entry.name,
+                    credential,
+                    addresses,
+                },
+            );
+        }
+        if problems.is_empty() {
+            Ok(Self { by_name })
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    /// The user of that name: as the peer sent it, or else without a leading `DOMAIN\`.
+    #[must_use]
+    pub fn find(&self, identity: &str, without_domain: &str) -> Option<&User> {
+        self.by_name
+            .get(identity)
+            .or_else(|| self.by_name.get(without_domain))
+    }
+
+    /// The user of exactly that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&User> {
+        self.by_name.get(name)
+    }
+
+    /// Everybody, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &User> {
+        self.by_name.values()
+    }
+
+    /// Addresses that belong to one user and are not for the pool.
+    pub fn fixed_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.iter()
+            .filter_map(|user| user.addresses)
+            .flat_map(|range| {
+                (u32::from(range.first())..=u32::from(range.last())).map(Ipv4Addr::from)
+            })
+    }
+}
+
+/// Notices that the users file was written or replaced.
+#[derive(Debug)]
+pub struct Watch {
+    file: PathBuf,
+    seen: Option<Stamp>,
+}
+
+/// What of a file changes when it is written or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl Watch {
+    /// Watches `file`, which counts as changed at first.
+    #[must_use]
+    pub fn new(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            seen: None,
+        }
+    }
+
+    /// Whether the file changed since the last question. A file that went away has not changed:
+    /// an editor may be replacing it right now.
+    ///
+    /// # Errors
+    /// When the file system has no answer, other than that the file is not there.
+    pub fn changed(&mut self) -> io::Result<bool> {
+        let now = match std::fs::metadata(&self.file) {
+            Ok(metadata) => Stamp::of(&metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let changed = self.seen != Some(now);
+        self.seen = Some(now);
+        Ok(changed)
+    }
+
+    /// Whether others than the owner may read the file.
+    #[must_use]
+    pub fn is_open_to_others(&self) -> bool {
+        std::fs::metadata(&self.file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Users, String> {
+        Users::from_source(&Source::new("users.yaml", text)).map_err(|p| p.to_string())
+    }
+
+    #[test]
+    fn names_are_found_with_and_without_domain() {
+        let users =
+            read("users:\n- {name: alice, password: a}\n- {name: 'OFFICE\\bob', password: b}\n")
+                .unwrap();
+        assert_eq!(users.find("HOME\\alice", "alice").unwrap().name, "alice");
+        assert_eq!(
+            users.find("OFFICE\\bob", "bob").unwrap().name,
+            "OFFICE\\bob"
+        );
+        assert!(users.find("bob", "bob").is_none());
+        assert!(!format!("{users:?}").contains("\"a\""));
+    }
+
+    #[test]
+    fn the_sample_is_accepted() {
+        let users = read(include_str!("../../etc/users.yaml.sample")).unwrap();
+        let fixed: Vec<_> = users.fixed_addresses().collect();
+        assert_eq!(fixed, [Ipv4Addr::new(10, 77, 0, 9)]);
+    }
+
+    #[test]
+    fn nt_hashes_are_hexadecimal() {
+        // RFC 2759 section 9.2: NtPasswordHash of "clientPass".
+        let users =
+            read("users:\n- {name: a, nt_hash: 44EBBA8D5312B8D611474411F56989AE}\n").unwrap();
+        let Credential::NtHash(hash) = &users.get("a").unwrap().credential else {
+            panic!()
+        };
+        assert_eq!(
+            hash.octets(),
+            &hex_literal::hex!("44EBBA8D5312B8D611474411F56989AE")
+        );
+    }
+
+    #[test]
+    fn mistakes_are_shown_where_they_are_and_passwords_are_not() {
+        let cases = [
+            (
+                "users:\n- {name: a, pasword: geheim}\n",
+                ":2:13: ",
+                "unknown field `pasword`",
+            ),
+            (
+                "users:\n- {name: a}\n",
+                ":2:10: ",
+                "neither password nor nt_hash",
+            ),
+            (
+                "users:\n- {name: a, nt_hash: geheim}\n",
+                ":2:22: ",
+                "32 hexadecimal digits",
+            ),
+            (
+                "users:\n- {name: a, password: geheim}\n- {name: a, password: geheim}\n",
+                ":3:10: ",
+                "expected each name once",
+            ),
+            (
+                "users:\n- {name: a, password: p, address: 10.0.0.1}\n\
+                 - {name: b, password: p, address: 10.0.0.0/30}\n",
+                ":3:35: ",
+                "another user",
+            ),
+            (
+                "users:\n- {name: a, password: p, address: ten}\n",
+                ":2:35: ",
+                "one address",
+            ),
+            (
+                "users:\n- {name: \"a\\u0007\", password: p}\n",
+                ":2:10: ",
+                "control characters",
+            ),
+            (
+                "users:\n- {name: a, password: [geheim]}\n",
+                ":2:23: ",
+                "expected a string",
+            ),
+        ];
+        for (text, place, words) in cases {
+            let problem = read(text).unwrap_err();
+            assert!(
+                problem.contains(place) && problem.contains(words),
+                "{text}=> {problem}"
+            );
+            assert!(!problem.contains("geheim"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_written_or_replaced_file_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.yaml");
+        let mut watch = Watch::new(&path);
+        assert!(!watch.changed().unwrap());
+        std::fs::write(&path, "a").unwrap();
+        assert!(watch.changed().unwrap());
+        assert!(!watch.changed().unwrap());
+        let other = folder.path().join("other");
+        std::fs::write(&other, "b").unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert!(watch.changed().unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!watch.changed().unwrap());
+    }
+}
