@@ -1,0 +1,99 @@
+"""Cases with our own daemons on both sides: no client machine, full speed."""
+
+import re
+import struct
+import subprocess
+
+from harness import network
+from harness.lab import INSIDE, USERS, eventually, require
+from harness.network import sh
+
+from .registry import case
+
+def sccrq():
+    """A Start-Control-Connection-Request (RFC 2661 6.1) with what xl2tpd puts into it."""
+    def avp(number, value):
+        return struct.pack(">HHH", 0x8000 | (6 + len(value)), 0, number) + value
+
+    body = b"".join([
+        avp(0, b"\x00\x01"),          # Message Type
+        avp(2, b"\x01\x00"),          # Protocol Version
+        avp(3, b"\x00\x00\x00\x03"),  # Framing Capabilities
+        avp(4, b"\x00\x00\x00\x00"),  # Bearer Capabilities
+        avp(7, b"lab"),               # Host Name
+        avp(9, b"\x00\x07"),          # Assigned Tunnel ID
+        avp(10, b"\x00\x04"),         # Receive Window Size
+    ])
+    return struct.pack(">HHHHHH", 0xc802, 12 + len(body), 0, 0, 0, 0) + body
+
+
+def own_client_online(lab, name="client"):
+    """Starts our own client and waits until it is online; returns its daemons and address."""
+    client = lab.own_client(name, user="alice", password=USERS["alice"])
+    session = eventually(lambda: next(iter(lab.sessions(client)), None),
+                         "our own client is not online", 30)
+    return client, session["address"]
+
+
+def ping_from(namespace, count=5):
+    """True when every echo through the tunnel came back."""
+    done = subprocess.run(["ip", "netns", "exec", namespace, "ping", "-n", "-q", "-c", str(count),
+                           "-i", "0.2", "-W", "2", INSIDE], capture_output=True, text=True,
+                          check=False)
+    return " 0% packet loss" in done.stdout
+
+
+@case("own-client", "our own client: connected, 1 GB each way, a farewell", guest=False)
+def own_client(lab):
+    client, address = own_client_online(lab)
+    namespace = lab.network.name("own")
+    require(address in [session["address"] for session in lab.sessions()],
+            "the server does not show the session")
+    require(ping_from(namespace), "no echo through the tunnel")
+    lab.serve_transfers()
+    eventually(lambda: "LISTEN" in sh("ss -ltnH 'sport = 7000'", lab.network.name("server")),
+               "the transfer server does not listen")
+    rates = []
+    for verb in ["get", "put"]:
+        line = lab.transfer(namespace, verb, 1 << 30)
+        rates.append(f"{verb} {re.search(r'([0-9]+ Mbit/s)', line)[1]}")
+    client.stop()
+    eventually(lambda: not lab.tunnels(), "the tunnel is still there after StopCCN")
+    eventually(lambda: not lab.ipsec_sas(), "the IPsec SAs are still there after Delete")
+    left = sh("ip -o link show type tun", namespace)
+    require(not left.strip(), f"the client left interfaces behind: {left.strip()}")
+    return ", ".join(rates)
+
+
+@case("own-restart", "our own client and server, every daemon but the kernel restarted in turn",
+      guest=False)
+def own_restart(lab):
+    client, _ = own_client_online(lab)
+    namespace = lab.network.name("own")
+    ping = subprocess.Popen(["ip", "netns", "exec", namespace, "ping", "-n", "-i", "0.1", "-w",
+                             "20", INSIDE], stdout=subprocess.PIPE, text=True)
+    lab.helpers.append(ping)
+    for daemons in [lab.server, client]:
+        for name in ["ike-daemon", "l2tpd"]:
+            daemons.restart(name)
+    for daemons in [lab.server, client]:
+        eventually(lambda daemons=daemons: len(lab.sessions(daemons)) == 1,
+                   "the session is not taken over")
+    ping.send_signal(2)
+    output = ping.communicate(timeout=25)[0]
+    require(" 0% packet loss" in output, output[-500:])
+
+
+@case("cleartext-sccrq", "a bare SCCRQ to UDP 1701 gets no answer and opens nothing", guest=False)
+def cleartext_sccrq(lab):
+    namespace = lab.network.name("plain")
+    code = ("import socket\n"
+            "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+            "s.settimeout(3)\n"
+            f"s.sendto(bytes.fromhex('{sccrq().hex()}'), ('{network.SERVER}', 1701))\n"
+            "try:\n    print(s.recv(2000).hex())\nexcept OSError:\n    pass\n")
+    done = subprocess.run(["ip", "netns", "exec", namespace, "/usr/bin/python3", "-c", code],
+                          capture_output=True, text=True, check=False)
+    require(done.returncode == 0, done.stderr)
+    require(not done.stdout.strip(), f"the server answered {done.stdout}")
+    require(not lab.tunnels(), f"the server has a tunnel: {lab.tunnels()}")
