@@ -60,6 +60,8 @@ pub(crate) enum Signal {
     Down,
     /// This-Layer-Finished.
     Finished,
+    /// This-Layer-Finished because Configure-Requests stayed unanswered (TO- of section 4.3).
+    Unanswered,
     /// The protocol cannot go on.
     Fatal(DownReason),
 }
@@ -375,7 +377,9 @@ impl<N: Negotiator> Automaton<N> {
         let Some((actions, next)) = transition(self.state, event) else {
             return;
         };
-        self.state = next;
+        let before = std::mem::replace(&mut self.state, next);
+        let unanswered =
+            event == Event::TimeoutExpired && !matches!(before, State::Closing | State::Stopping);
         for action in actions {
             match action {
                 Action::ThisLayerUp => {
@@ -384,6 +388,9 @@ impl<N: Negotiator> Automaton<N> {
                 }
                 Action::ThisLayerDown => self.signals.push_back(Signal::Down),
                 Action::ThisLayerStarted => {}
+                Action::ThisLayerFinished if unanswered => {
+                    self.signals.push_back(Signal::Unanswered);
+                }
                 Action::ThisLayerFinished => self.signals.push_back(Signal::Finished),
                 Action::InitializeRestartCount => {
                     self.restart_count = if matches!(next, State::Closing | State::Stopping) {

@@ -144,6 +144,10 @@ impl Lcp {
         self.peer.auth
     }
 
+    fn is_our_magic(&self, option: &Opt<'_>) -> bool {
+        option.kind == kind::MAGIC && option.array().map(u32::from_be_bytes) == self.magic
+    }
+
     /// The peer wants `asked` (or something we do not know) instead of our first method.
     fn other_method(&mut self, asked: Option<AuthMethod>) -> Result<(), DownReason> {
         if self.methods.is_empty() {
@@ -196,8 +200,17 @@ impl Negotiator for Lcp {
         rng: &mut dyn CryptoRng,
     ) -> Result<Verdict, DownReason> {
         let mut judge = Judge::new(exhausted);
+        if self.magic.is_some() && options.iter().any(|option| self.is_our_magic(option)) {
+            // Probably our own request (section 6.4): nothing else in it is worth an answer.
+            self.loops = self.loops.saturating_add(1);
+            if self.loops >= LOOPS {
+                return Err(DownReason::Loopback);
+            }
+            judge.insist(kind::MAGIC, &nonzero(rng).to_be_bytes());
+            return Ok(judge.verdict());
+        }
+        self.loops = 0;
         let mut peer = Peer::default();
-        let mut looped = false;
         for option in options {
             match (option.kind, option.repeat) {
                 (_, Repeat::Same) => {}
@@ -216,10 +229,6 @@ impl Negotiator for Lcp {
                 },
                 (kind::MAGIC, _) => match option.array().map(u32::from_be_bytes) {
                     Some(0) => judge.nak(option, &nonzero(rng).to_be_bytes()),
-                    Some(magic) if Some(magic) == self.magic => {
-                        looped = true;
-                        judge.insist(kind::MAGIC, &nonzero(rng).to_be_bytes());
-                    }
                     Some(magic) => peer.magic = Some(magic),
                     None => judge.reject(option),
                 },
@@ -227,14 +236,6 @@ impl Negotiator for Lcp {
                 (kind::ACFC, _) if option.data.is_empty() && self.allow_acfc => peer.acfc = true,
                 _ => judge.reject(option),
             }
-        }
-        self.loops = if looped {
-            self.loops.saturating_add(1)
-        } else {
-            0
-        };
-        if self.loops >= LOOPS {
-            return Err(DownReason::Loopback);
         }
         let verdict = judge.verdict();
         if verdict == Verdict::Ack {

@@ -362,7 +362,7 @@ impl Link {
             Signal::Send(packet) => self.send(protocol::LCP, packet),
             Signal::Up => {}
             Signal::Down => self.lcp_down(now),
-            Signal::Finished => {
+            Signal::Finished | Signal::Unanswered => {
                 let reason = self.ending.take().unwrap_or(DownReason::NoLcpAnswer);
                 self.finish(reason);
             }
@@ -584,7 +584,14 @@ impl Link {
             }
             Signal::Up => self.network_up(now, family),
             Signal::Down => self.network_down(family),
-            Signal::Finished => self.network_finished(now, DownReason::NoNetworkProtocol),
+            // IPCP that neither opens nor is refused leaves the ends with different beliefs: the
+            // peer shall call again. Silence to IPv6CP is common and means no.
+            Signal::Unanswered if family == Family::V4 => {
+                self.terminate(now, DownReason::NoNetworkProtocol);
+            }
+            Signal::Finished | Signal::Unanswered => {
+                self.network_finished(now, DownReason::NoNetworkProtocol);
+            }
             Signal::Fatal(reason) => {
                 match family {
                     Family::V4 => self.ipcp = None,
