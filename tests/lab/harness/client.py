@@ -35,11 +35,13 @@ mount -t tmpfs tmpfs /run
 mkdir -p /run/lock /run/xl2tpd /run/ppp
 mount --bind $root/etc /etc
 mount --bind $root/log /var/log
-ip link set lo up
-ip link set $interface name eth0
-ip addr add $address dev eth0
-ip link set eth0 up
-ip route add default via $gateway
+ip -batch - <<EOB
+link set lo up
+link set $interface name eth0
+addr add $address dev eth0
+link set eth0 up
+route add default via $gateway
+EOB
 echo ready >$root/started
 exec sleep infinity
 EOS
