@@ -84,10 +84,4 @@ impl Admission {
             Ok(())
         }
     }
-
-    /// Sources remembered.
-    #[cfg(test)]
-    pub(crate) fn sources(&self) -> usize {
-        self.sources.len()
-    }
 }

@@ -152,7 +152,6 @@ impl Tunnel {
         step.output(Output::CreateSession(setup));
         let hiding = self.hiding(step, rng);
         let avps = session::iccn(&request, step.config.data_sequencing, hiding.as_ref());
-        drop(hiding);
         self.send(step, peer_id, avps);
         step.counters.sessions_established += 1;
         step.output(Output::SessionUp(SessionUp { setup, call }));

@@ -84,11 +84,12 @@ impl Tunnels {
         if !self.win_tie(now, flow, message) {
             return;
         }
-        self.make_way(now, flow, peer.id);
         let Some(id) = self.draw_tunnel_id(rng, peer.id) else {
             let objection = busy(Refusal::TunnelLimit);
             return self.deny(now, flow, assigned, name, objection, rng);
         };
+        // Only now, so that a tunnel that goes does not leave its number to the new one.
+        self.make_way(now, flow, peer.id);
         let challenges = match self.config.authentication {
             Authentication::Off => false,
             Authentication::Mutual => answer.is_some(),
@@ -107,7 +108,6 @@ impl Tunnels {
             answer,
             hiding.as_ref(),
         );
-        drop(hiding);
         let deadline = now + self.config.setup_timeout;
         let state = State::WaitCtlConn {
             deadline,

@@ -223,7 +223,6 @@ impl Tunnel {
         let avps = MessageBuilder::new(MessageType::SCCCN)
             .avps(answer.as_slice(), hiding.as_ref())
             .finish();
-        drop(hiding);
         self.send(step, 0, avps);
         self.establish(step);
         self.place_waiting_calls(step, rng);

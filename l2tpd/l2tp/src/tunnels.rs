@@ -192,7 +192,6 @@ impl Tunnels {
             tie_breaker.map(Avp::TieBreaker),
             hiding.as_ref(),
         );
-        drop(hiding);
         let tunnel = Tunnel::new(
             id,
             target.flow,
