@@ -4,6 +4,8 @@
 //! from the AVP lists their sources and logs show: xl2tpd 1.3.12 (ChromeOS, NetworkManager), the
 //! L2TP of macOS and iOS, Windows 10, TunnelForge, RouterOS.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod peers;
 
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ use peers::{Host, from, sent};
 
 /// One AVP, by hand.
 fn avp(mandatory: bool, vendor: u16, attribute: u16, value: &[u8]) -> Vec<u8> {
-    let bits = 6 + value.len() as u16 | if mandatory { 0x8000 } else { 0 };
+    let bits = (6 + value.len() as u16) | if mandatory { 0x8000 } else { 0 };
     let mut out = bits.to_be_bytes().to_vec();
     out.extend(vendor.to_be_bytes());
     out.extend(attribute.to_be_bytes());

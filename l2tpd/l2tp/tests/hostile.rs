@@ -1,6 +1,8 @@
 //! What no client should send: any octets, any order, floods. Nothing breaks, nothing grows
 //! without bound, and afterwards a good client still gets through.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod peers;
 
 use std::time::{Duration, Instant};
@@ -270,11 +272,7 @@ fn avp_lengths() {
         bytes.extend((0x8000 | length).to_be_bytes());
         bytes.extend(hex!("0000 0007 61 62"));
         let message = Message::parse(&bytes, None).unwrap();
-        assert_eq!(
-            message.fault.is_none(),
-            length == 7 || length == 8,
-            "{length}"
-        );
+        assert_eq!(message.fault.is_none(), length == 8, "{length}");
         let mut first = m(0, &[0, 6]);
         first[..2].copy_from_slice(&(0x8000 | length).to_be_bytes());
         assert_eq!(

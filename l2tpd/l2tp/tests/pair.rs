@@ -1,5 +1,7 @@
 //! LAC against LNS: whatever happens in whatever order, they end up connected alike or both gone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod peers;
 
 use std::time::Duration;
