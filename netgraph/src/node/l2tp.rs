@@ -40,6 +40,10 @@ struct_command! {
     /// `NGM_L2TP_SET_CONFIG`. Disabling resets the sequence numbers; while enabled, ids that are
     /// not zero cannot change and the window can only grow (EBUSY). The asker becomes the
     /// recipient of [`AckFailure`].
+    ///
+    /// Configure a new node once, with `enabled`, after [`SetSequence`] if that is needed: FreeBSD
+    /// gives a node that is configured with `enabled` off a window of 128, which then cannot
+    /// shrink any more (EBUSY).
     SetConfig(Config), COOKIE, 1, "setconfig", ()
 }
 plain_command! {

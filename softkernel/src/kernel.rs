@@ -1,0 +1,388 @@
+//! IPsec and netgraph joined: the way of a packet between the outer sockets, the sockets inside
+//! ESP and the TUN device. No I/O: the buffer holds the packet, the result says where it goes.
+//!
+//! ```text
+//! ESP in ▸ ipsec ▸ transport mode, UDP ▸ ksocket ▸ l2tp ▸ ppp ▸ tcpmss ▸ iface ▸ TUN
+//!                                      ▸ whoever has bound the port (first SCCRQ)
+//!                ▸ tunnel mode, IP                                           ▸ TUN
+//! TUN in ▸ route ▸ iface ▸ tcpmss ▸ ppp ▸ l2tp ▸ ksocket ▸ UDP ▸ ipsec ▸ ESP
+//!        ▸ no route ▸ ipsec, whose policies may want a tunnel          ▸ ESP
+//! ```
+//!
+//! Nothing else is let through: what transport mode carries must be UDP for a port that somebody
+//! has bound, and no clear datagram can arrive at such a port because no socket of the operating
+//! system stands behind it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use netgraph::Errno;
+use netgraph::frame::Frame;
+use pfkey::{Direction, Mode, PolicyRequest};
+use softkernel_port::Meta;
+
+use crate::buffer::Buffer;
+use crate::graph::{Exit, Graph, NodeId, iface};
+use crate::ipsec::{Inbound, InboundEsp, Ipsec, Outbound, OutboundEsp, PolicyBlob};
+use crate::udp;
+
+/// IP in IP, and IPv6 in IP: what tunnel mode carries.
+const NEXT_HEADER_IPV4: u8 = 4;
+const NEXT_HEADER_IPV6: u8 = 41;
+
+/// The time, both kinds of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// For intervals.
+    pub instant: Instant,
+    /// Seconds since 1970, for PF_KEY.
+    pub wall: u64,
+}
+
+/// Where the packet in the buffer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nowhere: taken or dropped.
+    Done,
+    /// To the TUN device.
+    Tun,
+    /// To the peer, as ESP.
+    Esp(OutboundEsp),
+    /// To whoever has bound the port: a UDP payload.
+    Port(PortId, Meta),
+}
+
+/// A connection to `udp.sock` with an inner port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId(pub u64);
+
+/// What happened to packets that neither IPsec nor netgraph dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// Packets from the TUN device.
+    pub tun_in: u64,
+    /// Packets to the TUN device.
+    pub tun_out: u64,
+    /// ESP packets received.
+    pub esp_in: u64,
+    /// ESP packets sent.
+    pub esp_out: u64,
+    /// Transport mode packets that carry something else than UDP.
+    pub not_udp: u64,
+    /// Malformed UDP or IP inside ESP.
+    pub malformed: u64,
+    /// UDP datagrams for a port that nobody has bound.
+    pub no_listener: u64,
+    /// Datagrams handed to a bound port.
+    pub to_port: u64,
+    /// Packets from the TUN device that no interface and no policy wants.
+    pub no_route: u64,
+    /// Packets that did not fit.
+    pub too_long: u64,
+}
+
+/// The kernel without its devices.
+pub struct Kernel {
+    /// SADB, SPD, PF_KEY sockets.
+    pub ipsec: Ipsec,
+    /// Netgraph.
+    pub graph: Graph,
+    ports: HashMap<PortId, SocketAddr>,
+    source_for: crate::graph::SourceFor,
+    counters: Counters,
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel").field("graph", &self.graph).finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    /// Joins the two. `source_for` tells the host's address towards a peer.
+    pub fn new(ipsec: Ipsec, graph: Graph, source_for: crate::graph::SourceFor) -> Self {
+        Self { ipsec, graph, ports: HashMap::new(), source_for, counters: Counters::default() }
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Binds an inner port; the address may be unspecified.
+    ///
+    /// # Errors
+    /// EADDRINUSE, or EINVAL for port 0.
+    pub fn bind_port(&mut self, id: PortId, local: SocketAddr) -> Result<(), Errno> {
+        if local.port() == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let clashes = |other: &SocketAddr| {
+            other.port() == local.port()
+                && other.is_ipv4() == local.is_ipv4()
+                && (other.ip() == local.ip())
+        };
+        if self.ports.values().any(clashes) {
+            return Err(Errno::EADDRINUSE);
+        }
+        self.ports.insert(id, local);
+        Ok(())
+    }
+
+    /// Gives an inner port back.
+    pub fn unbind_port(&mut self, id: PortId) {
+        self.ports.remove(&id);
+    }
+
+    /// An ESP packet from the outside, from the SPI on.
+    pub fn esp_input(&mut self, now: Now, from: InboundEsp, packet: &mut Buffer) -> Action {
+        self.counters.esp_in += 1;
+        // The reason for a drop is counted over there.
+        let Ok(inbound) = self.ipsec.input(now.instant, now.wall, from, packet) else {
+            return Action::Done;
+        };
+        let Inbound { reqid, mode, next_header, payload, .. } = inbound;
+        packet.truncate(payload.end);
+        if !packet.trim_front(payload.start) {
+            self.counters.malformed += 1;
+            return Action::Done;
+        }
+        match (mode, next_header) {
+            (Mode::TUNNEL, NEXT_HEADER_IPV4 | NEXT_HEADER_IPV6) => self.tunnel_input(packet),
+            (Mode::TUNNEL, _) => {
+                self.counters.malformed += 1;
+                Action::Done
+            }
+            (_, udp::PROTOCOL) => {
+                self.udp_input(now, reqid, from.source.ip(), from.destination.ip(), packet)
+            }
+            _ => {
+                self.counters.not_udp += 1;
+                Action::Done
+            }
+        }
+    }
+
+    /// An IP packet from the TUN device.
+    pub fn tun_input(&mut self, now: Now, packet: &mut Buffer) -> Action {
+        self.counters.tun_in += 1;
+        match self.graph.tun_input(now.instant, packet) {
+            Some(exit) => self.follow(now, exit, packet),
+            None => self.tunnel_output(now, packet),
+        }
+    }
+
+    /// A frame on a netgraph socket.
+    pub fn netgraph_frame(
+        &mut self,
+        now: Now,
+        socket: NodeId,
+        frame: Frame<'_>,
+        buffer: &mut Buffer,
+    ) -> Action {
+        let exit = self.graph.frame(now.instant, socket, frame, buffer);
+        self.follow(now, exit, buffer)
+    }
+
+    /// A datagram from a bound inner port, to be sent through ESP.
+    pub fn port_output(
+        &mut self,
+        now: Now,
+        port: PortId,
+        meta: Meta,
+        payload: &[u8],
+        buffer: &mut Buffer,
+    ) -> Action {
+        let Some(bound) = self.ports.get(&port).copied() else { return Action::Done };
+        let mut local = SocketAddr::new(meta.local.ip(), bound.port());
+        for candidate in [Some(bound.ip()), (self.source_for)(meta.peer.ip())] {
+            if let (true, Some(ip)) = (local.ip().is_unspecified(), candidate) {
+                local.set_ip(ip);
+            }
+        }
+        if !buffer.fill(payload) || local.is_ipv4() != meta.peer.is_ipv4() {
+            self.counters.malformed += 1;
+            return Action::Done;
+        }
+        let policy = (meta.reqid != 0).then(|| {
+            let request = PolicyRequest::esp_transport_unique(meta.reqid);
+            PolicyBlob::ipsec(Direction::OUTBOUND, request)
+        });
+        self.udp_output(now, local, meta.peer, policy.as_ref(), buffer)
+    }
+
+    /// The next packet that a node sends of its own accord.
+    pub fn poll_transmit(&mut self, now: Now, buffer: &mut Buffer) -> Option<Action> {
+        let exit = self.graph.poll_transmit(now.instant, buffer)?;
+        Some(self.follow(now, exit, buffer))
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        [self.graph.next_timeout(), self.ipsec.next_timeout()].into_iter().flatten().min()
+    }
+
+    /// Retransmits and expires.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.graph.handle_timeout(now.instant);
+        if self.ipsec.next_timeout().is_some_and(|due| due <= now.instant) {
+            self.ipsec.handle_timeout(now.instant, now.wall);
+        }
+    }
+
+    fn udp_input(
+        &mut self,
+        now: Now,
+        reqid: u32,
+        source: IpAddr,
+        destination: IpAddr,
+        packet: &mut Buffer,
+    ) -> Action {
+        let Some((source_port, destination_port)) = udp::strip(packet) else {
+            self.counters.malformed += 1;
+            return Action::Done;
+        };
+        let peer = SocketAddr::new(source, source_port);
+        let local = SocketAddr::new(destination, destination_port);
+        if let Some(node) = self.graph.udp_receiver(local, peer, reqid)
+            && !self.graph.declines(node, packet)
+        {
+            let exit = self.graph.udp_input(now.instant, node, packet);
+            return self.follow(now, exit, packet);
+        }
+        match self.port_for(local) {
+            Some(port) => {
+                self.counters.to_port += 1;
+                Action::Port(port, Meta { local, peer, reqid })
+            }
+            None => {
+                self.counters.no_listener += 1;
+                Action::Done
+            }
+        }
+    }
+
+    fn port_for(&self, local: SocketAddr) -> Option<PortId> {
+        let serves = |bound: &SocketAddr| {
+            bound.port() == local.port()
+                && bound.is_ipv4() == local.is_ipv4()
+                && (bound.ip() == local.ip() || bound.ip().is_unspecified())
+        };
+        let candidates = self.ports.iter().filter(|(_, bound)| serves(bound));
+        candidates.min_by_key(|(_, bound)| bound.ip().is_unspecified()).map(|(id, _)| *id)
+    }
+
+    fn follow(&mut self, now: Now, exit: Exit, packet: &mut Buffer) -> Action {
+        match exit {
+            Exit::Done | Exit::Dropped(_) => Action::Done,
+            Exit::Tun => {
+                self.counters.tun_out += 1;
+                Action::Tun
+            }
+            Exit::Udp(node) => {
+                let Some(socket) = self.graph.ksocket(node) else { return Action::Done };
+                let (Some(local), Some(peer)) = (socket.local(), socket.peer()) else {
+                    return Action::Done;
+                };
+                if udp::prepend(packet, local, peer).is_none() {
+                    self.counters.too_long += 1;
+                    return Action::Done;
+                }
+                let to = transport(local, peer, socket.policy());
+                let esp = self.ipsec.output(now.instant, now.wall, to, packet);
+                self.sent(esp.ok())
+            }
+        }
+    }
+
+    fn udp_output(
+        &mut self,
+        now: Now,
+        local: SocketAddr,
+        peer: SocketAddr,
+        policy: Option<&PolicyBlob>,
+        packet: &mut Buffer,
+    ) -> Action {
+        if udp::prepend(packet, local, peer).is_none() {
+            self.counters.too_long += 1;
+            return Action::Done;
+        }
+        let esp =
+            self.ipsec.output(now.instant, now.wall, transport(local, peer, policy), packet);
+        self.sent(esp.ok())
+    }
+
+    fn tunnel_input(&mut self, packet: &Buffer) -> Action {
+        if iface::destination_of(packet).is_none() {
+            self.counters.malformed += 1;
+            return Action::Done;
+        }
+        self.counters.tun_out += 1;
+        Action::Tun
+    }
+
+    fn tunnel_output(&mut self, now: Now, packet: &mut Buffer) -> Action {
+        let (Some(source), Some(destination)) =
+            (iface::source_of(packet), iface::destination_of(packet))
+        else {
+            self.counters.malformed += 1;
+            return Action::Done;
+        };
+        let (protocol, source_port, destination_port) = flow_of(packet);
+        let to = Outbound {
+            source,
+            destination,
+            protocol,
+            source_port,
+            destination_port,
+            policy: None,
+        };
+        let esp = self.ipsec.output(now.instant, now.wall, to, packet);
+        if esp.is_err() {
+            self.counters.no_route += 1;
+        }
+        self.sent(esp.ok())
+    }
+
+    fn sent(&mut self, esp: Option<OutboundEsp>) -> Action {
+        match esp {
+            Some(esp) => {
+                self.counters.esp_out += 1;
+                Action::Esp(esp)
+            }
+            // The reason is counted by IPsec.
+            None => Action::Done,
+        }
+    }
+}
+
+fn transport(local: SocketAddr, peer: SocketAddr, policy: Option<&PolicyBlob>) -> Outbound<'_> {
+    Outbound {
+        source: local.ip(),
+        destination: peer.ip(),
+        protocol: udp::PROTOCOL,
+        source_port: local.port(),
+        destination_port: peer.port(),
+        policy,
+    }
+}
+
+/// Protocol and ports of an IP packet, as far as they stand directly behind the IP header.
+fn flow_of(packet: &[u8]) -> (u8, u16, u16) {
+    const TCP: u8 = 6;
+    let version = packet.first().map_or(0, |first| first >> 4);
+    let (protocol, header) = match version {
+        4 => (packet.get(9), packet.first().map_or(0, |first| usize::from(first & 0xf) * 4)),
+        _ => (packet.get(6), 40),
+    };
+    let protocol = protocol.copied().unwrap_or(0);
+    let ports = packet.get(header..).and_then(<[u8]>::first_chunk::<4>);
+    match (protocol, ports) {
+        (TCP | udp::PROTOCOL, Some(&[s0, s1, d0, d1])) => {
+            (protocol, u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))
+        }
+        _ => (protocol, 0, 0),
+    }
+}
