@@ -430,6 +430,12 @@ fn a_checkpointed_link_goes_on() {
         let host = &mut pair.ends[end];
         host.link = Link::restore(config, &checkpoint, host.now, &mut host.rng).unwrap();
         assert_eq!(host.link.poll_output(), None);
+        let text = serde_json::to_string(&checkpoint).unwrap();
+        assert!(!text.contains(PASSWORD));
+        assert_eq!(
+            serde_json::from_str::<Checkpoint>(&text).unwrap(),
+            checkpoint
+        );
         assert_eq!(host.link.checkpoint(), Some(checkpoint));
         assert_eq!(host.link.view(), before[end]);
     }

@@ -167,6 +167,9 @@ pub(crate) struct ChapApplicant {
     credentials: Credentials,
     period_retries: u8,
     answered: Option<Answered>,
+    /// The Response before that: a Challenge from before a renegotiation may come late and must
+    /// not make us forget the one that counts.
+    earlier: Option<Answered>,
     passed: bool,
 }
 
@@ -199,6 +202,7 @@ impl ChapApplicant {
             credentials,
             period_retries,
             answered: None,
+            earlier: None,
             passed: false,
         }
     }
@@ -226,10 +230,11 @@ impl ChapApplicant {
         let Some((challenge, _)) = value_fields(packet.data) else {
             return Step::outcome(Outcome::Malformed);
         };
-        if let Some(answered) = &self.answered
-            && answered.id == packet.id
-            && answered.challenge == challenge
-        {
+        let known = [&self.answered, &self.earlier]
+            .into_iter()
+            .flatten()
+            .find(|answered| answered.id == packet.id && answered.challenge == challenge);
+        if let Some(answered) = known {
             return Step::send(answered.response.clone());
         }
         let user = self.credentials.user.as_bytes();
@@ -261,6 +266,7 @@ impl ChapApplicant {
             }
         };
         let response = value_packet(RESPONSE, packet.id, &value, user);
+        self.earlier = self.answered.take();
         self.answered = Some(Answered {
             id: packet.id,
             challenge: challenge.to_vec(),
@@ -268,18 +274,21 @@ impl ChapApplicant {
             expected,
             settled: false,
         });
-        self.retry.left = self.period_retries;
-        self.retry.arm(now);
+        if !self.passed {
+            self.retry.left = self.period_retries;
+            self.retry.arm(now);
+        }
+        // Once passed it is the server's to repeat a Challenge it cares for.
         Step::send(response)
     }
 
     fn judged(&mut self, packet: &Packet<'_>) -> Step {
         // Without a Response of ours under way there is nothing to be judged: a Success that
         // nobody asked for proves nothing.
-        let Some(answered) = self
-            .answered
-            .as_mut()
-            .filter(|answered| answered.id == packet.id && !answered.settled)
+        let Some(answered) = [&mut self.answered, &mut self.earlier]
+            .into_iter()
+            .flatten()
+            .find(|answered| answered.id == packet.id && !answered.settled)
         else {
             return Step::outcome(Outcome::Unexpected);
         };

@@ -188,7 +188,7 @@ impl Authenticator {
 #[derive(Debug)]
 pub(crate) enum Applicant {
     Pap(PapApplicant),
-    Chap(ChapApplicant),
+    Chap(Box<ChapApplicant>),
 }
 
 impl Applicant {
@@ -206,7 +206,7 @@ impl Applicant {
             }
             AuthMethod::MsChapV2 | AuthMethod::ChapMd5 => {
                 let chap = ChapApplicant::new(method, credentials.clone(), config, now);
-                (Self::Chap(chap), Step::nothing())
+                (Self::Chap(Box::new(chap)), Step::nothing())
             }
         }
     }
@@ -222,7 +222,7 @@ impl Applicant {
             AuthMethod::Pap => None,
             AuthMethod::MsChapV2 | AuthMethod::ChapMd5 => {
                 let chap = ChapApplicant::new(method, credentials.clone(), config, now);
-                Some(Self::Chap(chap.passed()))
+                Some(Self::Chap(Box::new(chap.passed())))
             }
         }
     }
