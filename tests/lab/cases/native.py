@@ -43,7 +43,7 @@ def ping_from(namespace, count=5):
     return " 0% packet loss" in done.stdout
 
 
-@case("own-client", "our own client: connected, 1 GB each way, a farewell", guest=False)
+@case("own-client", "our own client: connected, 1 GB (or --megabytes) each way, a farewell", guest=False)
 def own_client(lab):
     client, address = own_client_online(lab)
     namespace = lab.network.name("own")
@@ -55,7 +55,7 @@ def own_client(lab):
                "the transfer server does not listen")
     rates = []
     for verb in ["get", "put"]:
-        line = lab.transfer(namespace, verb, 1 << 30)
+        line = lab.transfer(namespace, verb, lab.megabytes << 20)
         rates.append(f"{verb} {re.search(r'([0-9]+ Mbit/s)', line)[1]}")
     client.stop()
     eventually(lambda: not lab.tunnels(), "the tunnel is still there after StopCCN")

@@ -74,9 +74,10 @@ class Ping:
 class Lab:
     """One set of networks, at most one guest, and a fresh server for every case."""
 
-    def __init__(self, programs, cache):
+    def __init__(self, programs, cache, megabytes=1024):
         self.programs = pathlib.Path(programs).resolve()
         self.cache = pathlib.Path(cache).resolve()
+        self.megabytes = megabytes
         self.results = self.cache / "results"
         self.network = Network()
         self.guest = None
@@ -153,11 +154,11 @@ class Lab:
     # What cases use.
 
     def client(self, name):
-        """A client of the guest: p1, p2 (no NAT), n1, n2 (behind one NAT)."""
+        """A client of the client machine; the names are in the picture in network.py."""
         if name not in self.clients:
             self.guest.wait_ready()
-            number = ["p1", "p2", "n1", "n2"].index(name)
-            _, _, address, gateway = network.INTERFACES[number]
+            number = list(network.INTERFACES).index(name)
+            _, address, gateway = network.INTERFACES[name]
             self.clients[name] = Client(self.guest, name, f"eth{number}", address, gateway)
         client = self.clients[name]
         if client not in self.used:
@@ -203,12 +204,16 @@ class Lab:
         return (daemons or self.server).control("l2tpctl", "show", "tunnels")
 
     def ike_sas(self, daemons=None):
-        """`ikectl show ike-sas`."""
-        return (daemons or self.server).control("ikectl", "show", "ike-sas")
+        """`ikectl show ike`."""
+        return (daemons or self.server).control("ikectl", "show", "ike")
 
     def ipsec_sas(self, daemons=None):
-        """`ikectl show ipsec-sas`."""
-        return (daemons or self.server).control("ikectl", "show", "ipsec-sas")
+        """The pairs of `ikectl show ipsec`."""
+        return (daemons or self.server).control("ikectl", "show", "ipsec")["pairs"]
+
+    def kernel_sas(self, daemons=None):
+        """The kernel's SAs in `ikectl show ipsec`."""
+        return (daemons or self.server).control("ikectl", "show", "ipsec")["kernel"]
 
     def server_log_says(self, name, pattern, timeout=10):
         """Waits for a line in a server daemon's log."""

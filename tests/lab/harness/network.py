@@ -6,11 +6,14 @@
                   router plain   router nat (masquerade)
                        │ .1       │ .1
       198.51.100.0/24 "plain"   192.0.2.0/24 "nat"
-          │ .11     │ .12          │ .11    │ .12
-         tap        tap           tap      tap       four interfaces of the client machine
-          (.21: a namespace for a client of our own)
+          │ .11     │ .12          │ .11   │ .12     │ .101        │ .102
+         p1         p2             n1      n2      router home1  router home2 (masquerade)
+          (.21: a namespace for                      │ .1          │ .1
+           a client of our own)                    192.168.1.0/24, twice
+                                                     │ .11         │ .11
+                                                     h1            h2
 
-The bridges and taps live in the namespace "wires".
+p1 to h2 are interfaces of the client machine. Bridges and taps live in the namespace "wires".
 """
 
 import os
@@ -20,17 +23,25 @@ from .errors import LabError
 
 SERVER = "203.0.113.10"
 NAT_ADDRESS = "203.0.113.2"
-PLAIN_GATEWAY = "198.51.100.1"
-NAT_GATEWAY = "192.0.2.1"
 OWN_CLIENT = "198.51.100.21"
 
-# Interfaces of the client machine in order: (tap, bridge, address, gateway).
-INTERFACES = [
-    ("tap0", "plain", "198.51.100.11/24", PLAIN_GATEWAY),
-    ("tap1", "plain", "198.51.100.12/24", PLAIN_GATEWAY),
-    ("tap2", "nat", "192.0.2.11/24", NAT_GATEWAY),
-    ("tap3", "nat", "192.0.2.12/24", NAT_GATEWAY),
-]
+# Interfaces of the client machine in order: name -> (bridge, address, gateway).
+INTERFACES = {
+    "p1": ("plain", "198.51.100.11/24", "198.51.100.1"),
+    "p2": ("plain", "198.51.100.12/24", "198.51.100.1"),
+    "n1": ("nat", "192.0.2.11/24", "192.0.2.1"),
+    "n2": ("nat", "192.0.2.12/24", "192.0.2.1"),
+    "h1": ("home1", "192.168.1.11/24", "192.168.1.1"),
+    "h2": ("home2", "192.168.1.11/24", "192.168.1.1"),
+}
+
+# Routers: name -> (bridge and address outside, bridge and address inside, gateway).
+ROUTERS = {
+    "plain": ("inet", "203.0.113.1/24", "plain", "198.51.100.1/24", None),
+    "nat": ("inet", f"{NAT_ADDRESS}/24", "nat", "192.0.2.1/24", None),
+    "home1": ("nat", "192.0.2.101/24", "home1", "192.168.1.1/24", "192.0.2.1"),
+    "home2": ("nat", "192.0.2.102/24", "home2", "192.168.1.1/24", "192.0.2.1"),
+}
 
 
 def sh(script, namespace=None):
@@ -77,23 +88,25 @@ class Network:
     def create(self):
         """Everything in the picture but the namespace for our own client."""
         wires = self.add("wires")
-        for bridge in ["inet", "plain", "nat"]:
+        for bridge in ["inet", *ROUTERS]:
             sh(f"ip -n {wires} link add {bridge} type bridge stp_state 0; "
                f"ip -n {wires} link set {bridge} up")
-        for tap, bridge, _, _ in INTERFACES:
-            sh(f"ip -n {wires} tuntap add dev {tap} mode tap; "
-               f"ip -n {wires} link set {tap} master {bridge} up")
-        for router, wan, gateway in [("plain", "203.0.113.1/24", PLAIN_GATEWAY),
-                                     ("nat", f"{NAT_ADDRESS}/24", NAT_GATEWAY)]:
+        for name, (bridge, _, _) in INTERFACES.items():
+            sh(f"ip -n {wires} tuntap add dev tap-{name} mode tap; "
+               f"ip -n {wires} link set tap-{name} master {bridge} up")
+        for router, (outside, wan, inside, lan, gateway) in ROUTERS.items():
             name = self.add(router)
-            self.wire(router, "wan", "inet", wan)
-            self.wire(router, "lan", router, f"{gateway}/24")
-            sh("sysctl -qw net.ipv4.ip_forward=1", name)
-        sh("""
-            nft add table ip nat
-            nft add chain ip nat out '{ type nat hook postrouting priority srcnat; }'
-            nft add rule ip nat out oifname wan masquerade
-        """, self.name("nat"))
+            self.wire(router, "wan", outside, wan)
+            self.wire(router, "lan", inside, lan)
+            sh("echo 1 >/proc/sys/net/ipv4/ip_forward", name)
+            if gateway:
+                sh(f"ip route add default via {gateway}", name)
+            if router != "plain":
+                sh("""
+                    nft add table ip nat
+                    nft add chain ip nat out '{ type nat hook postrouting priority srcnat; }'
+                    nft add rule ip nat out oifname wan masquerade
+                """, name)
         server = self.add("server")
         self.wire("server", "eth0", "inet", f"{SERVER}/24")
         sh(f"ip -n {server} route add 198.51.100.0/24 via 203.0.113.1; "
@@ -103,13 +116,13 @@ class Network:
         """The namespace for a client of our own."""
         own = self.add("own")
         self.wire("own", "eth0", "plain", f"{OWN_CLIENT}/24")
-        sh(f"ip -n {own} route add default via {PLAIN_GATEWAY}")
+        sh(f"ip -n {own} route add default via {INTERFACES['p1'][2]}")
         return own
 
     def taps(self):
         """(tap, MAC address) of the client machine's interfaces."""
-        return [(tap, f"52:54:00:00:00:{number + 0x10:02x}")
-                for number, (tap, _, _, _) in enumerate(INTERFACES)]
+        return [(f"tap-{name}", f"52:54:00:00:00:{number + 0x10:02x}")
+                for number, name in enumerate(INTERFACES)]
 
     def remove(self):
         """Deletes the namespaces and with them every interface."""
