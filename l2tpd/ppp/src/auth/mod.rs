@@ -1,5 +1,5 @@
-//! Authentication (RFC 1661 section 3.5): an [`Authenticator`] makes the peer prove itself, an
-//! [`Applicant`] proves us. Each runs one method, agreed on in LCP.
+//! Authentication (RFC 1661 section 3.5): an `Authenticator` makes the peer prove itself, an
+//! `Applicant` proves us. Each runs one method, agreed on in LCP.
 
 use std::time::{Duration, Instant};
 
