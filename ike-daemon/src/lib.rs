@@ -1,1 +1,18 @@
-//! The IKE daemon and ikectl.
+//! The IKE daemon: drives the protocol core `ike-proto` with sockets, a clock, randomness, a kernel
+//! and a configuration.
+//!
+//! * [`config`]: `ike-daemon.yaml`
+//! * [`net`]: datagrams in and out
+//! * [`kernel`]: SAs and policies by PF_KEY
+//! * [`control`]: what `ikectl` asks
+//! * [`events`]: what happens, as log records
+//! * [`driver`]: the loop that feeds one input and drains all output
+//! * [`state`]: what survives a restart
+
+pub mod config;
+pub mod control;
+pub mod driver;
+pub mod events;
+pub mod kernel;
+pub mod net;
+pub mod state;

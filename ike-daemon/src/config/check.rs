@@ -1,0 +1,580 @@
+//! From the words of the file to the model: defaults, what depends on several values, and files
+//! with keys. All problems are collected, not only the first.
+
+use std::fs;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use ike_crypto::{Cipher, Group, Hash, Secret};
+use ike_proto::Policy;
+use ike_proto::iana::EspTransform;
+use ike_proto::io::Mode;
+use ike_proto::policy::{Connection, SecretEntry, SecretPeer};
+use tanuki_daemon::config::{Problem, Problems, Source};
+use zeroize::Zeroizing;
+
+use super::model::{Config, ConfiguredConnection};
+use super::values::{Host, Period};
+use super::yaml::{ConnectionSection, File, SecretSection};
+
+/// The largest file with a key, in octets.
+const MAX_PSK_FILE: u64 = 4096;
+/// Shorter keys are warned about: RFC 2409 keys can be guessed offline by whoever plays the server.
+const STRONG_PSK: usize = 20;
+/// Nobody rekeys more often than this on purpose.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(60);
+const DEFAULT_LISTEN: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+];
+
+pub(super) fn lower(source: &Source, file: File) -> Result<Config, Problems> {
+    let mut check = Check {
+        source,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let listen_is_explicit = file.listen.is_some();
+    let listen = check.listen(&file);
+    let mut policy = Policy {
+        local_identity: file.identity.as_ref().map(|name| name.0.clone()),
+        ..Policy::default()
+    };
+    set(&mut policy.respond, file.respond);
+    policy.secrets = check.secrets(&file.secrets);
+    check.phase1(&file, &mut policy);
+    check.phase2(&file, &mut policy);
+    check.nat(&file, &mut policy);
+    check.timers(&file, &mut policy);
+    check.limits(&file, &mut policy);
+    let connections: Vec<ConfiguredConnection> = file
+        .connections
+        .iter()
+        .filter_map(|(name, section)| check.connection(name, section, &policy))
+        .collect();
+    if !policy.respond && connections.is_empty() {
+        check.problem(
+            "respond",
+            "false, and there is no connection either: nothing to do",
+        );
+    }
+    if !check.problems.is_empty() {
+        return Err(Problems(check.problems));
+    }
+    Ok(Config {
+        listen,
+        listen_is_explicit,
+        policy,
+        connections,
+        kernel: file.kernel,
+        log: file.log,
+        warnings: check.warnings,
+    })
+}
+
+struct Check<'a> {
+    source: &'a Source,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, path: &str, message: impl std::fmt::Display) {
+        self.problems.push(self.source.problem(path, message));
+    }
+
+    fn warn(&mut self, path: &str, message: impl std::fmt::Display) {
+        self.warnings.push(self.source.problem(path, message));
+    }
+
+    fn listen(&mut self, file: &File) -> Vec<IpAddr> {
+        let Some(list) = &file.listen else {
+            return DEFAULT_LISTEN.to_vec();
+        };
+        if list.0.is_empty() {
+            self.problem(
+                "listen",
+                "empty; name an address, or leave `listen` out to use all",
+            );
+        }
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for (index, Host(address)) in list.0.iter().enumerate() {
+            if addresses.contains(address) {
+                self.problem(
+                    &format!("listen.{index}"),
+                    format_args!("{address} stands twice"),
+                );
+            } else if address.is_multicast() {
+                self.problem(
+                    &format!("listen.{index}"),
+                    "a multicast address; expected our own",
+                );
+            }
+            addresses.push(*address);
+        }
+        addresses
+    }
+
+    fn secrets(&mut self, sections: &[SecretSection]) -> Vec<SecretEntry> {
+        let mut entries: Vec<SecretEntry> = Vec::new();
+        if sections.is_empty() {
+            self.problem(
+                "secrets",
+                "none given; without a pre-shared key nobody can connect. Write `secrets:` and \
+                 below it `  - psk: \"...\"` (scripts/run makes a random one)",
+            );
+        }
+        for (index, section) in sections.iter().enumerate() {
+            let path = format!("secrets.{index}");
+            let Some(secret) = self.secret(&path, section) else {
+                continue;
+            };
+            let peers: Vec<SecretPeer> = match &section.peers {
+                None => vec![SecretPeer::Any],
+                Some(list) => list.0.iter().map(|peer| peer.0.clone()).collect(),
+            };
+            if peers.is_empty() {
+                self.problem(&format!("{path}.peers"), "empty; expected a peer, or any");
+            }
+            for peer in peers {
+                if entries.iter().any(|entry| entry.peer == peer) {
+                    let path = if section.peers.is_some() {
+                        format!("{path}.peers")
+                    } else {
+                        path.clone()
+                    };
+                    self.problem(
+                        &path,
+                        "a secret for the same peer stands above; only one is used",
+                    );
+                    break;
+                }
+                entries.push(SecretEntry {
+                    peer,
+                    secret: secret.clone(),
+                });
+            }
+        }
+        entries
+    }
+
+    fn secret(&mut self, path: &str, section: &SecretSection) -> Option<Secret> {
+        let (octets, place) = match (&section.psk, &section.psk_file) {
+            (Some(psk), None) => (
+                Zeroizing::new(psk.as_bytes().to_vec()),
+                format!("{path}.psk"),
+            ),
+            (None, Some(file)) => {
+                let place = format!("{path}.psk_file");
+                (self.psk_file(&place, file)?, place)
+            }
+            (Some(_), Some(_)) => {
+                self.problem(path, "both psk and psk_file; expected one of them");
+                return None;
+            }
+            (None, None) => {
+                self.problem(path, "no key; expected psk: \"...\" or psk_file: /path");
+                return None;
+            }
+        };
+        if octets.is_empty() {
+            self.problem(&place, "empty; expected a long random text");
+            return None;
+        }
+        if let Some(weakness) = weakness(&octets) {
+            self.warn(
+                &place,
+                format_args!(
+                    "weak pre-shared key ({weakness}): whoever answers a client in our place once \
+                     can guess it offline; take 20 random characters or more"
+                ),
+            );
+        }
+        Some(Secret::from(octets))
+    }
+
+    fn psk_file(&mut self, place: &str, file: &Path) -> Option<Zeroizing<Vec<u8>>> {
+        let mut octets = Zeroizing::new(Vec::new());
+        let outcome = fs::File::open(file).and_then(|opened| {
+            let mode = opened.metadata()?.permissions().mode();
+            opened.take(MAX_PSK_FILE + 1).read_to_end(&mut octets)?;
+            Ok(mode)
+        });
+        match outcome {
+            Err(error) => {
+                self.problem(place, format_args!("{}: {error}", file.display()));
+                return None;
+            }
+            Ok(_) if octets.len() as u64 > MAX_PSK_FILE => {
+                self.problem(
+                    place,
+                    format_args!("{}: longer than 4096 octets", file.display()),
+                );
+                return None;
+            }
+            Ok(mode) if mode & 0o077 != 0 => self.warn(
+                place,
+                format_args!("{} can be read by others; chmod 600", file.display()),
+            ),
+            Ok(_) => {}
+        }
+        while octets
+            .last()
+            .is_some_and(|octet| matches!(octet, b'\n' | b'\r'))
+        {
+            octets.pop();
+        }
+        Some(octets)
+    }
+
+    fn phase1(&mut self, file: &File, policy: &mut Policy) {
+        let section = &file.phase1;
+        let phase1 = &mut policy.phase1;
+        if let Some(list) = &section.ciphers {
+            phase1.ciphers = list.iter().map(|name| name.0).collect();
+        }
+        if let Some(list) = &section.hashes {
+            phase1.hashes = list.iter().map(|name| name.0).collect();
+        }
+        if let Some(list) = &section.groups {
+            phase1.groups = list.iter().map(|name| name.0).collect();
+        }
+        set(&mut phase1.allow_modp1024, section.allow_modp1024);
+        let empty = [
+            ("phase1.ciphers", phase1.ciphers.is_empty()),
+            ("phase1.hashes", phase1.hashes.is_empty()),
+            ("phase1.groups", phase1.groups.is_empty()),
+        ];
+        for (path, empty) in empty {
+            if empty {
+                self.problem(path, "empty; leave it out to get the default list");
+            }
+        }
+        let listed = |group| section.groups.iter().flatten().any(|name| name.0 == group);
+        if listed(Group::Modp1024) && !phase1.allow_modp1024 {
+            self.warn(
+                "phase1.groups",
+                "modp1024 is listed but not used without `allow_modp1024: true`",
+            );
+        }
+        if phase1.allow_modp1024 && !phase1.groups.contains(&Group::Modp1024) {
+            self.warn(
+                "phase1.allow_modp1024",
+                "no use: modp1024 is not in `groups`",
+            );
+        }
+        if phase1.hashes.contains(&Hash::Md5) {
+            self.warn(
+                "phase1.hashes",
+                "md5 is only for peers that know nothing better",
+            );
+        }
+        if phase1.ciphers == [Cipher::TripleDes] {
+            self.warn(
+                "phase1.ciphers",
+                "only 3des: slow, and no modern client offers it first",
+            );
+        }
+        self.lifetimes(
+            "phase1",
+            (section.lifetime, section.lifetime_max),
+            &mut phase1.lifetime,
+            &mut phase1.lifetime_max,
+        );
+    }
+
+    fn phase2(&mut self, file: &File, policy: &mut Policy) {
+        let section = &file.phase2;
+        let phase2 = &mut policy.phase2;
+        if let Some(list) = &section.suites {
+            phase2.suites = list.iter().map(|suite| suite.0).collect();
+            if phase2.suites.is_empty() {
+                self.problem(
+                    "phase2.suites",
+                    "empty; leave it out to get the default list",
+                );
+            }
+        }
+        set(&mut phase2.allow_3des, section.allow_3des);
+        let is_3des =
+            |suite: &ike_proto::policy::EspSuite| suite.cipher == EspTransform::TRIPLE_DES;
+        if section.suites.is_some() && !phase2.allow_3des && phase2.suites.iter().any(is_3des) {
+            self.warn(
+                "phase2.suites",
+                "3des is listed but not used without `allow_3des: true`",
+            );
+        }
+        if let Some(modes) = &section.modes {
+            phase2.transport = modes.0.iter().any(|mode| mode.0 == Mode::Transport);
+            phase2.tunnel = modes.0.iter().any(|mode| mode.0 == Mode::Tunnel);
+            if modes.0.is_empty() {
+                self.problem("phase2.modes", "empty; expected transport, tunnel or both");
+            }
+        }
+        if let Some(traffic) = &section.traffic {
+            if traffic.0.is_empty() {
+                self.problem("phase2.traffic", "empty; expected udp/1701, or any");
+            }
+            let any = traffic.0.iter().any(|service| service.0.is_none());
+            phase2.services = match any {
+                true => Vec::new(),
+                false => traffic.0.iter().filter_map(|service| service.0).collect(),
+            };
+        }
+        phase2.networks = section.networks.iter().map(|net| net.0).collect();
+        if phase2.tunnel && phase2.networks.is_empty() {
+            self.problem(
+                "phase2.modes",
+                "tunnel mode needs `networks`: the subnets behind us that peers may reach",
+            );
+        }
+        set(&mut phase2.require_pfs, section.require_pfs);
+        set(&mut phase2.lifetime_kilobytes, section.lifetime_kilobytes);
+        set(&mut phase2.sha256_96, section.sha256_96);
+        set(&mut phase2.replay_window, section.replay_window);
+        set(&mut phase2.rekey_as_responder, section.rekey_as_responder);
+        if !(32..=65_536).contains(&phase2.replay_window) {
+            self.problem("phase2.replay_window", "expected 32 to 65536 packets");
+        }
+        self.lifetimes(
+            "phase2",
+            (section.lifetime, section.lifetime_max),
+            &mut phase2.lifetime,
+            &mut phase2.lifetime_max,
+        );
+    }
+
+    /// The maximum grows with a longer lifetime unless it is written itself.
+    fn lifetimes(
+        &mut self,
+        phase: &str,
+        written: (Option<Period>, Option<Period>),
+        lifetime: &mut Duration,
+        maximum: &mut Duration,
+    ) {
+        match written {
+            (Some(Period(own)), Some(Period(most))) => (*lifetime, *maximum) = (own, most),
+            (Some(Period(own)), None) => (*lifetime, *maximum) = (own, own.max(*maximum)),
+            (None, Some(Period(most))) => (*lifetime, *maximum) = (most.min(*lifetime), most),
+            (None, None) => {}
+        }
+        if *lifetime < SHORTEST_LIFETIME {
+            self.problem(&format!("{phase}.lifetime"), "expected 60s or more");
+        }
+        if *maximum < *lifetime {
+            self.problem(&format!("{phase}.lifetime_max"), "shorter than `lifetime`");
+        }
+    }
+
+    fn nat(&mut self, file: &File, policy: &mut Policy) {
+        let nat = &mut policy.nat;
+        set(&mut nat.enabled, file.nat_t.enabled);
+        set(&mut nat.force, file.nat_t.force);
+        set(
+            &mut nat.keepalive,
+            file.nat_t.keepalive.map(|period| period.0),
+        );
+        set(&mut nat.ike_port, file.port);
+        set(&mut nat.natt_port, file.nat_t.port);
+        if nat.ike_port == 0 {
+            self.problem("port", "expected 1 to 65535, normally 500");
+        }
+        if nat.natt_port == 0 || nat.natt_port == nat.ike_port {
+            self.problem(
+                "nat_t.port",
+                "expected 1 to 65535 and not the IKE port, normally 4500",
+            );
+        }
+        if nat.force && !nat.enabled {
+            self.problem("nat_t.force", "true, but `enabled` is false");
+        }
+    }
+
+    fn timers(&mut self, file: &File, policy: &mut Policy) {
+        let dpd = &mut policy.dpd;
+        set(&mut dpd.interval, file.dpd.interval.map(|period| period.0));
+        set(&mut dpd.retry, file.dpd.retry.map(|period| period.0));
+        set(&mut dpd.attempts, file.dpd.attempts);
+        if dpd.retry < Duration::from_millis(100) {
+            self.problem("dpd.retry", "expected 100ms or more");
+        }
+        if !(1..=100).contains(&dpd.attempts) {
+            self.problem(
+                "dpd.attempts",
+                "expected 1 to 100; `interval: 0` turns detection off",
+            );
+        }
+        let retransmit = &mut policy.retransmit;
+        set(
+            &mut retransmit.initial,
+            file.retransmit.initial.map(|period| period.0),
+        );
+        set(
+            &mut retransmit.maximum,
+            file.retransmit.maximum.map(|period| period.0),
+        );
+        set(&mut retransmit.attempts, file.retransmit.attempts);
+        if let Some(factor) = file.retransmit.factor {
+            if (1.0..=10.0).contains(&factor) {
+                // In 10..=100 by the test above.
+                retransmit.factor_tenths = (factor * 10.0).round() as u32;
+            } else {
+                self.problem("retransmit.factor", "expected 1.0 to 10.0");
+            }
+        }
+        if retransmit.initial < Duration::from_millis(100) {
+            self.problem("retransmit.initial", "expected 100ms or more");
+        }
+        if !(1..=20).contains(&retransmit.attempts) {
+            self.problem("retransmit.attempts", "expected 1 to 20");
+        }
+    }
+
+    fn limits(&mut self, file: &File, policy: &mut Policy) {
+        let (section, limits) = (&file.limits, &mut policy.limits);
+        set(&mut limits.half_open, section.half_open);
+        set(
+            &mut limits.half_open_per_source,
+            section.half_open_per_source,
+        );
+        set(
+            &mut limits.half_open_timeout,
+            section.half_open_timeout.map(|period| period.0),
+        );
+        set(&mut limits.ike_sas, section.ike_sas);
+        set(&mut limits.ike_sas_per_client, section.ike_sas_per_client);
+        set(&mut limits.quick_modes, section.quick_modes);
+        set(&mut limits.children_per_client, section.children_per_client);
+        set(&mut limits.dh_jobs, section.dh_jobs);
+        set(&mut limits.stateless_answers, section.stateless_answers);
+        let counts = [
+            ("half_open", limits.half_open),
+            ("half_open_per_source", limits.half_open_per_source),
+            ("ike_sas", limits.ike_sas),
+            ("ike_sas_per_client", limits.ike_sas_per_client),
+            ("quick_modes", limits.quick_modes),
+            ("children_per_client", limits.children_per_client),
+            ("dh_jobs", limits.dh_jobs),
+        ];
+        for (name, count) in counts {
+            if count == 0 || count > 1_000_000 {
+                self.problem(&format!("limits.{name}"), "expected 1 to 1000000");
+            }
+        }
+        if limits.half_open_timeout < Duration::from_secs(5) {
+            self.problem("limits.half_open_timeout", "expected 5s or more");
+        }
+    }
+
+    fn connection(
+        &mut self,
+        name: &str,
+        section: &ConnectionSection,
+        policy: &Policy,
+    ) -> Option<ConfiguredConnection> {
+        let path = format!("connections.{name}");
+        let before = self.problems.len();
+        let mode = section.mode.map_or(Mode::Transport, |mode| mode.0);
+        let peer = SocketAddr::new(
+            section.peer.0,
+            section.peer.1.unwrap_or(policy.nat.ike_port),
+        );
+        if peer.ip().is_unspecified() || peer.ip().is_multicast() || peer.port() == 0 {
+            self.problem(&format!("{path}.peer"), "expected the address of one host");
+        }
+        let unspecified: IpAddr = match peer {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let local = section.local.map_or(unspecified, |host| host.0);
+        if local.is_ipv4() != peer.is_ipv4() {
+            self.problem(&format!("{path}.local"), "not of the same family as `peer`");
+        }
+        let tunnel = mode == Mode::Tunnel;
+        let networks = [
+            ("local_network", section.local_network.is_some()),
+            ("peer_network", section.peer_network.is_some()),
+        ];
+        for (key, given) in networks {
+            if tunnel && !given {
+                self.problem(
+                    &format!("{path}.mode"),
+                    format_args!("tunnel mode needs `{key}`"),
+                );
+            } else if !tunnel && given {
+                self.problem(&format!("{path}.{key}"), "only with `mode: tunnel`");
+            }
+        }
+        let peer_identity = section.peer_identity.as_ref().map(|name| name.0.clone());
+        if !has_secret(policy, peer.ip(), peer_identity.as_ref()) {
+            self.problem(
+                &format!("{path}.peer"),
+                format_args!("no secret for {}; add one to `secrets`", peer.ip()),
+            );
+        }
+        // L2TP unless said otherwise; a tunnel carries everything.
+        let l2tp = if tunnel { 0 } else { 1701 };
+        let connection = Connection {
+            name: name.to_owned(),
+            local,
+            peer,
+            local_identity: section.identity.as_ref().map(|name| name.0.clone()),
+            peer_identity,
+            mode,
+            protocol: section.protocol.unwrap_or(if tunnel { 0 } else { 17 }),
+            local_port: section.local_port.unwrap_or(l2tp),
+            peer_port: section.peer_port.unwrap_or(l2tp),
+            local_network: section.local_network.map(|net| net.0),
+            peer_network: section.peer_network.map(|net| net.0),
+            pfs: section.pfs.map(|group| group.0),
+            initial_contact: section.initial_contact.unwrap_or(true),
+        };
+        (self.problems.len() == before).then_some(ConfiguredConnection {
+            connection,
+            start: section.start,
+        })
+    }
+}
+
+fn has_secret(
+    policy: &Policy,
+    peer: IpAddr,
+    identity: Option<&ike_proto::wire::id::Identification>,
+) -> bool {
+    policy.secrets.iter().any(|entry| match &entry.peer {
+        SecretPeer::Any => true,
+        SecretPeer::Address(address) => *address == peer,
+        SecretPeer::Subnet(net) => net.contains(&peer),
+        SecretPeer::Identity(own) => match identity {
+            Some(identity) => own.matches(identity),
+            None => own.address() == Some(peer),
+        },
+    })
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+/// Why a key is easily guessed, if it is.
+fn weakness(key: &[u8]) -> Option<String> {
+    let mut seen = [false; 256];
+    for octet in key {
+        if let Some(place) = seen.get_mut(usize::from(*octet)) {
+            *place = true;
+        }
+    }
+    let distinct = seen.iter().filter(|seen| **seen).count();
+    if key.len() < STRONG_PSK {
+        Some(format!("{} characters", key.len()))
+    } else if distinct < 8 {
+        Some(format!("only {distinct} different characters"))
+    } else {
+        None
+    }
+}

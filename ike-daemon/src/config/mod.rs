@@ -1,0 +1,38 @@
+//! Configuration: `ike-daemon.yaml` into [`Config`].
+//!
+//! * `yaml`: the words of the file
+//! * `values`: single values and their refusals
+//! * `check`: what depends on several values, and the step to the model
+//! * `model`: what the daemon wants to know
+
+mod check;
+mod model;
+mod values;
+mod yaml;
+
+use std::path::Path;
+
+use tanuki_daemon::config::{Problems, Source};
+
+pub use model::{Config, ConfiguredConnection, KernelChoice, Start};
+
+/// Where the configuration is when nothing else is said.
+pub const DEFAULT_PATH: &str = "/usr/local/etc/tanuki/ike-daemon.yaml";
+
+impl Config {
+    /// Reads and checks `file`.
+    ///
+    /// # Errors
+    /// Every problem found, with file, line and column.
+    pub fn load(file: &Path) -> Result<Self, Problems> {
+        Self::from_source(&Source::read(file)?)
+    }
+
+    /// Checks a configuration that is in memory. Paths in it are taken as they stand.
+    ///
+    /// # Errors
+    /// Every problem found, with file, line and column.
+    pub fn from_source(source: &Source) -> Result<Self, Problems> {
+        check::lower(source, source.parse()?)
+    }
+}

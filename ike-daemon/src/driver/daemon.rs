@@ -1,0 +1,616 @@
+//! What each input and each output means.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use getrandom::SysRng;
+use ike_proto::Endpoint;
+use ike_proto::io::{
+    ChildId, Datagram, DhJob, DhResult, Event, KernelReply, KernelRequest, Output,
+};
+use rand_core::UnwrapErr;
+use slog::{Logger, debug, error, info, trace, warn};
+use tanuki_daemon::control::Reply;
+use tokio::sync::mpsc;
+
+use super::{Paths, log_problems, log_warnings};
+use crate::config::{Config, Start};
+use crate::control::protocol::Stats;
+use crate::events::EventLog;
+use crate::kernel::translate::{failed, words};
+use crate::kernel::{Audit, KernelSocket, Known, Link, LinkEvent, Outcome, Translator, audit};
+use crate::net::{NetEvent, Network, udp};
+use crate::state::StateFile;
+
+/// Between looks at the kernel's counters, at most and at least.
+const COUNTERS_SELDOM: Duration = Duration::from_secs(20);
+const COUNTERS_OFTEN: Duration = Duration::from_secs(2);
+/// Between attempts to bring an `auto` connection up.
+const AUTO_RETRY: Duration = Duration::from_secs(10);
+/// How long `ikectl connect` waits.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(60);
+
+/// What the daemon is made from.
+pub(super) struct Parts {
+    pub(super) network: Network,
+    pub(super) link: Link,
+    pub(super) kernel_socket: KernelSocket,
+    pub(super) state: StateFile,
+    pub(super) job_results: mpsc::UnboundedSender<DhResult>,
+    pub(super) paths: Paths,
+}
+
+/// Everything but the sources of inputs.
+pub(super) struct Daemon {
+    pub(super) log: Logger,
+    pub(super) config: Config,
+    pub(super) endpoint: Endpoint,
+    pub(super) events: EventLog,
+    pub(super) parts: Parts,
+    pub(super) translator: Translator,
+    pub(super) rng: UnwrapErr<SysRng>,
+    pub(super) waiting: Waiting,
+    pub(super) stats: Stats,
+    started: Instant,
+    /// The pairs to look for in the dump that is under way.
+    audit: Option<Vec<Known>>,
+    /// Octets received when last reported.
+    octets: HashMap<ChildId, u64>,
+    counters_at: Option<Instant>,
+    auto_at: Option<Instant>,
+}
+
+/// Clients of the control socket that wait for something.
+#[derive(Default)]
+pub(super) struct Waiting {
+    pub(super) sas: Vec<Reply>,
+    pub(super) policies: Vec<Reply>,
+    pub(super) connects: Vec<Connecting>,
+}
+
+/// One `ikectl connect`.
+pub(super) struct Connecting {
+    pub(super) name: String,
+    pub(super) reply: Reply,
+    pub(super) until: Instant,
+}
+
+impl Daemon {
+    pub(super) fn new(log: Logger, config: Config, parts: Parts) -> Self {
+        log_warnings(&log, &config);
+        let now = Instant::now();
+        let mut endpoint = Endpoint::new(config.policy.clone());
+        let mut events = EventLog::new(log.clone());
+        let mut pid = std::process::id();
+        match parts.state.load() {
+            Ok(None) => {}
+            Ok(Some(earlier)) => {
+                pid = earlier.pfkey_pid;
+                match endpoint.restore(now, crate::state::wall_clock(), &earlier.checkpoint) {
+                    Ok(()) => info!(log, "took over from the process before";
+                        "isakmp_sas" => earlier.checkpoint.ike_sas.len(),
+                        "ipsec_pairs" => earlier.checkpoint.children.len()),
+                    Err(error) => warn!(log, "starting afresh"; "reason" => %error),
+                }
+                events.adopt(now, &endpoint.ike_sas(now), &endpoint.child_sas(now));
+            }
+            Err(error) => warn!(log, "starting afresh: state of the process before unreadable";
+                "reason" => %error),
+        }
+        let stats = Stats {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: match &parts.kernel_socket {
+                KernelSocket::System => "system".to_owned(),
+                KernelSocket::Soft(path) => path.display().to_string(),
+            },
+            listen: parts
+                .network
+                .addresses()
+                .map(|address| address.to_string())
+                .collect(),
+            natt_bound: parts.kernel_socket == KernelSocket::System && config.policy.nat.enabled,
+            ..Stats::default()
+        };
+        let mut daemon = Self {
+            translator: Translator::new(parts.kernel_socket.numbering(), pid),
+            rng: UnwrapErr(SysRng),
+            waiting: Waiting::default(),
+            started: now,
+            audit: None,
+            octets: HashMap::new(),
+            counters_at: None,
+            auto_at: None,
+            log,
+            config,
+            endpoint,
+            events,
+            parts,
+            stats,
+        };
+        daemon.apply_policy();
+        daemon
+    }
+
+    pub(super) fn log(&self) -> &Logger {
+        &self.log
+    }
+
+    pub(super) fn listening(&self) -> String {
+        self.stats.listen.join(" ")
+    }
+
+    /// Whether nothing is queued and every kernel request is answered.
+    pub(super) fn is_idle(&self) -> bool {
+        let kernel =
+            !self.stats.kernel_connected || self.translator.is_idle() && self.parts.link.is_idle();
+        kernel && self.parts.network.is_idle()
+    }
+
+    /// Gives the core its policy, with our own addresses filled in by the routing table.
+    pub(super) fn apply_policy(&mut self) {
+        let mut policy = self.config.policy.clone();
+        for configured in &self.config.connections {
+            let mut connection = configured.connection.clone();
+            if connection.local.is_unspecified() {
+                match udp::source_for(connection.peer) {
+                    Ok(local) => connection.local = local,
+                    Err(error) => {
+                        debug!(self.log, "no way to the peer yet"; "connection" => &connection.name,
+                            "peer" => %connection.peer, "reason" => %error);
+                        continue;
+                    }
+                }
+            }
+            policy.connections.push(connection);
+        }
+        self.endpoint.set_policy(policy);
+    }
+
+    pub(super) fn network_event(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Datagram(received) => {
+                trace!(self.log, "datagram"; "peer" => %received.peer, "local" => %received.local,
+                    "octets" => received.payload.len());
+                let datagram = Datagram {
+                    local: received.local,
+                    peer: received.peer,
+                    natt_port: received.natt_port,
+                    payload: &received.payload,
+                };
+                self.endpoint
+                    .handle_datagram(Instant::now(), datagram, &mut self.rng);
+            }
+            NetEvent::EncapUp { local } => {
+                self.stats.natt_bound = true;
+                info!(self.log, "NAT traversal port bound"; "local" => %local);
+                self.soon_auto();
+            }
+            NetEvent::EncapDown { local, problem } => {
+                self.stats.natt_bound = false;
+                warn!(self.log, "NAT traversal port not bound; trying again"; "local" => %local,
+                    "reason" => problem, "remedy" => "start softkernel");
+            }
+            // Ends the loop before it comes here.
+            NetEvent::Broken { .. } => {}
+        }
+    }
+
+    pub(super) fn kernel_event(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up => {
+                info!(self.log, "kernel connected"; "pfkey" => &self.stats.kernel);
+                self.stats.kernel_connected = true;
+                let register = self.translator.register();
+                self.send(register);
+                self.audit_kernel();
+                self.soon_auto();
+            }
+            LinkEvent::Message(bytes) => {
+                if let Some(outcome) = self.translator.receive(&bytes) {
+                    self.outcome(outcome);
+                }
+            }
+            LinkEvent::Overrun => {
+                warn!(self.log, "messages of the kernel were lost; comparing SAs");
+                self.audit_kernel();
+            }
+            LinkEvent::Down(reason) => {
+                warn!(self.log, "kernel not connected; trying again"; "pfkey" => &self.stats.kernel,
+                    "reason" => &reason, "remedy" => "start softkernel");
+                self.stats.kernel_connected = false;
+                self.audit = None;
+                let text = format!("the kernel went away: {reason}");
+                for outcome in self.translator.disconnected(&text) {
+                    self.outcome(outcome);
+                }
+            }
+        }
+    }
+
+    /// Compares what the core believes in with what the kernel has.
+    fn audit_kernel(&mut self) {
+        let pairs = self.endpoint.child_sas(Instant::now());
+        self.audit = Some(pairs.iter().filter_map(Known::from_view).collect());
+        self.ask_for_sas();
+    }
+
+    /// Asks for a dump, unless one is under way: that one does as well.
+    pub(super) fn ask_for_sas(&mut self) {
+        if let Some(request) = self.translator.dump_sas() {
+            self.send(request);
+        }
+    }
+
+    pub(super) fn ask_for_policies(&mut self) {
+        if let Some(request) = self.translator.dump_policies() {
+            self.send(request);
+        }
+    }
+
+    fn send(&mut self, request: pfkey::Request) {
+        if !self.parts.link.send(request) {
+            self.stats.kernel_refusals += 1;
+            warn!(self.log, "the kernel takes no more requests at the moment");
+        }
+    }
+
+    fn outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Reply(reply) => self.kernel_reply(reply),
+            Outcome::Refused { request, errno } => {
+                self.stats.kernel_refusals += 1;
+                warn!(self.log, "refused by the kernel"; "request" => request,
+                    "reason" => words(errno));
+            }
+            Outcome::Sas(sas) => self.sas_arrived(sas),
+            Outcome::Policies(policies) => {
+                for reply in std::mem::take(&mut self.waiting.policies) {
+                    super::orders::answer_policies(reply, &policies);
+                }
+            }
+            Outcome::Malformed(error) => {
+                error!(self.log, "the kernel's message is not understood"; "reason" => %error);
+            }
+        }
+    }
+
+    fn kernel_reply(&mut self, reply: KernelReply) {
+        if let KernelReply::Failed { reason, .. } = &reply {
+            self.stats.kernel_refusals += 1;
+            debug!(self.log, "refused by the kernel"; "reason" => reason);
+        }
+        self.endpoint
+            .handle_kernel(Instant::now(), reply, &mut self.rng);
+    }
+
+    fn sas_arrived(&mut self, sas: Result<Vec<pfkey::Message>, String>) {
+        let now = Instant::now();
+        let pairs = self.endpoint.child_sas(now);
+        for reply in std::mem::take(&mut self.waiting.sas) {
+            super::orders::answer_sas(reply, &sas, &pairs);
+        }
+        let Ok(sas) = sas else {
+            return;
+        };
+        if let Some(known) = self.audit.take() {
+            self.translator.adopt(&sas);
+            let found = Audit::new(&known, &sas);
+            if !found.lost.is_empty() {
+                warn!(self.log, "the kernel has lost SAs; their clients are told";
+                    "pairs" => found.lost.len());
+            }
+            for reply in found.lost {
+                self.kernel_reply(reply);
+            }
+            // In softkernel nobody else has SAs; in the system's kernel somebody might.
+            if matches!(self.parts.kernel_socket, KernelSocket::Soft(_)) {
+                for (spi, source, destination) in found.orphans {
+                    debug!(self.log, "removing an SA of nobody"; "spi" => format!("{spi:08x}"));
+                    let request = self.translator.remove(spi, source, destination);
+                    self.send(request);
+                }
+            }
+        }
+        let octets = audit::octets(&sas);
+        let at = |spi, ip| octets.get(&(spi, ip)).copied();
+        self.octets
+            .retain(|child, _| pairs.iter().any(|pair| pair.id == *child));
+        for pair in &pairs {
+            let Some(inbound_octets) = at(pair.spi_in, pair.local.ip()) else {
+                continue;
+            };
+            let before = self.octets.insert(pair.id, inbound_octets);
+            // Only what arrived is a sign of life.
+            if before != Some(inbound_octets) && inbound_octets > 0 {
+                let outbound_octets = at(pair.spi_out, pair.peer.ip()).unwrap_or(0);
+                let reply = KernelReply::Traffic {
+                    child: pair.id,
+                    inbound_octets,
+                    outbound_octets,
+                };
+                self.endpoint.handle_kernel(now, reply, &mut self.rng);
+            }
+        }
+    }
+
+    pub(super) fn job_done(&mut self, result: DhResult) {
+        self.endpoint
+            .handle_job(Instant::now(), result, &mut self.rng);
+    }
+
+    /// When [`Daemon::timeout`] is wanted.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let connects = self
+            .waiting
+            .connects
+            .iter()
+            .map(|waiting| waiting.until)
+            .min();
+        [
+            self.endpoint.next_timeout(),
+            self.parts.state.due(),
+            self.counters_at,
+            self.auto_at,
+            connects,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    pub(super) fn timeout(&mut self) {
+        let now = Instant::now();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.endpoint.next_timeout()) {
+            self.endpoint.handle_timeout(now, &mut self.rng);
+        }
+        if is_due(self.parts.state.due()) {
+            self.save_now();
+        }
+        if is_due(self.counters_at) {
+            self.counters_at = None;
+            self.ask_for_sas();
+        }
+        if is_due(self.auto_at) {
+            self.auto_at = None;
+            self.start_auto_connections();
+        }
+        let (late, waiting) = std::mem::take(&mut self.waiting.connects)
+            .into_iter()
+            .partition(|connecting| connecting.until <= now);
+        self.waiting.connects = waiting;
+        for connecting in late {
+            connecting
+                .reply
+                .error(format!("{}: not up after 60 s", connecting.name));
+        }
+    }
+
+    fn soon_auto(&mut self) {
+        if self
+            .config
+            .connections
+            .iter()
+            .any(|configured| configured.start == Start::Auto)
+        {
+            self.auto_at = Some(Instant::now());
+        }
+    }
+
+    fn start_auto_connections(&mut self) {
+        let now = Instant::now();
+        self.auto_at = Some(now + AUTO_RETRY);
+        if !self.stats.kernel_connected {
+            return;
+        }
+        let up: Vec<String> = self
+            .endpoint
+            .ike_sas(now)
+            .into_iter()
+            .filter_map(|sa| sa.connection)
+            .collect();
+        let missing: Vec<String> = self
+            .config
+            .connections
+            .iter()
+            .filter(|configured| configured.start == Start::Auto)
+            .map(|configured| configured.connection.name.clone())
+            .filter(|name| !up.contains(name))
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        self.apply_policy();
+        for name in missing {
+            if let Err(error) = self.endpoint.initiate(now, &name, &mut self.rng) {
+                warn!(self.log, "connection not started"; "connection" => name, "reason" => %error);
+            }
+        }
+    }
+
+    /// Carries out all outputs of the core.
+    pub(super) fn drain(&mut self) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::Transmit(transmit) => {
+                    if let Err(error) = self.parts.network.send(&transmit) {
+                        self.stats.send_failures += 1;
+                        debug!(self.log, "datagram not sent"; "peer" => %transmit.peer,
+                            "local" => %transmit.local, "reason" => %error);
+                    }
+                }
+                Output::Kernel(request) => self.kernel_request(&request),
+                Output::Job(job) => self.start_job(job),
+                Output::Event(event) => self.event(&event),
+            }
+        }
+        let now = Instant::now();
+        self.parts.state.note(now, &self.endpoint);
+        if self.counters_at.is_none() && self.stats.kernel_connected {
+            let often = self.config.policy.dpd.interval / 3;
+            if self.endpoint.counters().child_sas > 0 {
+                let pause = match often.is_zero() {
+                    true => COUNTERS_SELDOM,
+                    false => often.clamp(COUNTERS_OFTEN, COUNTERS_SELDOM),
+                };
+                self.counters_at = Some(now + pause);
+            }
+        }
+    }
+
+    fn kernel_request(&mut self, request: &KernelRequest) {
+        trace!(self.log, "kernel request"; "request" => ?request);
+        let answered = match request {
+            KernelRequest::GetSpi(get) => Some(get.child),
+            KernelRequest::Install(sa) => Some(sa.child),
+            _ => None,
+        };
+        if !self.stats.kernel_connected {
+            if let Some(child) = answered {
+                self.kernel_reply(failed(child, "PF_KEY is not connected".into()));
+            }
+            return;
+        }
+        for message in self.translator.submit(request) {
+            if !self.parts.link.send(message) {
+                self.stats.kernel_refusals += 1;
+                if let Some(child) = answered {
+                    self.kernel_reply(failed(child, "too many requests to the kernel".into()));
+                }
+            }
+        }
+    }
+
+    fn start_job(&mut self, job: DhJob) {
+        let results = self.parts.job_results.clone();
+        tokio::task::spawn_blocking(move || {
+            // The daemon may have ended meanwhile.
+            let _ = results.send(job.run());
+        });
+    }
+
+    fn event(&mut self, event: &Event) {
+        let now = Instant::now();
+        self.events.write(now, event);
+        match event {
+            Event::ConnectionFailed { connection, reason } => {
+                for connecting in self.take_connects(|name| name == connection) {
+                    connecting.reply.error(format!("{connection}: {reason}"));
+                }
+            }
+            Event::ChildUp { reqid, .. } => {
+                let up: Vec<String> = self
+                    .endpoint
+                    .ike_sas(now)
+                    .into_iter()
+                    .filter(|sa| sa.reqid == Some(*reqid))
+                    .filter_map(|sa| sa.connection)
+                    .collect();
+                for connecting in self.take_connects(|name| up.iter().any(|up| up == name)) {
+                    let message = format!("{} is up", connecting.name);
+                    connecting
+                        .reply
+                        .ok(&crate::control::protocol::Done { message });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_connects(&mut self, which: impl Fn(&str) -> bool) -> Vec<Connecting> {
+        let (taken, rest) = std::mem::take(&mut self.waiting.connects)
+            .into_iter()
+            .partition(|connecting| which(&connecting.name));
+        self.waiting.connects = rest;
+        taken
+    }
+
+    /// Deletes everything, telling every peer.
+    pub(super) fn flush(&mut self) {
+        self.endpoint.flush(Instant::now(), &mut self.rng);
+    }
+
+    pub(super) fn save_now(&mut self) {
+        let pid = self.translator.pid();
+        if let Err(error) = self.parts.state.save(Instant::now(), &self.endpoint, pid) {
+            error!(self.log, "checkpoint not written"; "reason" => %error);
+        }
+    }
+
+    pub(super) fn forget_state(&mut self) {
+        if let Err(error) = self.parts.state.remove() {
+            error!(self.log, "checkpoint not removed"; "reason" => %error);
+        }
+    }
+
+    pub(super) fn dump_to_log(&mut self) {
+        let now = Instant::now();
+        self.events
+            .dump(&self.endpoint.ike_sas(now), &self.endpoint.child_sas(now));
+        info!(self.log, "counters"; "counters" => ?self.endpoint.counters());
+    }
+
+    pub(super) fn reload_or_log(&mut self) {
+        // The words are in the log already.
+        let _ = self.reload();
+    }
+
+    /// Reads the configuration again. A broken file changes nothing.
+    ///
+    /// # Errors
+    /// The file's problems, in words.
+    pub(super) fn reload(&mut self) -> Result<String, String> {
+        let config = match Config::load(&self.parts.paths.config) {
+            Ok(config) => config,
+            Err(problems) => {
+                log_problems(&self.log, &problems);
+                error!(self.log, "configuration refused; the one in force stays");
+                return Err(problems.to_string());
+            }
+        };
+        log_warnings(&self.log, &config);
+        let old = &self.config;
+        let restart: Vec<&str> = [
+            ("listen", old.listen != config.listen),
+            (
+                "port",
+                old.policy.nat.ike_port != config.policy.nat.ike_port,
+            ),
+            (
+                "nat_t.port",
+                old.policy.nat.natt_port != config.policy.nat.natt_port,
+            ),
+            (
+                "nat_t.enabled",
+                old.policy.nat.enabled != config.policy.nat.enabled,
+            ),
+            ("kernel", old.kernel != config.kernel),
+            ("log", old.log != config.log),
+        ]
+        .into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
+        .collect();
+        let mut message = "configuration reloaded".to_owned();
+        if !restart.is_empty() {
+            message = format!("{message}; a restart is needed for {}", restart.join(", "));
+        }
+        info!(self.log, "{message}");
+        // Ports in use are the old ones until the restart.
+        let (ike_port, natt_port) = (old.policy.nat.ike_port, old.policy.nat.natt_port);
+        self.config = config;
+        self.config.policy.nat.ike_port = ike_port;
+        self.config.policy.nat.natt_port = natt_port;
+        self.apply_policy();
+        self.soon_auto();
+        Ok(message)
+    }
+
+    pub(super) fn stats_now(&self) -> Stats {
+        Stats {
+            uptime: self.started.elapsed().as_secs(),
+            checkpoints: self.parts.state.written(),
+            core: self.endpoint.counters(),
+            ..self.stats.clone()
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The loop: one input into the core, all outputs out of it, then the next input. One thread; only
+//! Diffie-Hellman computations run elsewhere.
+//!
+//! * this file: start, the loop, the end
+//! * [`daemon`]: what each input and output means
+//! * [`orders`]: requests of `ikectl`
+
+mod daemon;
+mod orders;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use slog::{Logger, error, info, warn};
+use tanuki_daemon::control::ControlServer;
+use tanuki_daemon::exit::{self, Failure};
+use tanuki_daemon::pidfile::{PidFile, PidFileError};
+use tanuki_daemon::runtime_dir;
+use tanuki_daemon::signals::{Signal, Signals};
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::kernel::{self, KernelSocket, Link, LinkEvent};
+use crate::net::{EncapOwner, NetEvent, Network, Ports};
+use crate::state::StateFile;
+
+use daemon::{Daemon, Parts};
+
+/// The daemon's folder below the runtime folder, and its name in the log.
+pub const NAME: &str = "ike-daemon";
+/// Datagrams read ahead; the socket's buffer holds the rest.
+const DATAGRAMS: usize = 256;
+/// Kernel messages read ahead.
+const MESSAGES: usize = 1024;
+/// How long a clean end may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Where things are.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// The configuration, to be read again on SIGHUP.
+    pub config: PathBuf,
+    /// Sockets, pid file, state.
+    pub runtime_dir: PathBuf,
+}
+
+/// Runs until told to end.
+///
+/// # Errors
+/// What prevented the start, with its exit code.
+pub async fn run(log: Logger, config: Config, paths: Paths) -> Result<(), Failure> {
+    let folder = runtime_dir::prepare(&paths.runtime_dir, NAME).map_err(|error| {
+        Failure::new(
+            exit::CANT_CREATE,
+            format!("{}: {error}", paths.runtime_dir.display()),
+        )
+    })?;
+    let _pid_file =
+        PidFile::create(&folder.join("ike-daemon.pid")).map_err(|error| match error {
+            PidFileError::Running { .. } => Failure::new(exit::TEMPORARY, error),
+            PidFileError::Io { .. } => Failure::new(exit::CANT_CREATE, error),
+        })?;
+    let control_path = runtime_dir::control_socket(&paths.runtime_dir, NAME);
+    let os = |what: &str, error: io::Error| Failure::new(exit::OS, format!("{what}: {error}"));
+    let mut signals = Signals::new().map_err(|error| os("signals", error))?;
+    let mut control = ControlServer::bind(&control_path, 0o600)
+        .map_err(|error| os(&control_path.display().to_string(), error))?;
+    let state = StateFile::open(&folder).map_err(|error| os("state folder", error))?;
+
+    let kernel_socket = kernel::choose(config.kernel, &paths.runtime_dir);
+    let ports = ports(&config, &kernel_socket, &paths);
+    let (net_events, mut from_net) = mpsc::channel(DATAGRAMS);
+    let network = Network::start(&ports, &net_events).map_err(cannot_listen)?;
+    let (link_events, mut from_kernel) = mpsc::channel(MESSAGES);
+    let link = Link::start(kernel_socket.clone(), link_events);
+    // At most `limits.dh_jobs` are under way, so the queue is bounded by the core.
+    let (job_results, mut from_jobs) = mpsc::unbounded_channel();
+
+    let parts = Parts {
+        network,
+        link,
+        kernel_socket,
+        state,
+        job_results,
+        paths,
+    };
+    let mut daemon = Daemon::new(log.clone(), config, parts);
+    daemon.drain();
+    info!(log, "ready"; "version" => env!("CARGO_PKG_VERSION"), "listen" => daemon.listening());
+
+    loop {
+        let alarm = daemon.next_timeout();
+        tokio::select! {
+            Some(event) = from_net.recv() => {
+                if let NetEvent::Broken { local, problem } = event {
+                    return Err(os(&local.to_string(), problem));
+                }
+                daemon.network_event(event);
+            }
+            Some(event) = from_kernel.recv() => daemon.kernel_event(event),
+            Some(result) = from_jobs.recv() => daemon.job_done(result),
+            call = control.next() => daemon.order(call),
+            signal = signals.next() => match signal {
+                Signal::Reload => daemon.reload_or_log(),
+                Signal::Dump => daemon.dump_to_log(),
+                Signal::HandOver => {
+                    daemon.save_now();
+                    info!(log, "handing over; SAs stay in the kernel");
+                    return Ok(());
+                }
+                Signal::Terminate => {
+                    info!(log, "ending; peers are told");
+                    daemon.flush();
+                    farewell(&mut daemon, &mut from_kernel).await;
+                    daemon.forget_state();
+                    return Ok(());
+                }
+            },
+            () = sleep_until(alarm) => daemon.timeout(),
+        }
+        daemon.drain();
+    }
+}
+
+/// Lets the kernel and the network take what is queued.
+async fn farewell(daemon: &mut Daemon, from_kernel: &mut mpsc::Receiver<LinkEvent>) {
+    daemon.drain();
+    let end = Instant::now() + FAREWELL;
+    while !daemon.is_idle() && Instant::now() < end {
+        let pause = Instant::now() + Duration::from_millis(20);
+        tokio::select! {
+            Some(event) = from_kernel.recv() => daemon.kernel_event(event),
+            () = sleep_until(Some(pause.min(end))) => {}
+        }
+        daemon.drain();
+    }
+    // What a socket task has taken from its queue it still has to write.
+    tokio::task::yield_now().await;
+    if !daemon.is_idle() {
+        warn!(
+            daemon.log(),
+            "the kernel did not answer in time; SAs may be left in it"
+        );
+    }
+}
+
+async fn sleep_until(alarm: Option<Instant>) {
+    match alarm {
+        Some(alarm) => tokio::time::sleep_until(alarm.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ports(config: &Config, kernel: &KernelSocket, paths: &Paths) -> Ports {
+    let nat = &config.policy.nat;
+    Ports {
+        listen: config.listen.clone(),
+        all: config.listen_is_explicit,
+        ike: nat.ike_port,
+        natt: nat.enabled.then_some(nat.natt_port),
+        owner: match kernel {
+            KernelSocket::System => EncapOwner::System,
+            KernelSocket::Soft(_) => EncapOwner::Soft(kernel::udp_socket(&paths.runtime_dir)),
+        },
+    }
+}
+
+fn cannot_listen((address, error): (SocketAddr, io::Error)) -> Failure {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another IKE daemon is running: stop it first",
+        io::ErrorKind::PermissionDenied => "; start as root",
+        io::ErrorKind::AddrNotAvailable => "; `listen` names an address this host does not have",
+        _ => "",
+    };
+    let code = match error.kind() {
+        io::ErrorKind::PermissionDenied => exit::NO_PERMISSION,
+        io::ErrorKind::AddrNotAvailable => exit::CONFIG,
+        _ => exit::OS,
+    };
+    Failure::new(code, format!("UDP {address}: {error}{hint}"))
+}
+
+/// Logs what works but is unwise.
+fn log_warnings(log: &Logger, config: &Config) {
+    for warning in &config.warnings {
+        warn!(log, "{warning}");
+    }
+}
+
+/// Logs every problem of a configuration that was refused.
+fn log_problems(log: &Logger, problems: &tanuki_daemon::config::Problems) {
+    for problem in &problems.0 {
+        error!(log, "{problem}");
+    }
+}

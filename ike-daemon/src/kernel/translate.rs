@@ -1,0 +1,485 @@
+//! Between the protocol core's kernel requests and PF_KEYv2 messages. No I/O.
+//!
+//! Facts about the FreeBSD 14 kernel that shape this file: UPDATE wants the process id that did
+//! GETSPI; hard and soft lifetimes come as a pair; NAT-T is for IPv4; NAT-OA belongs to the inbound
+//! transport SA and is compared with that SA's own source (OAI) and destination (OAR).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use ike_proto::io::{
+    ChildId, Direction, GetSpi, KernelReply, KernelRequest, Mode, MovePeer, SaDelete, SaInstall,
+    SecurityPolicy, Selector,
+};
+use pfkey::client::{Client, Event, NatT, SaMove, SaRequest, SaSelector, SpRequest};
+use pfkey::{
+    Address, AuthenticationAlgorithm, EncryptionAlgorithm, Key, Level, Lifetime, Message,
+    Numbering, Policy, PolicyRequest, PolicyType, Reply, Request, SaType,
+};
+
+/// Requests under way; the oldest is given up beyond.
+const MAX_PENDING: usize = 4096;
+
+/// One conversation with a kernel over PF_KEY.
+#[derive(Debug)]
+pub struct Translator {
+    client: Client,
+    pending: HashMap<u32, Pending>,
+    /// What a change of an SA's addresses has to repeat, by SPI and destination.
+    installed: HashMap<(u32, IpAddr), Installed>,
+}
+
+/// What an SA loses when an UPDATE does not repeat it.
+#[derive(Debug, Clone, Copy)]
+struct Installed {
+    mode: pfkey::Mode,
+    lifetimes: Option<(Lifetime, Lifetime)>,
+    original_initiator: Option<IpAddr>,
+    original_responder: Option<IpAddr>,
+}
+
+/// What a request was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pending {
+    Spi(ChildId),
+    Install(ChildId, Direction),
+    Quiet(&'static str),
+    Sas,
+    Policies,
+}
+
+/// What came out of one message of the kernel.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// For the protocol core.
+    Reply(KernelReply),
+    /// A request whose answer the core does not wait for was refused.
+    Refused {
+        /// Which, in PF_KEY's words.
+        request: &'static str,
+        /// The kernel's error number.
+        errno: u8,
+    },
+    /// The SAs of the kernel, as asked for by [`Translator::dump_sas`], or why there are none.
+    Sas(Result<Vec<Message>, String>),
+    /// The policies of the kernel, as asked for by [`Translator::dump_policies`].
+    Policies(Result<Vec<Message>, String>),
+    /// Bytes that are no PF_KEY message.
+    Malformed(pfkey::WireError),
+}
+
+impl Translator {
+    /// `pid` is what stands in every request; a daemon keeps it over restarts.
+    pub fn new(numbering: Numbering, pid: u32) -> Self {
+        Self {
+            client: Client::new(numbering, pid),
+            pending: HashMap::new(),
+            installed: HashMap::new(),
+        }
+    }
+
+    /// The number in every request.
+    pub fn pid(&self) -> u32 {
+        self.client.pid()
+    }
+
+    /// Remembers the SAs of a dump: an earlier process installed them.
+    pub fn adopt(&mut self, sas: &[Message]) {
+        for message in sas {
+            let (Some(sa), Some(destination)) = (message.sa(), message.destination()) else {
+                continue;
+            };
+            let lifetimes = message
+                .lifetime_hard()
+                .copied()
+                .zip(message.lifetime_soft().copied());
+            let installed = Installed {
+                mode: message.sa2().map_or(pfkey::Mode::TRANSPORT, |sa2| sa2.mode),
+                lifetimes,
+                original_initiator: message.nat_t_original_initiator().map(Address::ip),
+                original_responder: message.nat_t_original_responder().map(Address::ip),
+            };
+            self.installed.insert((sa.spi, destination.ip()), installed);
+        }
+    }
+
+    /// Whether every request is answered.
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// First of all: asks for EXPIRE and ACQUIRE.
+    pub fn register(&mut self) -> Request {
+        let request = self.client.register(SaType::ESP);
+        self.expect(request, Pending::Quiet("REGISTER"))
+    }
+
+    /// The messages that carry out `request`.
+    pub fn submit(&mut self, request: &KernelRequest) -> Vec<Request> {
+        match request {
+            KernelRequest::GetSpi(get) => vec![self.get_spi(get)],
+            KernelRequest::Install(sa) => vec![self.install(sa)],
+            KernelRequest::Delete(sa) => vec![self.delete(sa)],
+            KernelRequest::MovePeer(change) => self.move_peer(change),
+            KernelRequest::AddPolicy(policy) => {
+                let request = self.client.spd_update(&sp_request(policy));
+                vec![self.expect(request, Pending::Quiet("SPDUPDATE"))]
+            }
+            KernelRequest::RemovePolicy(policy) => {
+                let request = self.client.spd_delete(&sp_request(policy));
+                vec![self.expect(request, Pending::Quiet("SPDDELETE"))]
+            }
+        }
+    }
+
+    /// Asks for all ESP SAs. `None` while that is under way already.
+    pub fn dump_sas(&mut self) -> Option<Request> {
+        let request = self.client.dump(SaType::ESP)?;
+        Some(self.expect(request, Pending::Sas))
+    }
+
+    /// Asks for all policies. `None` while that is under way already.
+    pub fn dump_policies(&mut self) -> Option<Request> {
+        let request = self.client.spd_dump()?;
+        Some(self.expect(request, Pending::Policies))
+    }
+
+    /// Removes an SA that belongs to nobody.
+    pub fn remove(&mut self, spi: u32, source: IpAddr, destination: IpAddr) -> Request {
+        let selector = SaSelector {
+            sa_type: SaType::ESP,
+            spi,
+            source,
+            destination,
+        };
+        let request = self.client.delete(&selector);
+        self.expect(request, Pending::Quiet("DELETE"))
+    }
+
+    /// The socket is gone: what was asked is not answered any more.
+    pub fn disconnected(&mut self, reason: &str) -> Vec<Outcome> {
+        self.client.reset();
+        let mut lost: Vec<(u32, Pending)> = self.pending.drain().collect();
+        lost.sort_unstable_by_key(|(sequence, _)| *sequence);
+        lost.into_iter()
+            .filter_map(|(_, pending)| match pending {
+                Pending::Spi(child) | Pending::Install(child, _) => {
+                    Some(Outcome::Reply(failed(child, reason.to_owned())))
+                }
+                Pending::Quiet(_) => None,
+                Pending::Sas => Some(Outcome::Sas(Err(reason.to_owned()))),
+                Pending::Policies => Some(Outcome::Policies(Err(reason.to_owned()))),
+            })
+            .collect()
+    }
+
+    /// Takes one message of the kernel.
+    pub fn receive(&mut self, bytes: &[u8]) -> Option<Outcome> {
+        match self.client.handle(bytes) {
+            Err(error) => Some(Outcome::Malformed(error)),
+            Ok(None) => None,
+            Ok(Some(event)) => self.event(event),
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Option<Outcome> {
+        match event {
+            Event::Reply { sequence, result } => {
+                let pending = self.pending.remove(&sequence)?;
+                self.answer(pending, result)
+            }
+            Event::Expire(expire) if expire.sa_type == SaType::ESP => {
+                if expire.hard {
+                    self.installed.remove(&(expire.spi, expire.destination));
+                }
+                Some(Outcome::Reply(KernelReply::Expire {
+                    spi: expire.spi,
+                    destination: expire.destination,
+                    hard: expire.hard,
+                }))
+            }
+            Event::Acquire(acquire) => Some(Outcome::Reply(KernelReply::Acquire {
+                local: acquire.source.ip(),
+                peer: acquire.destination.ip(),
+                reqid: acquire.reqid,
+            })),
+            Event::NewMapping(mapping) => Some(Outcome::Reply(KernelReply::MappingMoved {
+                spi: mapping.spi,
+                peer: mapping.new,
+            })),
+            // setkey and other daemons look after their own.
+            Event::Expire(_) | Event::Foreign(_) => None,
+        }
+    }
+
+    fn answer(&mut self, pending: Pending, result: Result<Reply, u8>) -> Option<Outcome> {
+        match (pending, result) {
+            (Pending::Spi(child), Ok(Reply::Spi(spi))) => {
+                Some(Outcome::Reply(KernelReply::Spi { child, spi }))
+            }
+            (Pending::Spi(child), Ok(_)) => Some(Outcome::Reply(failed(
+                child,
+                "GETSPI: answer without SPI".into(),
+            ))),
+            (Pending::Spi(child), Err(errno)) => Some(Outcome::Reply(failed(
+                child,
+                format!("GETSPI: {}", words(errno)),
+            ))),
+            (Pending::Install(child, direction), Ok(_)) => {
+                Some(Outcome::Reply(KernelReply::Installed { child, direction }))
+            }
+            (Pending::Install(child, direction), Err(errno)) => {
+                let what = match direction {
+                    Direction::Inbound => "UPDATE of the inbound SA",
+                    Direction::Outbound => "ADD of the outbound SA",
+                };
+                Some(Outcome::Reply(failed(
+                    child,
+                    format!("{what}: {}", words(errno)),
+                )))
+            }
+            (Pending::Sas, result) => Some(Outcome::Sas(dumped(result))),
+            (Pending::Policies, result) => Some(Outcome::Policies(dumped(result))),
+            (Pending::Quiet(_), Ok(_)) => None,
+            // Deleted already, by its lifetime or together with its larval twin.
+            (Pending::Quiet("DELETE" | "SPDDELETE"), Err(errno)) if is_gone(errno) => None,
+            (Pending::Quiet(request), Err(errno)) => Some(Outcome::Refused { request, errno }),
+        }
+    }
+
+    fn get_spi(&mut self, get: &GetSpi) -> Request {
+        let request = self.client.getspi(
+            SaType::ESP,
+            mode(get.mode),
+            get.reqid.0,
+            get.source,
+            get.destination,
+            None,
+        );
+        self.expect(request, Pending::Spi(get.child))
+    }
+
+    fn install(&mut self, sa: &SaInstall) -> Request {
+        let inbound = sa.direction == Direction::Inbound;
+        let (source, destination) = oriented(sa.direction, sa.local, sa.peer);
+        let nat_t = sa.encapsulation.map(|ports| {
+            let (source_port, destination_port) =
+                oriented(sa.direction, ports.local_port, ports.peer_port);
+            // Checksums are only mended on the way in, and only where the addresses stand in the
+            // packet that was protected.
+            let told = inbound
+                && sa.mode == Mode::Transport
+                && (sa.peer_original.is_some() || sa.local_original.is_some());
+            NatT {
+                source_port,
+                destination_port,
+                original_initiator: told.then(|| sa.peer_original.unwrap_or(sa.peer)),
+                original_responder: told.then(|| sa.local_original.unwrap_or(sa.local)),
+            }
+        });
+        let installed = Installed {
+            mode: mode(sa.mode),
+            lifetimes: lifetimes(sa),
+            original_initiator: nat_t.and_then(|nat_t| nat_t.original_initiator),
+            original_responder: nat_t.and_then(|nat_t| nat_t.original_responder),
+        };
+        self.installed.insert((sa.spi, destination), installed);
+        let request = SaRequest {
+            sa_type: SaType::ESP,
+            spi: sa.spi,
+            source,
+            destination,
+            mode: installed.mode,
+            reqid: sa.reqid.0,
+            encryption: EncryptionAlgorithm(sa.cipher.0),
+            encryption_key: Key::new(&sa.encryption_key),
+            authentication: authentication(sa.auth.0),
+            authentication_key: (!sa.auth_key.is_empty()).then(|| Key::new(&sa.auth_key)),
+            replay_window: sa.replay_window,
+            flags: 0,
+            lifetimes: installed.lifetimes,
+            nat_t,
+        };
+        let request = match sa.direction {
+            Direction::Inbound => self.client.update(&request),
+            Direction::Outbound => self.client.add(&request),
+        };
+        self.expect(request, Pending::Install(sa.child, sa.direction))
+    }
+
+    fn delete(&mut self, sa: &SaDelete) -> Request {
+        self.installed.remove(&(sa.spi, sa.destination));
+        self.remove(sa.spi, sa.source, sa.destination)
+    }
+
+    fn move_peer(&mut self, change: &MovePeer) -> Vec<Request> {
+        let mut requests = Vec::with_capacity(change.sas.len().saturating_mul(2));
+        for (_, spi_in, spi_out) in &change.sas {
+            for (direction, spi) in [
+                (Direction::Inbound, *spi_in),
+                (Direction::Outbound, *spi_out),
+            ] {
+                let (_, before) = oriented(direction, change.local.ip(), change.old.ip());
+                let (_, after) = oriented(direction, change.local.ip(), change.new.ip());
+                let installed = self.installed.remove(&(spi, before)).unwrap_or(Installed {
+                    mode: pfkey::Mode::TRANSPORT,
+                    lifetimes: None,
+                    original_initiator: None,
+                    original_responder: None,
+                });
+                self.installed.insert((spi, after), installed);
+                let sa = moved(change, direction, spi, installed);
+                let request = match installed.lifetimes {
+                    None => self.client.update_addresses(&sa),
+                    Some((hard, soft)) => {
+                        self.client.update_addresses_and_lifetimes(&sa, hard, soft)
+                    }
+                };
+                requests.push(self.expect(request, Pending::Quiet("UPDATE of addresses")));
+            }
+        }
+        requests
+    }
+
+    fn expect(&mut self, request: Request, pending: Pending) -> Request {
+        if self.pending.len() >= MAX_PENDING
+            && let Some(oldest) = self.pending.keys().min().copied()
+        {
+            self.pending.remove(&oldest);
+        }
+        self.pending.insert(request.sequence, pending);
+        request
+    }
+}
+
+/// The reply that gives a pair of SAs up.
+pub fn failed(child: ChildId, reason: String) -> KernelReply {
+    KernelReply::Failed { child, reason }
+}
+
+fn dumped(result: Result<Reply, u8>) -> Result<Vec<Message>, String> {
+    match result {
+        Ok(Reply::Dump(messages)) => Ok(messages),
+        Ok(_) => Err("answer without entries".into()),
+        Err(errno) => Err(words(errno)),
+    }
+}
+
+fn moved(change: &MovePeer, direction: Direction, spi: u32, installed: Installed) -> SaMove {
+    let local = change.local;
+    let (source, destination) = oriented(direction, local.ip(), change.old.ip());
+    let peer = (change.old.ip() != change.new.ip()).then_some(change.new.ip());
+    let (new_source, new_destination) = match direction {
+        Direction::Inbound => (peer, None),
+        Direction::Outbound => (None, peer),
+    };
+    let (source_port, destination_port) = oriented(direction, local.port(), change.new.port());
+    SaMove {
+        sa_type: SaType::ESP,
+        spi,
+        mode: installed.mode,
+        reqid: change.reqid.0,
+        source,
+        destination,
+        new_source,
+        new_destination,
+        nat_t: Some(NatT {
+            source_port,
+            destination_port,
+            original_initiator: installed.original_initiator,
+            original_responder: installed.original_responder,
+        }),
+    }
+}
+
+fn sp_request(policy: &SecurityPolicy) -> SpRequest {
+    let traffic = &policy.traffic;
+    let selector = |side: &Selector| {
+        let protocol = match traffic.protocol {
+            0 => Address::ANY_PROTOCOL,
+            protocol => protocol,
+        };
+        Address::selector(
+            side.network.network(),
+            side.network.prefix_len(),
+            side.port,
+            protocol,
+        )
+    };
+    let (source, destination) = oriented(
+        policy.direction,
+        selector(&traffic.local),
+        selector(&traffic.peer),
+    );
+    let (from, to) = oriented(policy.direction, policy.local, policy.peer);
+    let tunnel =
+        (policy.mode == Mode::Tunnel).then(|| (SocketAddr::new(from, 0), SocketAddr::new(to, 0)));
+    SpRequest {
+        source,
+        destination,
+        policy: Policy {
+            kind: PolicyType::IPSEC,
+            direction: match policy.direction {
+                Direction::Inbound => pfkey::Direction::INBOUND,
+                Direction::Outbound => pfkey::Direction::OUTBOUND,
+            },
+            requests: vec![PolicyRequest {
+                protocol: PolicyRequest::ESP,
+                mode: mode(policy.mode),
+                level: Level::UNIQUE,
+                reqid: policy.reqid.0,
+                tunnel,
+            }],
+            ..Policy::default()
+        },
+        lifetime: None,
+    }
+}
+
+/// (source, destination) of what goes in `direction`.
+fn oriented<T>(direction: Direction, local: T, peer: T) -> (T, T) {
+    match direction {
+        Direction::Inbound => (peer, local),
+        Direction::Outbound => (local, peer),
+    }
+}
+
+fn mode(mode: Mode) -> pfkey::Mode {
+    match mode {
+        Mode::Transport => pfkey::Mode::TRANSPORT,
+        Mode::Tunnel => pfkey::Mode::TUNNEL,
+    }
+}
+
+/// From the DOI's authentication numbers (RFC 2407 section 4.5) to PF_KEY's.
+fn authentication(number: u16) -> AuthenticationAlgorithm {
+    match number {
+        2 => AuthenticationAlgorithm::SHA1_HMAC,
+        5 => AuthenticationAlgorithm::SHA2_256,
+        6 => AuthenticationAlgorithm::SHA2_384,
+        7 => AuthenticationAlgorithm::SHA2_512,
+        _ => AuthenticationAlgorithm::NONE,
+    }
+}
+
+/// Hard and soft, both or none.
+fn lifetimes(sa: &SaInstall) -> Option<(Lifetime, Lifetime)> {
+    let limits = &sa.lifetime;
+    let lifetime = |time: std::time::Duration, bytes| Lifetime {
+        bytes,
+        add_time: time.as_secs(),
+        ..Lifetime::default()
+    };
+    let hard = lifetime(limits.hard, limits.hard_octets);
+    (hard != Lifetime::default()).then(|| (hard, lifetime(limits.soft, limits.soft_octets)))
+}
+
+/// `ESRCH`, `ENOENT`: it is not there.
+fn is_gone(errno: u8) -> bool {
+    [libc::ESRCH, libc::ENOENT].contains(&i32::from(errno))
+}
+
+/// The system's words for an error number.
+pub fn words(errno: u8) -> String {
+    std::io::Error::from_raw_os_error(i32::from(errno)).to_string()
+}

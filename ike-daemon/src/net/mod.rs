@@ -1,0 +1,267 @@
+//! Datagrams in and out: the IKE port, which is ours, and the NAT traversal port, which is the
+//! kernel's.
+//!
+//! * [`udp`]: a socket that knows the destination address of what it receives
+//! * [`encap`]: the NAT traversal port, softkernel's or the system's
+//! * `linux`, `freebsd`: the socket options in which the systems differ
+
+pub mod encap;
+pub mod udp;
+
+#[cfg(target_os = "freebsd")]
+#[path = "freebsd.rs"]
+mod os;
+#[cfg(not(target_os = "freebsd"))]
+#[path = "linux.rs"]
+mod os;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ike_proto::io::Transmit;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use encap::{Encap, SoftEncap, without_marker};
+use udp::Udp;
+
+/// A datagram that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The address and port it was sent to.
+    pub local: SocketAddr,
+    /// Where it came from.
+    pub peer: SocketAddr,
+    /// Whether it came in on the NAT traversal port; the marker is taken off.
+    pub natt_port: bool,
+    /// The ISAKMP message.
+    pub payload: Vec<u8>,
+}
+
+/// What the network has to say.
+#[derive(Debug)]
+pub enum NetEvent {
+    /// A datagram arrived.
+    Datagram(Received),
+    /// The NAT traversal port is bound (again).
+    EncapUp {
+        /// Where.
+        local: SocketAddr,
+    },
+    /// softkernel does not hold the NAT traversal port for us at the moment.
+    EncapDown {
+        /// Where it should be.
+        local: SocketAddr,
+        /// Why.
+        problem: String,
+    },
+    /// A socket broke for good.
+    Broken {
+        /// Which.
+        local: SocketAddr,
+        /// Why.
+        problem: io::Error,
+    },
+}
+
+/// Who holds the NAT traversal port.
+#[derive(Debug, Clone)]
+pub enum EncapOwner {
+    /// softkernel, at this `udp.sock`.
+    Soft(PathBuf),
+    /// The system's kernel, through a socket of ours.
+    System,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Addresses.
+    pub listen: Vec<IpAddr>,
+    /// Whether an address that cannot be had is an error. Otherwise one suffices.
+    pub all: bool,
+    /// IKE, 500.
+    pub ike: u16,
+    /// NAT traversal, 4500; `None` when it is turned off.
+    pub natt: Option<u16>,
+    /// Who holds the latter.
+    pub owner: EncapOwner,
+}
+
+/// All sockets for IKE.
+#[derive(Debug)]
+pub struct Network {
+    ike: Vec<Arc<Udp>>,
+    encap: Vec<Arc<Encap>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Network {
+    /// Binds everything; what happens goes to `events`.
+    ///
+    /// # Errors
+    /// The address that could not be bound, and why.
+    pub fn start(
+        ports: &Ports,
+        events: &mpsc::Sender<NetEvent>,
+    ) -> Result<Self, (SocketAddr, io::Error)> {
+        let mut network = Self {
+            ike: Vec::new(),
+            encap: Vec::new(),
+            tasks: Vec::new(),
+        };
+        let mut refused = None;
+        for address in &ports.listen {
+            let local = SocketAddr::new(*address, ports.ike);
+            match network.listen(ports, *address, events) {
+                Ok(()) => {}
+                Err(error) if ports.all => return Err((local, error)),
+                Err(error) => refused = refused.or(Some((local, error))),
+            }
+        }
+        match refused {
+            Some(refused) if network.ike.is_empty() => Err(refused),
+            // Another daemon on one of two wildcard addresses is no reason to run on the other.
+            Some((local, error)) if error.kind() == io::ErrorKind::AddrInUse => Err((local, error)),
+            _ => Ok(network),
+        }
+    }
+
+    fn listen(
+        &mut self,
+        ports: &Ports,
+        address: IpAddr,
+        events: &mpsc::Sender<NetEvent>,
+    ) -> io::Result<()> {
+        let ike = Arc::new(Udp::bind(SocketAddr::new(address, ports.ike), false)?);
+        let encap = match (ports.natt, &ports.owner) {
+            (None, _) => None,
+            (Some(port), EncapOwner::Soft(path)) => {
+                let local = SocketAddr::new(address, port);
+                Some(Encap::Soft(SoftEncap::start(
+                    path.clone(),
+                    local,
+                    events.clone(),
+                )))
+            }
+            (Some(port), EncapOwner::System) => Some(Encap::System(Udp::bind(
+                SocketAddr::new(address, port),
+                true,
+            )?)),
+        };
+        self.tasks
+            .push(tokio::spawn(receive_ike(ike.clone(), events.clone())));
+        self.ike.push(ike);
+        if let Some(encap) = encap.map(Arc::new) {
+            if matches!(*encap, Encap::System(_)) {
+                self.tasks
+                    .push(tokio::spawn(receive_encap(encap.clone(), events.clone())));
+            }
+            self.encap.push(encap);
+        }
+        Ok(())
+    }
+
+    /// What the IKE sockets are bound to.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.ike.iter().map(|udp| udp.local())
+    }
+
+    /// Whether everything queued is sent.
+    pub fn is_idle(&self) -> bool {
+        self.encap.iter().all(|encap| encap.is_idle())
+    }
+
+    /// Sends at once or not at all; IKE repeats what got lost.
+    ///
+    /// # Errors
+    /// Whatever the system says, or `AddrNotAvailable` when no socket has that source address.
+    pub fn send(&self, transmit: &Transmit) -> io::Result<()> {
+        let payload = transmit.udp_payload();
+        let source = transmit.local.ip();
+        let nowhere = || io::Error::from(io::ErrorKind::AddrNotAvailable);
+        if transmit.natt_port {
+            let encap = self
+                .encap
+                .iter()
+                .find(|encap| encap.serves(source))
+                .ok_or_else(nowhere)?;
+            return encap.send(transmit.local, transmit.peer, &payload);
+        }
+        let serves = |udp: &&Arc<Udp>| {
+            let bound = udp.local().ip();
+            bound == source || bound.is_unspecified() && bound.is_ipv4() == source.is_ipv4()
+        };
+        let udp = self.ike.iter().find(serves).ok_or_else(nowhere)?;
+        udp.send(source, transmit.peer, &payload)
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn receive_ike(udp: Arc<Udp>, events: mpsc::Sender<NetEvent>) {
+    receive(&udp, &events, |local, peer, payload| {
+        Some(Received {
+            local,
+            peer,
+            natt_port: false,
+            payload,
+        })
+    })
+    .await;
+}
+
+async fn receive_encap(encap: Arc<Encap>, events: mpsc::Sender<NetEvent>) {
+    if let Encap::System(udp) = &*encap {
+        receive(udp, &events, without_marker).await;
+    }
+}
+
+async fn receive(
+    udp: &Udp,
+    events: &mpsc::Sender<NetEvent>,
+    accept: fn(SocketAddr, SocketAddr, Vec<u8>) -> Option<Received>,
+) {
+    loop {
+        let event = match udp.receive().await {
+            Ok((local, peer, payload)) => match accept(local, peer, payload) {
+                Some(received) => NetEvent::Datagram(received),
+                None => continue,
+            },
+            // An ICMP error about something sent earlier; the peer's silence says the same.
+            Err(error) if is_passing(&error) => continue,
+            Err(problem) => {
+                let broken = NetEvent::Broken {
+                    local: udp.local(),
+                    problem,
+                };
+                // A daemon that ended does not mind.
+                let _ = events.send(broken).await;
+                return;
+            }
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::Interrupted
+    ) || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
