@@ -70,6 +70,10 @@ pub struct SaRequest {
 }
 
 /// Change of a mature SA (UPDATE): the only way to follow a NAT mapping.
+///
+/// FreeBSD puts in place what the message carries and drops what it lacks: an SA with UDP
+/// encapsulation must be given it again, and lifetimes too
+/// ([`Client::update_addresses_and_lifetimes`]), or it loses them. softkernel keeps lifetimes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SaMove {
     /// ESP or AH.
@@ -88,7 +92,7 @@ pub struct SaMove {
     pub new_source: Option<IpAddr>,
     /// New destination, if it changes.
     pub new_destination: Option<IpAddr>,
-    /// New ports.
+    /// UDP encapsulation from now on.
     pub nat_t: Option<NatT>,
 }
 
@@ -320,8 +324,22 @@ impl Client {
         self.request(message)
     }
 
-    /// UPDATE of a mature SA: new addresses and ports.
+    /// UPDATE of a mature SA: new addresses and ports, no lifetimes.
     pub fn update_addresses(&mut self, sa: &SaMove) -> Request {
+        self.move_sa(sa, None)
+    }
+
+    /// UPDATE of a mature SA: new addresses and ports, and lifetimes counted from its creation.
+    pub fn update_addresses_and_lifetimes(
+        &mut self,
+        sa: &SaMove,
+        hard: Lifetime,
+        soft: Lifetime,
+    ) -> Request {
+        self.move_sa(sa, Some((hard, soft)))
+    }
+
+    fn move_sa(&mut self, sa: &SaMove, lifetimes: Option<(Lifetime, Lifetime)>) -> Request {
         let mut message = self
             .new_message(MessageType::UPDATE, sa.sa_type)
             .with(Extension::Sa(Sa {
@@ -335,7 +353,9 @@ impl Client {
                 reqid: sa.reqid,
             }))
             .with(Extension::AddressSource(Address::host(sa.source)))
-            .with(Extension::AddressDestination(Address::host(sa.destination)));
+            .with(Extension::AddressDestination(Address::host(sa.destination)))
+            .with_some(lifetimes.map(|(hard, _)| Extension::LifetimeHard(hard)))
+            .with_some(lifetimes.map(|(_, soft)| Extension::LifetimeSoft(soft)));
         push_nat_t(&mut message, sa.nat_t);
         let message = message
             .with_some(

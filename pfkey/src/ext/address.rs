@@ -35,6 +35,13 @@ impl Address {
         }
     }
 
+    /// The same with a port.
+    #[must_use]
+    pub fn with_port(mut self, port: u16) -> Self {
+        self.address.set_port(port);
+        self
+    }
+
     /// The address without its port.
     pub const fn ip(&self) -> IpAddr {
         self.address.ip()

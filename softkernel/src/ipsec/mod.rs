@@ -1,14 +1,63 @@
 //! IPsec of the soft kernel: SADB, SPD, ESP and the PF_KEYv2 server (RFC 2367, RFC 4301, RFC 4303),
 //! without I/O, clock or randomness of its own.
+//!
+//! | file | what |
+//! |---|---|
+//! | `server` | PF_KEY sockets, who hears what, REGISTER, PROMISC |
+//! | `sa_requests` | GETSPI, UPDATE, ADD, DELETE, GET, FLUSH, DUMP |
+//! | `sp_requests` | SPDADD and its family |
+//! | `events` | ACQUIRE, EXPIRE, SPDEXPIRE, new NAT mappings |
+//! | `sadb`, `sa` | the SAs, their indexes, timers and lifetimes |
+//! | `spd` | the policies |
+//! | `esp` | the packet format |
+//! | `transform` | ciphers and MACs |
+//! | `replay` | the window, extended sequence numbers |
+//! | `counters` | drop reasons |
+//! | `errno` | error numbers |
+//!
+//! It behaves as FreeBSD 14's kernel, with these differences:
+//!
+//! | softkernel | FreeBSD 14 | why |
+//! |---|---|---|
+//! | 3DES-CBC (EALG 3) | gone since 13 | old clients |
+//! | UDP encapsulation of IPv6 | EPFNOSUPPORT | peers behind NAT66, tests |
+//! | an encapsulated packet from another address or port is accepted once authenticated, and message 240 `X_NEW_MAPPING` tells registered sockets | dropped when the port differs | mobile clients, rebooted NATs |
+//! | the newest SA sends (net.key.preferred_oldsa=0) | the oldest by default | fast switch after a rekey |
+//! | UPDATE without lifetimes keeps them | drops those of a mature SA | a moved SA still ends |
+//! | ESP must authenticate: CBC without a MAC, and NULL, are EINVAL | accepted | RFC 8221 |
+//! | ESP only: AH, IPComp, TCP-MD5 are EOPNOTSUPP | supported | not needed by L2TP |
+//! | GETSPI of one single SPI works; reserved SPIs below 256 are EINVAL | a single SPI is EEXIST while free | an inverted test in `key_do_getnewspi` |
+//! | output without policy is dropped, never sent in the clear | sent in the clear | L2TP must never be |
+//! | replay window at most 2^20 packets | 2^32 - 32 | memory |
+//! | lifetimes end at their very second, byte lifetimes at the packet that reaches them | looked at every second | exact accounting |
+//! | a bad SPDUPDATE leaves the old policy | it is gone | safety |
+
+mod counters;
+mod errno;
+mod esp;
+mod events;
+mod replay;
+mod sa;
+mod sa_requests;
+mod sadb;
+mod server;
+mod sp_requests;
+mod spd;
+mod transform;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use pfkey::Mode;
+use pfkey::{Direction, Level, Mode, Policy, PolicyRequest, PolicyType};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+pub use self::counters::{Counters, Drop};
+use self::events::{Acquires, Wanted};
+use self::sadb::Sadb;
+use self::server::Sockets;
+use self::spd::{Selectors, Spd};
 use crate::buffer::Buffer;
 
 /// A per-socket policy (`IP_IPSEC_POLICY`), parsed with `PolicyBlob::from_blob`.
@@ -23,6 +72,23 @@ pub struct PfkeySocketId(pub u64);
 pub struct Config {
     /// net.key.larval_lifetime: life of an SA made by GETSPI and not completed.
     pub larval_lifetime: Duration,
+    /// Most SAs; beyond, ADD and GETSPI answer ENOBUFS.
+    pub max_sas: usize,
+    /// Most policies; beyond, SPDADD answers ENOBUFS.
+    pub max_policies: usize,
+    /// Most messages waiting to be read from one PF_KEY socket; further ones are lost and counted.
+    pub max_queued_messages: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            larval_lifetime: Duration::from_secs(30),
+            max_sas: 200_000,
+            max_policies: 50_000,
+            max_queued_messages: 250_000,
+        }
+    }
 }
 
 /// Where an ESP packet came from.
@@ -81,84 +147,365 @@ pub struct OutboundEsp {
     pub spi: u32,
 }
 
-/// Why a packet was dropped. Every reason has a counter in [`Counters`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Drop {
-    /// No SA has this SPI and destination.
-    NoSa,
+/// What the inbound SPD says about a packet that came through an SA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InboundPolicy {
+    /// No policy matches.
+    None,
+    /// A policy matches and the SA is one it asks for, or it asks for none.
+    Allowed,
+    /// A policy matches and says discard, or asks for another SA.
+    Refused,
 }
 
-/// Counters of everything dropped and done.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counters {}
+/// Monotonic time, and seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    now: Instant,
+    wall: u64,
+}
 
 /// SADB, SPD and PF_KEY sockets.
-pub struct Ipsec {}
+pub struct Ipsec {
+    config: Config,
+    sadb: Sadb,
+    spd: Spd,
+    sockets: Sockets,
+    acquires: Acquires,
+    counters: Counters,
+}
 
 impl Ipsec {
     /// An empty SADB and SPD.
-    pub fn new(_now: Instant, _config: Config) -> Self {
-        Self {}
+    pub fn new(_now: Instant, config: Config) -> Self {
+        Self {
+            config,
+            sadb: Sadb::default(),
+            spd: Spd::default(),
+            sockets: Sockets::default(),
+            acquires: Acquires::default(),
+            counters: Counters::default(),
+        }
     }
 
     /// Opens a PF_KEY socket.
     pub fn open_socket(&mut self) -> PfkeySocketId {
-        PfkeySocketId(0)
+        self.sockets.open()
     }
 
     /// Closes a PF_KEY socket; its queued messages are forgotten, its SAs stay.
-    pub fn close_socket(&mut self, _socket: PfkeySocketId) {}
+    pub fn close_socket(&mut self, socket: PfkeySocketId) {
+        self.sockets.close(socket);
+    }
 
     /// Takes one PF_KEY message written to `socket`. `wall` is seconds since 1970. Replies queue up.
     pub fn request(
         &mut self,
-        _now: Instant,
-        _wall: u64,
-        _socket: PfkeySocketId,
-        _message: &[u8],
-        _rng: &mut dyn CryptoRng,
+        now: Instant,
+        wall: u64,
+        socket: PfkeySocketId,
+        message: &[u8],
+        rng: &mut dyn CryptoRng,
     ) {
+        self.take_request(Clock { now, wall }, socket, message, rng);
     }
 
     /// The next message to be read from a PF_KEY socket: replies, broadcasts, EXPIRE, ACQUIRE.
+    /// May hold keys; wiped on drop.
     pub fn poll_message(&mut self) -> Option<(PfkeySocketId, Zeroizing<Vec<u8>>)> {
-        None
+        self.sockets.poll()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn next_timeout(&self) -> Option<Instant> {
-        None
+        self.sadb
+            .next_deadline()
+            .into_iter()
+            .chain(self.spd.next_deadline())
+            .min()
     }
 
-    /// Expires larval SAs, soft and hard lifetimes.
-    pub fn handle_timeout(&mut self, _now: Instant, _wall: u64) {}
-
-    /// Authenticates and decrypts one ESP packet (from the SPI on) in place.
-    pub fn input(
-        &mut self,
-        _now: Instant,
-        _wall: u64,
-        _from: InboundEsp,
-        _packet: &mut [u8],
-    ) -> Result<Inbound, Drop> {
-        Err(Drop::NoSa)
-    }
-
-    /// Turns `packet` (transport mode: the transport payload; tunnel mode: the whole inner IP
-    /// packet) into an ESP packet from the SPI on, in place.
-    pub fn output(
-        &mut self,
-        _now: Instant,
-        _wall: u64,
-        _to: Outbound<'_>,
-        _packet: &mut Buffer,
-    ) -> Result<OutboundEsp, Drop> {
-        Err(Drop::NoSa)
+    /// Ends larval SAs, soft and hard lifetimes of SAs, lifetimes of policies.
+    pub fn handle_timeout(&mut self, now: Instant, wall: u64) {
+        self.expire_due(Clock { now, wall });
     }
 
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
-        const { &Counters {} }
+        &self.counters
     }
+
+    /// Number of SAs, larval ones included.
+    pub fn sa_count(&self) -> usize {
+        self.sadb.len()
+    }
+
+    /// Number of policies.
+    pub fn policy_count(&self) -> usize {
+        self.spd.len()
+    }
+
+    /// Authenticates and decrypts one ESP packet (from the SPI on) in place. What the packet holds
+    /// after an error is undefined.
+    ///
+    /// # Errors
+    /// The reason to drop the packet, already counted.
+    pub fn input(
+        &mut self,
+        now: Instant,
+        wall: u64,
+        from: InboundEsp,
+        packet: &mut [u8],
+    ) -> Result<Inbound, Drop> {
+        let result = self.decapsulate(Clock { now, wall }, from, packet);
+        if let Err(reason) = result {
+            self.counters.count(reason);
+        }
+        result
+    }
+
+    fn decapsulate(
+        &mut self,
+        clock: Clock,
+        from: InboundEsp,
+        packet: &mut [u8],
+    ) -> Result<Inbound, Drop> {
+        let (spi, low) = esp::header(packet).ok_or(Drop::Short)?;
+        if spi < sa_requests::FIRST_SPI {
+            return Err(Drop::ReservedSpi);
+        }
+        let sa = self.sadb.get_mut(spi).ok_or(Drop::NoSa)?;
+        if sa.destination != from.destination.ip() {
+            return Err(Drop::WrongDestination);
+        }
+        if !sa.is_alive() {
+            return Err(Drop::Larval);
+        }
+        if sa.nat_t.is_some() != from.encapsulated {
+            return Err(Drop::Encapsulation);
+        }
+        let extended = sa.extended();
+        let sequence = sa.window.whole(low, extended)?;
+        sa.window.check(sequence)?;
+        let keyed = sa.keyed.as_ref().ok_or(Drop::Larval)?;
+        let opened = esp::open(&keyed.transform, sequence, extended, packet);
+        // Everything but a wrong ICV is said by the authentic peer, whose number is used up then.
+        let authentic = !matches!(
+            opened,
+            Err(Drop::Authentication | Drop::Short | Drop::Misaligned)
+        );
+        let newest = authentic && sa.window.commit(sequence);
+        let (next_header, payload) = opened?;
+        let moved = newest && sa.peer().is_some_and(|peer| peer != from.source);
+        let inbound = Inbound {
+            reqid: sa.reqid,
+            spi,
+            mode: sa.mode,
+            next_header,
+            payload,
+        };
+        let first = sa.account(clock, inbound.payload.len());
+        self.counters.packets_in += 1;
+        self.counters.bytes_in += inbound.payload.len() as u64;
+        self.after_use(clock, spi, first);
+        if moved {
+            self.tell_mapping(clock.now, spi, from.source);
+        }
+        if next_header == esp::NO_NEXT_HEADER {
+            return Err(Drop::Dummy);
+        }
+        if inbound.mode == Mode::TUNNEL && !matches!(next_header, 4 | 41) {
+            return Err(Drop::WrongMode);
+        }
+        Ok(inbound)
+    }
+
+    /// Lifetimes by use begin with the first packet, those by bytes may end with any.
+    fn after_use(&mut self, clock: Clock, spi: u32, first: bool) {
+        self.check_age(clock.now, spi);
+        if first {
+            self.sadb.schedule(spi, self.config.larval_lifetime);
+        }
+    }
+
+    /// Turns `packet` (transport mode: the transport payload; tunnel mode: the whole inner IP
+    /// packet) into an ESP packet from the SPI on, in place. On error the packet is unchanged.
+    ///
+    /// # Errors
+    /// The reason to drop the packet, already counted.
+    pub fn output(
+        &mut self,
+        now: Instant,
+        wall: u64,
+        to: Outbound<'_>,
+        packet: &mut Buffer,
+    ) -> Result<OutboundEsp, Drop> {
+        let result = self.encapsulate(Clock { now, wall }, to, packet);
+        if let Err(reason) = result {
+            self.counters.count(reason);
+        }
+        result
+    }
+
+    fn encapsulate(
+        &mut self,
+        clock: Clock,
+        to: Outbound<'_>,
+        packet: &mut Buffer,
+    ) -> Result<OutboundEsp, Drop> {
+        let selectors = Selectors {
+            source: to.source,
+            destination: to.destination,
+            protocol: to.protocol,
+            source_port: to.source_port,
+            destination_port: to.destination_port,
+        };
+        let own = to
+            .policy
+            .filter(|policy| policy.kind != PolicyType::ENTRUST);
+        let (request, wanted) = match own {
+            Some(policy) => requirement(policy, &selectors)?,
+            None => {
+                let found = self.spd.lookup(clock, Direction::OUTBOUND, &selectors);
+                requirement(&found.ok_or(Drop::NoPolicy)?.policy, &selectors)?
+            }
+        };
+        let Wanted {
+            source,
+            destination,
+            mode,
+            reqid,
+        } = wanted;
+        let Some(spi) = self.sadb.select(source, destination, mode, reqid) else {
+            self.ask_for_sa(clock, wanted, own, &selectors);
+            return Err(Drop::NoOutboundSa);
+        };
+        let sa = self.sadb.get_mut(spi).ok_or(Drop::NoOutboundSa)?;
+        let sequence = sa.next_sequence().ok_or(Drop::SequenceOverflow)?;
+        let keyed = sa.keyed.as_ref().ok_or(Drop::NoOutboundSa)?;
+        let next_header = match (request.mode, packet.first().map(|byte| byte >> 4)) {
+            (Mode::TUNNEL, Some(6)) => 41,
+            (Mode::TUNNEL, _) => 4,
+            _ => to.protocol,
+        };
+        let bytes = packet.len();
+        let extended = sa.extended();
+        esp::seal(
+            &keyed.transform,
+            spi,
+            sequence,
+            extended,
+            next_header,
+            packet,
+        )?;
+        sa.sent = sequence;
+        let first = sa.account(clock, bytes);
+        let (source_port, destination_port) = sa
+            .nat_t
+            .map_or((0, 0), |nat_t| (nat_t.source_port, nat_t.destination_port));
+        let out = OutboundEsp {
+            source: SocketAddr::new(sa.source, source_port),
+            destination: SocketAddr::new(sa.destination, destination_port),
+            encapsulated: sa.nat_t.is_some(),
+            spi,
+        };
+        self.counters.packets_out += 1;
+        self.counters.bytes_out += bytes as u64;
+        self.after_use(clock, spi, first);
+        Ok(out)
+    }
+
+    fn ask_for_sa(
+        &mut self,
+        clock: Clock,
+        wanted: Wanted,
+        own: Option<&Policy>,
+        selectors: &Selectors,
+    ) {
+        let policy = match own {
+            Some(policy) => Some(policy.clone()),
+            None => self
+                .spd
+                .lookup(clock, Direction::OUTBOUND, selectors)
+                .map(|found| found.policy.clone()),
+        };
+        if let Some(policy) = policy {
+            // In tunnel mode the SA's ends are not the packet's.
+            let transport = (wanted.mode != Mode::TUNNEL).then_some(selectors);
+            self.acquire(clock, wanted, &policy, transport);
+        }
+    }
+
+    /// What the inbound policies say about a packet with these selectors that came through an SA
+    /// with this request id and mode.
+    pub fn inbound_policy(
+        &mut self,
+        now: Instant,
+        wall: u64,
+        packet: Outbound<'_>,
+        reqid: u32,
+        mode: Mode,
+    ) -> InboundPolicy {
+        let selectors = Selectors {
+            source: packet.source,
+            destination: packet.destination,
+            protocol: packet.protocol,
+            source_port: packet.source_port,
+            destination_port: packet.destination_port,
+        };
+        let clock = Clock { now, wall };
+        let Some(found) = self.spd.lookup(clock, Direction::INBOUND, &selectors) else {
+            return InboundPolicy::None;
+        };
+        match found.policy.kind {
+            PolicyType::NONE => InboundPolicy::Allowed,
+            PolicyType::IPSEC => {
+                let fits = |request: &PolicyRequest| {
+                    (request.level != Level::UNIQUE || request.reqid == reqid)
+                        && (mode == Mode::ANY || request.mode == mode)
+                };
+                let allowed = found.policy.requests.iter().all(fits);
+                if allowed {
+                    InboundPolicy::Allowed
+                } else {
+                    InboundPolicy::Refused
+                }
+            }
+            _ => InboundPolicy::Refused,
+        }
+    }
+}
+
+/// The one ESP request of a policy and the SA it asks for.
+fn requirement(policy: &Policy, packet: &Selectors) -> Result<(PolicyRequest, Wanted), Drop> {
+    match policy.kind {
+        PolicyType::IPSEC => {}
+        PolicyType::DISCARD => return Err(Drop::Discarded),
+        _ => return Err(Drop::UnsupportedPolicy),
+    }
+    let [request] = policy.requests.as_slice() else {
+        return Err(Drop::UnsupportedPolicy);
+    };
+    if request.protocol != PolicyRequest::ESP {
+        return Err(Drop::UnsupportedPolicy);
+    }
+    let (source, destination) = match request.tunnel {
+        Some((source, destination)) => (source.ip(), destination.ip()),
+        None if request.mode == Mode::TUNNEL => return Err(Drop::UnsupportedPolicy),
+        None => (packet.source, packet.destination),
+    };
+    let reqid = if request.level == Level::UNIQUE {
+        request.reqid
+    } else {
+        0
+    };
+    Ok((
+        *request,
+        Wanted {
+            source,
+            destination,
+            mode: request.mode,
+            reqid,
+        },
+    ))
 }

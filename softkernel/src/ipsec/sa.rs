@@ -1,0 +1,280 @@
+//! One security association: RFC 4301 section 4.4.2.1, in the shape of FreeBSD's `secasvar`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use pfkey::ext::{SAFLAGS_ESN, UDP_ENCAP_ESPINUDP};
+use pfkey::{
+    Address, AuthenticationAlgorithm, EncryptionAlgorithm, Extension, Key, Lifetime, Message,
+    MessageType, Mode, SaState, SaType,
+};
+
+use super::Clock;
+use super::replay::Window;
+use super::transform::Transform;
+
+/// UDP encapsulation of an SA (`struct secnatt`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NatT {
+    pub(super) source_port: u16,
+    pub(super) destination_port: u16,
+    pub(super) original_initiator: Option<Address>,
+    pub(super) original_responder: Option<Address>,
+}
+
+/// Keys and what is derived from them; a larval SA has none.
+pub(super) struct Keyed {
+    pub(super) transform: Transform,
+    pub(super) encryption: EncryptionAlgorithm,
+    pub(super) encryption_key: Key,
+    pub(super) authentication: AuthenticationAlgorithm,
+    pub(super) authentication_key: Option<Key>,
+}
+
+/// What an SA has used so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Usage {
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+    /// First packet: monotonic, and seconds since 1970.
+    pub(super) first: Option<(Instant, u64)>,
+}
+
+/// Whether a lifetime is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Age {
+    Young,
+    /// Soft lifetime over, and not yet told.
+    Soft,
+    Hard,
+}
+
+/// One SA.
+pub(super) struct Sa {
+    /// Order of creation.
+    pub(super) serial: u64,
+    pub(super) spi: u32,
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) mode: Mode,
+    pub(super) reqid: u32,
+    pub(super) state: SaState,
+    /// Who made it: only the same number may UPDATE it.
+    pub(super) pid: u32,
+    /// `sadb_msg_seq` of the message that made it.
+    pub(super) message_sequence: u32,
+    pub(super) flags: u32,
+    pub(super) keyed: Option<Keyed>,
+    pub(super) hard: Option<Lifetime>,
+    pub(super) soft: Option<Lifetime>,
+    pub(super) created: Instant,
+    /// Seconds since 1970.
+    pub(super) created_wall: u64,
+    pub(super) usage: Usage,
+    pub(super) window: Window,
+    /// Last sequence number sent.
+    pub(super) sent: u64,
+    pub(super) nat_t: Option<NatT>,
+    /// Place of the peer last told to key management, and when.
+    pub(super) told_mapping: Option<(SocketAddr, Instant)>,
+}
+
+/// FreeBSD: without extended numbers an SA is to be renewed at 80 % of them.
+const SOFT_SEQUENCE: u64 = (u32::MAX as u64 + 1) / 100 * 80;
+
+impl Sa {
+    /// Extended sequence numbers, RFC 4303 section 2.2.1.
+    pub(super) const fn extended(&self) -> bool {
+        self.flags & SAFLAGS_ESN != 0
+    }
+
+    /// May carry packets.
+    pub(super) fn is_alive(&self) -> bool {
+        self.keyed.is_some() && matches!(self.state, SaState::MATURE | SaState::DYING)
+    }
+
+    /// The number the next packet gets; `None` when all are used up.
+    pub(super) fn next_sequence(&self) -> Option<u64> {
+        let last = if self.extended() {
+            u64::MAX
+        } else {
+            u64::from(u32::MAX)
+        };
+        (self.sent < last).then(|| self.sent + 1)
+    }
+
+    /// The peer of an inbound encapsulated SA.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.nat_t
+            .map(|nat_t| SocketAddr::new(self.source, nat_t.source_port))
+    }
+
+    /// Counts one packet. `true` when it was the first, so that lifetimes by use begin.
+    pub(super) fn account(&mut self, clock: Clock, bytes: usize) -> bool {
+        self.usage.packets += 1;
+        self.usage.bytes = self.usage.bytes.saturating_add(bytes as u64);
+        let first = self.usage.first.is_none();
+        self.usage.first.get_or_insert((clock.now, clock.wall));
+        first
+    }
+
+    /// Whether a lifetime is over now.
+    pub(super) fn age(&self, now: Instant) -> Age {
+        if self.is_over(self.hard.as_ref(), now) {
+            return Age::Hard;
+        }
+        let numbers_run_out = !self.extended() && self.sent >= SOFT_SEQUENCE;
+        let soft = numbers_run_out || self.is_over(self.soft.as_ref(), now);
+        if soft && self.state == SaState::MATURE {
+            Age::Soft
+        } else {
+            Age::Young
+        }
+    }
+
+    fn is_over(&self, limit: Option<&Lifetime>, now: Instant) -> bool {
+        limit.is_some_and(|limit| {
+            (limit.bytes != 0 && self.usage.bytes >= limit.bytes)
+                || self.ends(limit).is_some_and(|end| end <= now)
+        })
+    }
+
+    /// When a limit in seconds is reached, if nothing happens before.
+    fn ends(&self, limit: &Lifetime) -> Option<Instant> {
+        let since = |start: Option<Instant>, seconds: u64| {
+            (seconds != 0)
+                .then(|| start?.checked_add(Duration::from_secs(seconds)))
+                .flatten()
+        };
+        let by_creation = since(Some(self.created), limit.add_time);
+        let by_use = since(self.usage.first.map(|(first, _)| first), limit.use_time);
+        by_creation.into_iter().chain(by_use).min()
+    }
+
+    /// When the SA is to be looked at next.
+    pub(super) fn deadline(&self, larval_lifetime: Duration) -> Option<Instant> {
+        if self.state == SaState::LARVAL {
+            return self.created.checked_add(larval_lifetime);
+        }
+        let hard = self.hard.as_ref().and_then(|limit| self.ends(limit));
+        // Once told, the soft lifetime has no say.
+        let soft = (self.state == SaState::MATURE)
+            .then_some(self.soft.as_ref())
+            .flatten();
+        hard.into_iter()
+            .chain(soft.and_then(|limit| self.ends(limit)))
+            .min()
+    }
+
+    /// What GET, DUMP and EXPIRE begin with, in FreeBSD's order.
+    pub(super) fn identity_extensions(&self) -> Vec<Extension> {
+        let bytes = self.window.size().div_ceil(8);
+        let keyed = self.keyed.as_ref();
+        // FreeBSD counts packets in either direction in one field.
+        let sequence = if self.sent > 0 {
+            self.sent
+        } else {
+            self.usage.packets
+        };
+        let mut extensions = vec![
+            Extension::Sa(pfkey::Sa {
+                spi: self.spi,
+                replay: u8::try_from(bytes).unwrap_or(u8::MAX),
+                state: self.state,
+                authentication: keyed.map(|k| k.authentication).unwrap_or_default(),
+                encryption: keyed.map(|k| k.encryption).unwrap_or_default(),
+                flags: self.flags,
+            }),
+            Extension::Sa2(pfkey::Sa2 {
+                mode: self.mode,
+                sequence: sequence as u32,
+                reqid: self.reqid,
+            }),
+        ];
+        if bytes > u32::from(u8::MAX) {
+            extensions.push(Extension::SaReplay(bytes * 8));
+        }
+        extensions
+    }
+
+    /// What the SA has used.
+    pub(super) fn current(&self) -> Lifetime {
+        Lifetime {
+            allocations: self.usage.packets as u32,
+            bytes: self.usage.bytes,
+            add_time: self.created_wall,
+            use_time: self.usage.first.map_or(0, |(_, wall)| wall),
+        }
+    }
+
+    /// Source and destination.
+    pub(super) fn addresses(&self) -> [Extension; 2] {
+        [
+            Extension::AddressSource(Address::host(self.source)),
+            Extension::AddressDestination(Address::host(self.destination)),
+        ]
+    }
+
+    /// The SA as GET and DUMP show it, keys included.
+    pub(super) fn to_message(&self, kind: MessageType, sequence: u32, pid: u32) -> Message {
+        let mut message = Message::new(kind, SaType::ESP, sequence, pid);
+        message.reserved = 1;
+        message.extensions = self.identity_extensions();
+        message
+            .extensions
+            .extend(self.hard.map(Extension::LifetimeHard));
+        message
+            .extensions
+            .extend(self.soft.map(Extension::LifetimeSoft));
+        message
+            .extensions
+            .push(Extension::LifetimeCurrent(self.current()));
+        message.extensions.extend(self.addresses());
+        if let Some(keyed) = &self.keyed {
+            message.extensions.extend(
+                keyed
+                    .authentication_key
+                    .clone()
+                    .map(Extension::KeyAuthentication),
+            );
+            message
+                .extensions
+                .push(Extension::KeyEncryption(keyed.encryption_key.clone()));
+        }
+        if let Some(nat_t) = &self.nat_t {
+            message.extensions.extend([
+                Extension::NatTType(UDP_ENCAP_ESPINUDP),
+                Extension::NatTSourcePort(nat_t.source_port),
+                Extension::NatTDestinationPort(nat_t.destination_port),
+            ]);
+            message.extensions.extend(
+                nat_t
+                    .original_initiator
+                    .map(Extension::NatTOriginalInitiator),
+            );
+            message.extensions.extend(
+                nat_t
+                    .original_responder
+                    .map(Extension::NatTOriginalResponder),
+            );
+        }
+        message
+    }
+
+    /// EXPIRE, RFC 2367 section 3.1.8, with the extensions FreeBSD puts in.
+    pub(super) fn expire_message(&self, hard: bool) -> Message {
+        let mut message = Message::new(MessageType::EXPIRE, SaType::ESP, self.message_sequence, 0);
+        message.reserved = 1;
+        message.extensions = self.identity_extensions();
+        message
+            .extensions
+            .push(Extension::LifetimeCurrent(self.current()));
+        message.extensions.push(if hard {
+            Extension::LifetimeHard(self.hard.unwrap_or_default())
+        } else {
+            Extension::LifetimeSoft(self.soft.unwrap_or_default())
+        });
+        message.extensions.extend(self.addresses());
+        message
+    }
+}

@@ -1,0 +1,472 @@
+//! Keyed ciphers and MACs of one SA, made once: AES-CBC (RFC 3602) and 3DES-CBC (RFC 2451) with
+//! HMAC-SHA1-96 (RFC 2404) or HMAC-SHA2 (RFC 4868), AES-GCM-16 (RFC 4106).
+//!
+//! Works in place on a whole ESP packet, `SPI, sequence, IV, body, ICV`, and allocates nothing.
+//!
+//! IVs: CBC needs unpredictable ones, so the sequence number is encrypted under a key drawn for the
+//! SA alone (NIST SP 800-38A appendix C). GCM needs unique ones: the sequence number, XORed with a
+//! mask drawn for the SA.
+
+use aes::{Aes128, Aes192, Aes256};
+use aes_gcm::aead::consts::U12;
+use aes_gcm::{AeadInOut, AesGcm, Nonce, Tag};
+use cbc::cipher::{
+    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
+    KeyInit,
+};
+use des::TdesEde3;
+use hmac::{Hmac, Mac};
+use pfkey::{Algorithm, AuthenticationAlgorithm, EncryptionAlgorithm};
+use rand_core::CryptoRng;
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
+
+use super::counters::Drop;
+
+/// Bytes of SPI and sequence number.
+pub(super) const ESP_HEADER: usize = 8;
+/// Bytes of padding length and next header.
+pub(super) const ESP_TRAILER: usize = 2;
+
+const GCM_IV: usize = 8;
+const GCM_ICV: usize = 16;
+const GCM_SALT: usize = 4;
+
+/// Encryption algorithms, as REGISTER tells them: number, IV in bytes, key lengths in bits.
+pub(super) const ENCRYPTION: &[Algorithm] = &[
+    encryption(EncryptionAlgorithm::TRIPLE_DES_CBC, 8, 192, 192),
+    encryption(EncryptionAlgorithm::AES_CBC, 16, 128, 256),
+    encryption(EncryptionAlgorithm::AES_GCM_16, 8, 160, 288),
+];
+
+/// Authentication algorithms, as REGISTER tells them.
+pub(super) const AUTHENTICATION: &[Algorithm] = &[
+    authentication(AuthenticationAlgorithm::SHA1_HMAC, 160),
+    authentication(AuthenticationAlgorithm::SHA2_256, 256),
+    authentication(AuthenticationAlgorithm::SHA2_384, 384),
+    authentication(AuthenticationAlgorithm::SHA2_512, 512),
+];
+
+const fn encryption(
+    id: EncryptionAlgorithm,
+    iv_len: u8,
+    min_bits: u16,
+    max_bits: u16,
+) -> Algorithm {
+    Algorithm {
+        id: id.0,
+        iv_len,
+        min_bits,
+        max_bits,
+    }
+}
+
+const fn authentication(id: AuthenticationAlgorithm, bits: u16) -> Algorithm {
+    Algorithm {
+        id: id.0,
+        iv_len: 0,
+        min_bits: bits,
+        max_bits: bits,
+    }
+}
+
+/// The algorithms or the length of a key are not supported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unsupported;
+
+/// How one SA protects its packets.
+pub(super) enum Transform {
+    Cbc(Box<CbcHmac>),
+    Gcm(Box<Gcm>),
+}
+
+pub(super) struct CbcHmac {
+    cipher: CbcCipher,
+    mac: Authenticator,
+    iv_cipher: Aes128,
+}
+
+pub(super) struct Gcm {
+    cipher: GcmCipher,
+    salt: Zeroizing<[u8; GCM_SALT]>,
+    iv_mask: u64,
+}
+
+enum CbcCipher {
+    Aes128(Aes128),
+    Aes192(Aes192),
+    Aes256(Aes256),
+    TripleDes(TdesEde3),
+}
+
+enum GcmCipher {
+    Aes128(AesGcm<Aes128, U12>),
+    Aes192(AesGcm<Aes192, U12>),
+    Aes256(AesGcm<Aes256, U12>),
+}
+
+enum Authenticator {
+    Sha1(Hmac<Sha1>),
+    Sha256(Hmac<Sha256>),
+    Sha384(Hmac<Sha384>),
+    Sha512(Hmac<Sha512>),
+}
+
+impl Transform {
+    /// Checks the combination and expands the keys.
+    pub(super) fn new(
+        encryption: EncryptionAlgorithm,
+        encryption_key: &[u8],
+        authentication: AuthenticationAlgorithm,
+        authentication_key: Option<&[u8]>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Unsupported> {
+        match encryption {
+            EncryptionAlgorithm::AES_GCM_16 => {
+                let kernel_set = [
+                    AuthenticationAlgorithm::NONE,
+                    AuthenticationAlgorithm::AES128_GMAC,
+                    AuthenticationAlgorithm::AES192_GMAC,
+                    AuthenticationAlgorithm::AES256_GMAC,
+                ];
+                if authentication_key.is_some() || !kernel_set.contains(&authentication) {
+                    return Err(Unsupported);
+                }
+                Gcm::new(encryption_key, rng).map(|gcm| Self::Gcm(Box::new(gcm)))
+            }
+            EncryptionAlgorithm::AES_CBC | EncryptionAlgorithm::TRIPLE_DES_CBC => {
+                let mut iv_key = Zeroizing::new([0; 16]);
+                rng.fill_bytes(&mut *iv_key);
+                Ok(Self::Cbc(Box::new(CbcHmac {
+                    cipher: CbcCipher::new(encryption, encryption_key)?,
+                    mac: Authenticator::new(
+                        authentication,
+                        authentication_key.ok_or(Unsupported)?,
+                    )?,
+                    iv_cipher: Aes128::new(&(*iv_key).into()),
+                })))
+            }
+            _ => Err(Unsupported),
+        }
+    }
+
+    /// The authentication algorithm the kernel shows for the SA.
+    pub(super) fn shown_authentication(
+        &self,
+        requested: AuthenticationAlgorithm,
+    ) -> AuthenticationAlgorithm {
+        match self {
+            Self::Cbc(_) => requested,
+            Self::Gcm(gcm) => match gcm.cipher {
+                GcmCipher::Aes128(_) => AuthenticationAlgorithm::AES128_GMAC,
+                GcmCipher::Aes192(_) => AuthenticationAlgorithm::AES192_GMAC,
+                GcmCipher::Aes256(_) => AuthenticationAlgorithm::AES256_GMAC,
+            },
+        }
+    }
+
+    /// The body's length is a multiple of this: the cipher's block, or RFC 4303's 4 bytes.
+    pub(super) fn alignment(&self) -> usize {
+        match self {
+            Self::Cbc(cbc) => cbc.cipher.block(),
+            Self::Gcm(_) => 4,
+        }
+    }
+
+    /// Bytes of the explicit IV.
+    pub(super) fn iv_len(&self) -> usize {
+        match self {
+            Self::Cbc(cbc) => cbc.cipher.block(),
+            Self::Gcm(_) => GCM_IV,
+        }
+    }
+
+    /// Bytes of the ICV.
+    pub(super) fn icv_len(&self) -> usize {
+        match self {
+            Self::Cbc(cbc) => cbc.mac.icv_len(),
+            Self::Gcm(_) => GCM_ICV,
+        }
+    }
+
+    /// Draws the IV, encrypts the body and writes the ICV. The packet has its header, padding and
+    /// trailer, and room for IV and ICV. `None` when it is too short for those.
+    pub(super) fn seal(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Option<()> {
+        match self {
+            Self::Cbc(cbc) => cbc.seal(sequence, extended, packet),
+            Self::Gcm(gcm) => gcm.seal(sequence, extended, packet),
+        }
+    }
+
+    /// Verifies the ICV and decrypts the body.
+    pub(super) fn open(
+        &self,
+        sequence: u64,
+        extended: bool,
+        packet: &mut [u8],
+    ) -> Result<(), Drop> {
+        let overhead = ESP_HEADER + self.iv_len() + self.icv_len();
+        match packet.len().checked_sub(overhead) {
+            None => return Err(Drop::Short),
+            Some(body) if body < ESP_TRAILER => return Err(Drop::Short),
+            Some(body) if body % self.alignment() != 0 => return Err(Drop::Misaligned),
+            Some(_) => {}
+        }
+        match self {
+            Self::Cbc(cbc) => cbc.open(sequence, extended, packet),
+            Self::Gcm(gcm) => gcm.open(sequence, extended, packet),
+        }
+    }
+}
+
+impl CbcHmac {
+    fn seal(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Option<()> {
+        let mut unpredictable = Array::from(u128::from(sequence).to_be_bytes());
+        self.iv_cipher.encrypt_block(&mut unpredictable);
+        let block = self.cipher.block();
+        let covered = packet.len().checked_sub(self.mac.icv_len())?;
+        let (text, icv) = packet.split_at_mut_checked(covered)?;
+        let (iv, body) = text.get_mut(ESP_HEADER..)?.split_at_mut_checked(block)?;
+        iv.copy_from_slice(unpredictable.get(..block)?);
+        self.cipher.encrypt(iv, body)?;
+        self.mac
+            .sign(&[text, high_half(sequence, extended, &mut [0; 4])], icv)
+    }
+
+    fn open(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Result<(), Drop> {
+        let covered = packet
+            .len()
+            .checked_sub(self.mac.icv_len())
+            .ok_or(Drop::Short)?;
+        let (text, icv) = packet.split_at_mut_checked(covered).ok_or(Drop::Short)?;
+        // RFC 4303 section 3.4.4.1: the high half of the number is authenticated, not sent.
+        if !self
+            .mac
+            .verify(&[text, high_half(sequence, extended, &mut [0; 4])], icv)
+        {
+            return Err(Drop::Authentication);
+        }
+        let (iv, body) = text
+            .get_mut(ESP_HEADER..)
+            .and_then(|rest| rest.split_at_mut_checked(self.cipher.block()))
+            .ok_or(Drop::Short)?;
+        self.cipher.decrypt(iv, body).ok_or(Drop::Misaligned)
+    }
+}
+
+/// The high half of an extended sequence number as bytes, nothing without one.
+fn high_half(sequence: u64, extended: bool, scratch: &mut [u8; 4]) -> &[u8] {
+    if !extended {
+        return &[];
+    }
+    *scratch = ((sequence >> 32) as u32).to_be_bytes();
+    scratch
+}
+
+impl CbcCipher {
+    fn new(algorithm: EncryptionAlgorithm, key: &[u8]) -> Result<Self, Unsupported> {
+        if algorithm == EncryptionAlgorithm::TRIPLE_DES_CBC {
+            return TdesEde3::new_from_slice(key)
+                .map(Self::TripleDes)
+                .map_err(|_| Unsupported);
+        }
+        match key.len() {
+            16 => Aes128::new_from_slice(key).map(Self::Aes128),
+            24 => Aes192::new_from_slice(key).map(Self::Aes192),
+            _ => Aes256::new_from_slice(key).map(Self::Aes256),
+        }
+        .map_err(|_| Unsupported)
+    }
+
+    const fn block(&self) -> usize {
+        match self {
+            Self::TripleDes(_) => 8,
+            _ => 16,
+        }
+    }
+
+    fn encrypt(&self, iv: &[u8], body: &mut [u8]) -> Option<()> {
+        match self {
+            Self::Aes128(cipher) => cbc_encrypt(cipher, iv, body),
+            Self::Aes192(cipher) => cbc_encrypt(cipher, iv, body),
+            Self::Aes256(cipher) => cbc_encrypt(cipher, iv, body),
+            Self::TripleDes(cipher) => cbc_encrypt(cipher, iv, body),
+        }
+    }
+
+    fn decrypt(&self, iv: &[u8], body: &mut [u8]) -> Option<()> {
+        match self {
+            Self::Aes128(cipher) => cbc_decrypt(cipher, iv, body),
+            Self::Aes192(cipher) => cbc_decrypt(cipher, iv, body),
+            Self::Aes256(cipher) => cbc_decrypt(cipher, iv, body),
+            Self::TripleDes(cipher) => cbc_decrypt(cipher, iv, body),
+        }
+    }
+}
+
+fn cbc_encrypt<C: BlockCipherEncrypt>(cipher: &C, iv: &[u8], body: &mut [u8]) -> Option<()> {
+    let iv = Array::slice_as_array(iv)?;
+    let (blocks, []) = Array::slice_as_chunks_mut(body) else {
+        return None;
+    };
+    cbc::Encryptor::inner_iv_init(cipher, iv).encrypt_blocks(blocks);
+    Some(())
+}
+
+fn cbc_decrypt<C: BlockCipherDecrypt>(cipher: &C, iv: &[u8], body: &mut [u8]) -> Option<()> {
+    let iv = Array::slice_as_array(iv)?;
+    let (blocks, []) = Array::slice_as_chunks_mut(body) else {
+        return None;
+    };
+    cbc::Decryptor::inner_iv_init(cipher, iv).decrypt_blocks(blocks);
+    Some(())
+}
+
+impl Authenticator {
+    fn new(algorithm: AuthenticationAlgorithm, key: &[u8]) -> Result<Self, Unsupported> {
+        // HMAC itself takes any key; ESP's algorithms fix its length (RFC 2404, RFC 4868).
+        let length = match algorithm {
+            AuthenticationAlgorithm::SHA1_HMAC => 20,
+            AuthenticationAlgorithm::SHA2_256 => 32,
+            AuthenticationAlgorithm::SHA2_384 => 48,
+            AuthenticationAlgorithm::SHA2_512 => 64,
+            _ => return Err(Unsupported),
+        };
+        if key.len() != length {
+            return Err(Unsupported);
+        }
+        match algorithm {
+            AuthenticationAlgorithm::SHA1_HMAC => Hmac::new_from_slice(key).map(Self::Sha1),
+            AuthenticationAlgorithm::SHA2_256 => Hmac::new_from_slice(key).map(Self::Sha256),
+            AuthenticationAlgorithm::SHA2_384 => Hmac::new_from_slice(key).map(Self::Sha384),
+            _ => Hmac::new_from_slice(key).map(Self::Sha512),
+        }
+        .map_err(|_| Unsupported)
+    }
+
+    const fn icv_len(&self) -> usize {
+        match self {
+            Self::Sha1(_) => 12,
+            Self::Sha256(_) => 16,
+            Self::Sha384(_) => 24,
+            Self::Sha512(_) => 32,
+        }
+    }
+
+    fn sign(&self, parts: &[&[u8]; 2], icv: &mut [u8]) -> Option<()> {
+        match self {
+            Self::Sha1(mac) => sign(mac, parts, icv),
+            Self::Sha256(mac) => sign(mac, parts, icv),
+            Self::Sha384(mac) => sign(mac, parts, icv),
+            Self::Sha512(mac) => sign(mac, parts, icv),
+        }
+    }
+
+    fn verify(&self, parts: &[&[u8]; 2], icv: &[u8]) -> bool {
+        match self {
+            Self::Sha1(mac) => verify(mac, parts, icv),
+            Self::Sha256(mac) => verify(mac, parts, icv),
+            Self::Sha384(mac) => verify(mac, parts, icv),
+            Self::Sha512(mac) => verify(mac, parts, icv),
+        }
+    }
+}
+
+/// Cloning a keyed HMAC copies its two pad states and spares hashing the key again.
+fn run<M: Mac + Clone>(keyed: &M, parts: &[&[u8]; 2]) -> M {
+    let mut mac = keyed.clone();
+    for part in parts {
+        mac.update(part);
+    }
+    mac
+}
+
+fn sign<M: Mac + Clone>(keyed: &M, parts: &[&[u8]; 2], icv: &mut [u8]) -> Option<()> {
+    let whole = run(keyed, parts).finalize().into_bytes();
+    icv.copy_from_slice(whole.get(..icv.len())?);
+    Some(())
+}
+
+/// Compares in constant time.
+fn verify<M: Mac + Clone>(keyed: &M, parts: &[&[u8]; 2], icv: &[u8]) -> bool {
+    run(keyed, parts).verify_truncated_left(icv).is_ok()
+}
+
+impl Gcm {
+    fn new(key: &[u8], rng: &mut dyn CryptoRng) -> Result<Self, Unsupported> {
+        // The last four bytes are the salt, RFC 4106 section 8.1.
+        let (key, salt) = key.split_last_chunk::<GCM_SALT>().ok_or(Unsupported)?;
+        let cipher = match key.len() {
+            16 => AesGcm::new_from_slice(key).map(GcmCipher::Aes128),
+            24 => AesGcm::new_from_slice(key).map(GcmCipher::Aes192),
+            _ => AesGcm::new_from_slice(key).map(GcmCipher::Aes256),
+        }
+        .map_err(|_| Unsupported)?;
+        Ok(Self {
+            cipher,
+            salt: Zeroizing::new(*salt),
+            iv_mask: rng.next_u64(),
+        })
+    }
+
+    fn seal(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Option<()> {
+        let covered = packet.len().checked_sub(GCM_ICV)?;
+        let (text, icv) = packet.split_at_mut_checked(covered)?;
+        let (header, rest) = text.split_at_mut_checked(ESP_HEADER)?;
+        let (iv, body) = rest.split_at_mut_checked(GCM_IV)?;
+        iv.copy_from_slice(&(sequence ^ self.iv_mask).to_be_bytes());
+        let nonce = self.nonce(iv)?;
+        let mut scratch = [0; 12];
+        let associated = associated_data(header, sequence, extended, &mut scratch)?;
+        let tag = match &self.cipher {
+            GcmCipher::Aes128(c) => c.encrypt_inout_detached(&nonce, associated, body.into()),
+            GcmCipher::Aes192(c) => c.encrypt_inout_detached(&nonce, associated, body.into()),
+            GcmCipher::Aes256(c) => c.encrypt_inout_detached(&nonce, associated, body.into()),
+        };
+        icv.copy_from_slice(&tag.ok()?);
+        Some(())
+    }
+
+    fn open(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Result<(), Drop> {
+        let covered = packet.len().checked_sub(GCM_ICV).ok_or(Drop::Short)?;
+        let (text, icv) = packet.split_at_mut_checked(covered).ok_or(Drop::Short)?;
+        let (header, rest) = text.split_at_mut_checked(ESP_HEADER).ok_or(Drop::Short)?;
+        let (iv, body) = rest.split_at_mut_checked(GCM_IV).ok_or(Drop::Short)?;
+        let nonce = self.nonce(iv).ok_or(Drop::Short)?;
+        let tag: &Tag = Array::slice_as_array(icv).ok_or(Drop::Short)?;
+        let mut scratch = [0; 12];
+        let associated =
+            associated_data(header, sequence, extended, &mut scratch).ok_or(Drop::Short)?;
+        match &self.cipher {
+            GcmCipher::Aes128(c) => c.decrypt_inout_detached(&nonce, associated, body.into(), tag),
+            GcmCipher::Aes192(c) => c.decrypt_inout_detached(&nonce, associated, body.into(), tag),
+            GcmCipher::Aes256(c) => c.decrypt_inout_detached(&nonce, associated, body.into(), tag),
+        }
+        .map_err(|_| Drop::Authentication)
+    }
+
+    fn nonce(&self, iv: &[u8]) -> Option<Nonce<U12>> {
+        let mut nonce = Nonce::<U12>::default();
+        nonce.get_mut(..GCM_SALT)?.copy_from_slice(&*self.salt);
+        nonce.get_mut(GCM_SALT..)?.copy_from_slice(iv);
+        Some(nonce)
+    }
+}
+
+/// RFC 4106 section 5: SPI and sequence number, the latter in full when extended.
+fn associated_data<'a>(
+    header: &'a [u8],
+    sequence: u64,
+    extended: bool,
+    scratch: &'a mut [u8; 12],
+) -> Option<&'a [u8]> {
+    if !extended {
+        return Some(header);
+    }
+    scratch.get_mut(..4)?.copy_from_slice(header.get(..4)?);
+    scratch
+        .get_mut(4..)?
+        .copy_from_slice(&sequence.to_be_bytes());
+    Some(scratch)
+}
