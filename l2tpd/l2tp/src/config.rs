@@ -114,7 +114,8 @@ pub struct Config {
     pub secrets: Vec<TunnelSecret>,
     /// Whom we challenge.
     pub authentication: Authentication,
-    /// Hide the AVPs that may be hidden (section 4.3) from peers whose secret is known.
+    /// Hide the AVPs that may be hidden (section 4.3) in what follows SCCRP, when the peer's secret
+    /// is known. Hidden AVPs of the peer are understood in any case.
     pub hide_avps: bool,
     /// Silence after which a HELLO is sent; zero sends none.
     pub hello_interval: Duration,

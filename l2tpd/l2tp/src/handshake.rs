@@ -9,8 +9,8 @@ use crate::io::Refusal;
 use crate::session::name;
 use crate::step::Objection;
 use crate::wire::{
-    Avp, Hiding, Message, MessageBuilder, MessageType, NonEmpty, ProtocolVersion, ResultCode,
-    ResultScope, Value, challenge_response, first, framing, printable, verify_response,
+    Avp, Message, MessageBuilder, MessageType, NonEmpty, ProtocolVersion, ResultCode, ResultScope,
+    Value, challenge_response, first, framing, printable, verify_response,
 };
 
 /// Receive window of a peer that names none (section 4.4.3).
@@ -138,14 +138,14 @@ pub(crate) fn draw_challenge(rng: &mut dyn CryptoRng) -> [u8; CHALLENGE_LENGTH] 
     challenge
 }
 
-/// SCCRQ or SCCRP (sections 6.1 and 6.2): the AVPs both have, then `more`.
+/// SCCRQ or SCCRP (sections 6.1 and 6.2): the AVPs both have, then `more`. Nothing in them is
+/// hidden: a peer that finds its secret by the names in them (xl2tpd) cannot reveal yet.
 pub(crate) fn introduction(
     message_type: MessageType,
     config: &Config,
     id: TunnelId,
     challenge: Option<&[u8; CHALLENGE_LENGTH]>,
     more: Option<Avp>,
-    hiding: Option<&Hiding<'_>>,
 ) -> Vec<u8> {
     let mut avps = vec![
         Avp::ProtocolVersion(ProtocolVersion::RFC2661),
@@ -164,9 +164,7 @@ pub(crate) fn introduction(
             .map(Avp::Challenge),
     );
     avps.extend(more);
-    MessageBuilder::new(message_type)
-        .avps(&avps, hiding)
-        .finish()
+    MessageBuilder::new(message_type).avps(&avps, None).finish()
 }
 
 /// StopCCN (section 6.4). `id` is the number we assigned, or would have.

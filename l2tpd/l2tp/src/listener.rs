@@ -12,7 +12,7 @@ use crate::step::Objection;
 use crate::tunnel::{State, Tunnel};
 use crate::tunnels::Tunnels;
 use crate::wire::{
-    Avp, ControlHeader, Hiding, Message, MessageType, ResultCode, ResultScope, error_code, first,
+    Avp, ControlHeader, Message, MessageType, ResultCode, ResultScope, error_code, first,
     host_name, printable,
 };
 
@@ -37,7 +37,7 @@ impl Tunnels {
             Ok(parsed) => parsed,
             Err(error) => return self.reject(now, flow, Refusal::Malformed, error.to_string()),
         };
-        if header.tunnel_id != 0 || header.session_id != 0 || header.ns != 0 || avps.is_empty() {
+        if header.tunnel_id != 0 || header.session_id != 0 || avps.is_empty() {
             // Of a tunnel that is no more, mostly.
             self.counters.ignored += 1;
             return;
@@ -50,6 +50,8 @@ impl Tunnels {
         };
         self.counters.ignored_avps += u64::from(message.ignored);
         match message.message_type {
+            // The node takes over after message 0; an SCCRQ is never another.
+            MessageType::SCCRQ if header.ns != 0 => self.counters.ignored += 1,
             MessageType::SCCRQ => self.receive_sccrq(now, flow, &message, secret, &name, rng),
             MessageType::STOP_CCN => self.receive_early_stop_ccn(now, flow, &message),
             // Apple's client sends HELLOs before its SCCRQ to wake IPsec.
@@ -96,17 +98,12 @@ impl Tunnels {
             Authentication::Required => true,
         };
         let challenge = challenges.then(|| handshake::draw_challenge(rng));
-        let hiding = secret
-            .as_ref()
-            .filter(|_| self.config.hide_avps)
-            .map(|secret| Hiding::new(secret.expose(), rng));
         let avps = handshake::introduction(
             MessageType::SCCRP,
             &self.config,
             id,
             challenge.as_ref(),
             answer,
-            hiding.as_ref(),
         );
         let deadline = now + self.config.setup_timeout;
         let state = State::WaitCtlConn {

@@ -16,7 +16,7 @@ use crate::io::{
 };
 use crate::step::{Reports, Step};
 use crate::tunnel::{State, Tunnel};
-use crate::wire::{Avp, Hiding, MessageType, ResultCode, ResultScope};
+use crate::wire::{Avp, MessageType, ResultCode, ResultScope};
 
 /// All tunnels. See [`crate::io`] for the rules.
 #[derive(Debug)]
@@ -180,17 +180,12 @@ impl Tunnels {
             challenge,
             tie_breaker,
         };
-        let hiding = secret
-            .as_ref()
-            .filter(|_| self.config.hide_avps)
-            .map(|secret| Hiding::new(secret.expose(), rng));
         let avps = handshake::introduction(
             MessageType::SCCRQ,
             &self.config,
             id,
             challenge.as_ref(),
             tie_breaker.map(Avp::TieBreaker),
-            hiding.as_ref(),
         );
         let tunnel = Tunnel::new(
             id,

@@ -556,7 +556,9 @@ fn clients_that_only_stop() {
     // Before it had our answer: at the listener, by its own number.
     let mut client = Client::new(Config::default());
     client.sccrq(&windows_sccrq(9));
-    let outputs = client.sccrq(&[m(0, &[0, 4]), m(9, &[0, 9]), m(1, &[0, 1])]);
+    let mut stop = datagram(&[m(0, &[0, 4]), m(9, &[0, 9]), m(1, &[0, 1])]);
+    stop[9] = 1; // Ns: the SCCRQ was 0.
+    let outputs = client.first(&stop);
     assert!(
         matches!(outputs[..], [Output::TunnelDown { .. }]),
         "{outputs:?}"

@@ -69,6 +69,7 @@ fn xor(block: &mut [u8], key: &[u8; BLOCK]) {
 
 #[cfg(test)]
 mod tests {
+    use hex_literal::hex;
     use proptest::prelude::*;
 
     use super::*;
@@ -88,6 +89,14 @@ mod tests {
             hide(secret, &vector, 14, &value, &[0xee; 3]),
             [c1, c2].concat()
         );
+    }
+
+    /// An Assigned Session ID that xl2tpd 1.3.18, given this secret, revealed as 22852.
+    #[test]
+    fn what_xl2tpd_reveals() {
+        let vector = hex!("11bacce4 cfed97cf de0da4dc cc04dcac");
+        let revealed = reveal(b"s3cretword-17oct", &vector, 14, &hex!("957158a7 950cb982"));
+        assert_eq!(revealed, Some(22852_u16.to_be_bytes().to_vec()));
     }
 
     #[test]
