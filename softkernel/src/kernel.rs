@@ -25,7 +25,9 @@ use softkernel_port::Meta;
 
 use crate::buffer::Buffer;
 use crate::graph::{Exit, Graph, NodeId, iface};
-use crate::ipsec::{Inbound, InboundEsp, Ipsec, Outbound, OutboundEsp, PolicyBlob};
+use crate::ipsec::{
+    Inbound, InboundEsp, InboundPolicy, Ipsec, Outbound, OutboundEsp, PolicyBlob,
+};
 use crate::udp;
 
 /// IP in IP, and IPv6 in IP: what tunnel mode carries.
@@ -73,6 +75,8 @@ pub struct Counters {
     pub not_udp: u64,
     /// Malformed UDP or IP inside ESP.
     pub malformed: u64,
+    /// Packets out of an SA that no inbound policy wants from there.
+    pub policy: u64,
     /// UDP datagrams for a port that nobody has bound.
     pub no_listener: u64,
     /// Datagrams handed to a bound port.
@@ -150,7 +154,9 @@ impl Kernel {
             return Action::Done;
         }
         match (mode, next_header) {
-            (Mode::TUNNEL, NEXT_HEADER_IPV4 | NEXT_HEADER_IPV6) => self.tunnel_input(packet),
+            (Mode::TUNNEL, NEXT_HEADER_IPV4 | NEXT_HEADER_IPV6) => {
+                self.tunnel_input(now, reqid, packet)
+            }
             (Mode::TUNNEL, _) => {
                 self.counters.malformed += 1;
                 Action::Done
@@ -246,6 +252,13 @@ impl Kernel {
         };
         let peer = SocketAddr::new(source, source_port);
         let local = SocketAddr::new(destination, destination_port);
+        let flow = transport(peer, local, None);
+        let verdict =
+            self.ipsec.inbound_policy(now.instant, now.wall, flow, reqid, Mode::TRANSPORT);
+        if verdict == InboundPolicy::Refused {
+            self.counters.policy += 1;
+            return Action::Done;
+        }
         if let Some(node) = self.graph.udp_receiver(local, peer, reqid)
             && !self.graph.declines(node, packet)
         {
@@ -314,30 +327,28 @@ impl Kernel {
         self.sent(esp.ok())
     }
 
-    fn tunnel_input(&mut self, packet: &Buffer) -> Action {
-        if iface::destination_of(packet).is_none() {
-            self.counters.malformed += 1;
-            return Action::Done;
-        }
-        self.counters.tun_out += 1;
-        Action::Tun
-    }
-
-    fn tunnel_output(&mut self, now: Now, packet: &mut Buffer) -> Action {
-        let (Some(source), Some(destination)) =
-            (iface::source_of(packet), iface::destination_of(packet))
-        else {
+    /// Only what an inbound policy asks for comes out of a tunnel.
+    fn tunnel_input(&mut self, now: Now, reqid: u32, packet: &Buffer) -> Action {
+        let Some(flow) = flow_of(packet) else {
             self.counters.malformed += 1;
             return Action::Done;
         };
-        let (protocol, source_port, destination_port) = flow_of(packet);
-        let to = Outbound {
-            source,
-            destination,
-            protocol,
-            source_port,
-            destination_port,
-            policy: None,
+        match self.ipsec.inbound_policy(now.instant, now.wall, flow, reqid, Mode::TUNNEL) {
+            InboundPolicy::Allowed => {
+                self.counters.tun_out += 1;
+                Action::Tun
+            }
+            InboundPolicy::None | InboundPolicy::Refused => {
+                self.counters.policy += 1;
+                Action::Done
+            }
+        }
+    }
+
+    fn tunnel_output(&mut self, now: Now, packet: &mut Buffer) -> Action {
+        let Some(to) = flow_of(packet) else {
+            self.counters.malformed += 1;
+            return Action::Done;
         };
         let esp = self.ipsec.output(now.instant, now.wall, to, packet);
         if esp.is_err() {
@@ -369,20 +380,31 @@ fn transport(local: SocketAddr, peer: SocketAddr, policy: Option<&PolicyBlob>) -
     }
 }
 
-/// Protocol and ports of an IP packet, as far as they stand directly behind the IP header.
-fn flow_of(packet: &[u8]) -> (u8, u16, u16) {
+/// Addresses, protocol and ports of an IP packet; ports as far as they stand directly behind the
+/// IP header of a packet that is not a later fragment.
+fn flow_of(packet: &[u8]) -> Option<Outbound<'static>> {
     const TCP: u8 = 6;
-    let version = packet.first().map_or(0, |first| first >> 4);
-    let (protocol, header) = match version {
-        4 => (packet.get(9), packet.first().map_or(0, |first| usize::from(first & 0xf) * 4)),
-        _ => (packet.get(6), 40),
+    let (source, destination) = (iface::source_of(packet)?, iface::destination_of(packet)?);
+    let (protocol, header, later) = if source.is_ipv4() {
+        let fragment = packet.get(6..8).and_then(<[u8]>::first_chunk::<2>)?;
+        let later = u16::from_be_bytes(*fragment) & 0x1fff != 0;
+        (*packet.get(9)?, usize::from(packet.first()? & 0xf) * 4, later)
+    } else {
+        (*packet.get(6)?, 40, false)
     };
-    let protocol = protocol.copied().unwrap_or(0);
     let ports = packet.get(header..).and_then(<[u8]>::first_chunk::<4>);
-    match (protocol, ports) {
-        (TCP | udp::PROTOCOL, Some(&[s0, s1, d0, d1])) => {
-            (protocol, u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))
+    let (source_port, destination_port) = match (protocol, ports) {
+        (TCP | udp::PROTOCOL, Some(&[s0, s1, d0, d1])) if !later => {
+            (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))
         }
-        _ => (protocol, 0, 0),
-    }
+        _ => (0, 0),
+    };
+    Some(Outbound {
+        source,
+        destination,
+        protocol,
+        source_port,
+        destination_port,
+        policy: None,
+    })
 }

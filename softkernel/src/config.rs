@@ -1,0 +1,178 @@
+//! `softkernel.yaml`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tanuki_daemon::config::{Problems, Source};
+use tanuki_daemon::log::LogConfig;
+
+use crate::{graph, ipsec};
+
+/// Smallest MTU that IPv6 lives with (RFC 8200 section 5).
+const MIN_MTU: u32 = 1280;
+const MAX_MTU: u32 = 65_535;
+/// `IFNAMSIZ` without the final NUL.
+const MAX_DEVICE_NAME: usize = 15;
+
+/// The whole file; everything has a default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The TUN device.
+    pub tun: Tun,
+    /// ESP without UDP.
+    pub esp: Esp,
+    /// Where daemons connect; below the runtime folder unless said.
+    pub sockets: Sockets,
+    /// Bounds.
+    pub limits: Limits,
+    /// The log.
+    pub log: LogConfig,
+}
+
+/// The TUN device that all clients share.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tun {
+    /// Its name, 1 to 15 characters.
+    pub name: String,
+    /// Its MTU in octets, 1280 to 65535; each client's route has its own below it.
+    pub mtu: u32,
+}
+
+/// ESP without UDP.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Esp {
+    /// Addresses to receive ESP at; unspecified addresses mean all of a family.
+    pub listen: Vec<IpAddr>,
+}
+
+/// Paths of the Unix sockets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sockets {
+    /// PF_KEY.
+    pub pfkey: Option<PathBuf>,
+    /// Netgraph.
+    pub netgraph: Option<PathBuf>,
+    /// UDP ports inside the kernel.
+    pub udp: Option<PathBuf>,
+    /// Statistics.
+    pub control: Option<PathBuf>,
+}
+
+/// Bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Netgraph nodes; a client takes about five.
+    pub nodes: usize,
+    /// Security associations; a client takes two, and two more while it rekeys.
+    pub security_associations: usize,
+    /// Policies.
+    pub policies: usize,
+    /// Seconds that an SPI asked for and not used stays reserved.
+    pub larval_lifetime: u64,
+}
+
+impl Default for Tun {
+    fn default() -> Self {
+        Self { name: "tanuki0".to_owned(), mtu: 1500 }
+    }
+}
+
+impl Default for Esp {
+    fn default() -> Self {
+        Self { listen: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()] }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let ipsec = ipsec::Config::default();
+        Self {
+            nodes: graph::Limits::default().nodes,
+            security_associations: ipsec.max_sas,
+            policies: ipsec.max_policies,
+            larval_lifetime: ipsec.larval_lifetime.as_secs(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Every problem with its place.
+    pub fn load(source: &Source) -> Result<Self, Problems> {
+        let config: Self = source.parse()?;
+        let mut problems = Vec::new();
+        let name = &config.tun.name;
+        if name.is_empty()
+            || name.len() > MAX_DEVICE_NAME
+            || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
+        {
+            let message = "not a device name; 1 to 15 letters, digits, dots, dashes";
+            problems.push(source.problem("tun.name", message));
+        }
+        if !(MIN_MTU..=MAX_MTU).contains(&config.tun.mtu) {
+            problems.push(source.problem("tun.mtu", "out of range; 1280 to 65535 octets"));
+        }
+        if config.limits.larval_lifetime == 0 {
+            let message = "no time to negotiate; at least 1 second";
+            problems.push(source.problem("limits.larval_lifetime", message));
+        }
+        if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+    }
+
+    /// The part that IPsec wants to know.
+    pub fn ipsec(&self) -> ipsec::Config {
+        ipsec::Config {
+            larval_lifetime: Duration::from_secs(self.limits.larval_lifetime),
+            max_sas: self.limits.security_associations,
+            max_policies: self.limits.policies,
+            ..ipsec::Config::default()
+        }
+    }
+
+    /// The part that netgraph wants to know.
+    pub fn graph(&self) -> graph::Limits {
+        graph::Limits { nodes: self.limits.nodes, ..graph::Limits::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, String> {
+        Config::load(&Source::new("s.yaml", text)).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn defaults_and_everything_said() {
+        assert_eq!(load("").unwrap(), Config::default());
+        let config = load(
+            "tun: {name: vpn7, mtu: 1400}\nesp: {listen: [192.0.2.1]}\n\
+             sockets: {control: /tmp/c.sock}\nlimits: {nodes: 10}\nlog: {level: debug}\n",
+        )
+        .unwrap();
+        assert_eq!(config.tun, Tun { name: "vpn7".to_owned(), mtu: 1400 });
+        assert_eq!(config.graph().nodes, 10);
+    }
+
+    #[test]
+    fn problems_have_places() {
+        let said = load("tun:\n  name: much-too-long-a-name\n  mtu: 100\n").unwrap_err();
+        assert_eq!(
+            said,
+            "s.yaml:2:9: tun.name: not a device name; 1 to 15 letters, digits, dots, dashes\n\
+             s.yaml:3:8: tun.mtu: out of range; 1280 to 65535 octets"
+        );
+        assert!(load("tunn: {}\n").unwrap_err().starts_with("s.yaml:1:1: unknown field"));
+        assert!(load("esp: {listen: [nowhere]}\n").unwrap_err().starts_with("s.yaml:1:"));
+    }
+}

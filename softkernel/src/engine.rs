@@ -1,0 +1,447 @@
+//! The kernel with its devices: every packet and message goes through here, one at a time, in one
+//! buffer that is never given away.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use netgraph::Errno;
+use netgraph::frame::Frame;
+use slog::{Logger, debug, warn};
+use softkernel_port::{Meta, Packet};
+use tokio::sync::Notify;
+use zeroize::Zeroizing;
+
+use crate::buffer::Buffer;
+use crate::graph::{HostChange, NodeId};
+use crate::ipsec::{InboundEsp, PfkeySocketId};
+use crate::kernel::{Action, Kernel, Now, PortId};
+use crate::os::netlink::Netlink;
+use crate::os::outer::{Addresses, OuterSocket};
+use crate::os::tun::Tun;
+
+/// Packets taken from one device before the others have their turn.
+pub const BATCH: usize = 64;
+/// Messages that wait for a slow reader of `pfkey.sock` and `udp.sock`.
+const MAX_QUEUE: usize = 65_536;
+const MAX_DATAGRAMS: usize = 1024;
+/// RFC 3948 section 2.2.
+const NON_ESP_MARKER: [u8; 4] = [0; 4];
+/// RFC 3948 section 2.3.
+const KEEPALIVE: [u8; 1] = [0xff];
+
+/// What the devices did with packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// NAT keepalives received.
+    pub keepalives: u64,
+    /// UDP datagrams on an encapsulation port too short for anything.
+    pub runts: u64,
+    /// IKE datagrams while nobody had bound the port.
+    pub ike_unbound: u64,
+    /// Datagrams lost because the reader of `udp.sock` is too slow.
+    pub slow_reader: u64,
+    /// PF_KEY messages lost because the reader of `pfkey.sock` is too slow.
+    pub slow_pfkey: u64,
+    /// ESP packets for which there is no socket of the right family or port.
+    pub no_socket: u64,
+    /// Packets that the system did not take.
+    pub send_errors: u64,
+    /// Packets that the TUN device did not take.
+    pub tun_errors: u64,
+    /// Addresses and routes that the system refused.
+    pub host_errors: u64,
+}
+
+/// Messages for the reader of one connection, and what wakes its task.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    messages: VecDeque<Zeroizing<Vec<u8>>>,
+    /// Signalled when there is something to send.
+    pub wake: Rc<Notify>,
+}
+
+impl Outbox {
+    fn push(&mut self, message: Zeroizing<Vec<u8>>, limit: usize) -> bool {
+        let room = self.messages.len() < limit;
+        if room {
+            self.messages.push_back(message);
+            self.wake.notify_one();
+        }
+        room
+    }
+
+    /// The oldest message.
+    pub fn front(&self) -> Option<&[u8]> {
+        self.messages.front().map(|message| message.as_slice())
+    }
+
+    /// The oldest message is sent.
+    pub fn pop(&mut self) {
+        self.messages.pop_front();
+    }
+}
+
+/// An encapsulation socket, and who has bound it.
+#[derive(Debug)]
+struct Encapsulation {
+    socket: Rc<OuterSocket>,
+    binder: Option<PortId>,
+}
+
+/// The kernel with its devices.
+#[derive(Debug)]
+pub struct Engine {
+    kernel: Kernel,
+    buffer: Buffer,
+    tun: Rc<Tun>,
+    netlink: Netlink,
+    raw: Vec<Rc<OuterSocket>>,
+    encapsulation: Vec<Encapsulation>,
+    /// Connections to `udp.sock`, `pfkey.sock` and `netgraph.sock`.
+    ports: HashMap<PortId, Outbox>,
+    pfkey: HashMap<PfkeySocketId, Outbox>,
+    netgraph: HashMap<NodeId, Rc<Notify>>,
+    last_port: u64,
+    counters: Counters,
+    /// Signalled when the next deadline may have changed.
+    pub deadline_changed: Rc<Notify>,
+    log: Logger,
+}
+
+impl Engine {
+    /// Puts the parts together.
+    pub fn new(
+        kernel: Kernel,
+        tun: Rc<Tun>,
+        netlink: Netlink,
+        raw: Vec<Rc<OuterSocket>>,
+        log: Logger,
+    ) -> Self {
+        Self {
+            kernel,
+            buffer: Buffer::new(Buffer::PAYLOAD),
+            tun,
+            netlink,
+            raw,
+            encapsulation: Vec::new(),
+            ports: HashMap::new(),
+            pfkey: HashMap::new(),
+            netgraph: HashMap::new(),
+            last_port: 0,
+            counters: Counters::default(),
+            deadline_changed: Rc::new(Notify::new()),
+            log,
+        }
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// What the devices did.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Packets from the TUN device, a batch at most.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there are no more; otherwise the device is gone.
+    pub fn tun_readable(&mut self) -> io::Result<()> {
+        let now = now();
+        let tun = Rc::clone(&self.tun);
+        for _ in 0..BATCH {
+            tun.receive(&mut self.buffer)?;
+            let action = self.kernel.tun_input(now, &mut self.buffer);
+            self.act(action);
+        }
+        Ok(())
+    }
+
+    /// Packets from a raw ESP socket, a batch at most.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there are no more.
+    pub fn raw_readable(&mut self, socket: &OuterSocket) -> io::Result<()> {
+        let now = now();
+        for _ in 0..BATCH {
+            if let Some(from) = received(socket.receive(&mut self.buffer))? {
+                self.esp_input(now, from, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Packets from an encapsulation socket, a batch at most.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there are no more.
+    pub fn encapsulation_readable(&mut self, socket: &OuterSocket) -> io::Result<()> {
+        let now = now();
+        for _ in 0..BATCH {
+            let Some(from) = received(socket.receive(&mut self.buffer))? else { continue };
+            if self.buffer.starts_with(&NON_ESP_MARKER) {
+                self.ike_input(socket.local(), from);
+            } else if self.buffer[..] == KEEPALIVE {
+                self.counters.keepalives += 1;
+            } else if self.buffer.len() < NON_ESP_MARKER.len() {
+                self.counters.runts += 1;
+            } else {
+                self.esp_input(now, from, true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self) {
+        self.kernel.handle_timeout(now());
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.kernel.next_timeout()
+    }
+
+    /// After one or more of the calls above and below: sends what nodes have to send, wakes who
+    /// has something to read, changes the host.
+    pub fn settle(&mut self) {
+        let now = now();
+        while let Some(action) = self.kernel.poll_transmit(now, &mut self.buffer) {
+            self.act(action);
+        }
+        while let Some(socket) = self.kernel.graph.poll_readable() {
+            if let Some(wake) = self.netgraph.get(&socket) {
+                wake.notify_one();
+            }
+        }
+        while let Some((socket, message)) = self.kernel.ipsec.poll_message() {
+            let outbox = self.pfkey.get_mut(&socket);
+            if outbox.is_some_and(|outbox| !outbox.push(message, MAX_QUEUE)) {
+                self.counters.slow_pfkey += 1;
+            }
+        }
+        while let Some(change) = self.kernel.graph.poll_host_change() {
+            self.change_host(&change);
+        }
+        self.deadline_changed.notify_one();
+    }
+
+    /// A connection to `pfkey.sock`.
+    pub fn open_pfkey(&mut self) -> (PfkeySocketId, Rc<Notify>) {
+        let socket = self.kernel.ipsec.open_socket();
+        let outbox = Outbox::default();
+        let wake = Rc::clone(&outbox.wake);
+        self.pfkey.insert(socket, outbox);
+        (socket, wake)
+    }
+
+    /// Its end.
+    pub fn close_pfkey(&mut self, socket: PfkeySocketId) {
+        self.kernel.ipsec.close_socket(socket);
+        self.pfkey.remove(&socket);
+    }
+
+    /// A message on it.
+    pub fn pfkey_message(&mut self, socket: PfkeySocketId, message: &[u8]) {
+        let Now { instant, wall } = now();
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        self.kernel.ipsec.request(instant, wall, socket, message, &mut rng);
+    }
+
+    /// What its reader has to read.
+    pub fn pfkey_outbox(&mut self, socket: PfkeySocketId) -> Option<&mut Outbox> {
+        self.pfkey.get_mut(&socket)
+    }
+
+    /// A connection to `netgraph.sock`.
+    ///
+    /// # Errors
+    /// ENOBUFS when there are too many nodes.
+    pub fn open_netgraph(&mut self) -> Result<(NodeId, Rc<Notify>), Errno> {
+        let socket = self.kernel.graph.open_socket()?;
+        let wake = Rc::new(Notify::new());
+        self.netgraph.insert(socket, Rc::clone(&wake));
+        Ok((socket, wake))
+    }
+
+    /// Its end.
+    pub fn close_netgraph(&mut self, socket: NodeId) {
+        self.kernel.graph.close_socket(Instant::now(), socket);
+        self.netgraph.remove(&socket);
+    }
+
+    /// A frame on it.
+    pub fn netgraph_frame(&mut self, socket: NodeId, packet: &[u8]) {
+        if let Ok(frame) = Frame::parse(packet) {
+            let action = self.kernel.netgraph_frame(now(), socket, frame, &mut self.buffer);
+            self.act(action);
+        }
+    }
+
+    /// The oldest frame for its reader.
+    pub fn netgraph_front(&self, socket: NodeId) -> Option<&[u8]> {
+        self.kernel.graph.front(socket)
+    }
+
+    /// The oldest frame is sent.
+    pub fn netgraph_pop(&mut self, socket: NodeId) {
+        self.kernel.graph.pop(socket);
+    }
+
+    /// A connection to `udp.sock`, not bound yet.
+    pub fn open_port(&mut self) -> (PortId, Rc<Notify>) {
+        self.last_port += 1;
+        let id = PortId(self.last_port);
+        let outbox = Outbox::default();
+        let wake = Rc::clone(&outbox.wake);
+        self.ports.insert(id, outbox);
+        (id, wake)
+    }
+
+    /// Its end. An encapsulation socket stays open for ESP.
+    pub fn close_port(&mut self, id: PortId) {
+        self.ports.remove(&id);
+        self.kernel.unbind_port(id);
+        for encapsulation in &mut self.encapsulation {
+            encapsulation.binder = encapsulation.binder.filter(|binder| *binder != id);
+        }
+    }
+
+    /// What its reader has to read.
+    pub fn port_outbox(&mut self, id: PortId) -> Option<&mut Outbox> {
+        self.ports.get_mut(&id)
+    }
+
+    /// Binds a connection to an inner port.
+    ///
+    /// # Errors
+    /// EADDRINUSE, EINVAL.
+    pub fn bind_inner(&mut self, id: PortId, local: SocketAddr) -> Result<SocketAddr, Errno> {
+        self.kernel.bind_port(id, local)?;
+        Ok(local)
+    }
+
+    /// Binds a connection to an encapsulation port. Some: a new socket that wants reading.
+    ///
+    /// # Errors
+    /// Another connection has it, or the system refuses.
+    pub fn bind_encapsulation(
+        &mut self,
+        id: PortId,
+        local: SocketAddr,
+    ) -> io::Result<(SocketAddr, Option<Rc<OuterSocket>>)> {
+        let known = self.encapsulation.iter_mut().find(|known| known.socket.local() == local);
+        if let Some(known) = known {
+            if known.binder.is_some() {
+                return Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
+            }
+            known.binder = Some(id);
+            return Ok((local, None));
+        }
+        let socket = Rc::new(OuterSocket::encapsulation(local)?);
+        let local = socket.local();
+        self.encapsulation
+            .push(Encapsulation { socket: Rc::clone(&socket), binder: Some(id) });
+        Ok((local, Some(socket)))
+    }
+
+    /// A datagram from a bound connection.
+    pub fn port_datagram(&mut self, id: PortId, meta: Meta, payload: &[u8]) {
+        let mut encapsulation = self.encapsulation.iter();
+        if let Some(bound) = encapsulation.find(|bound| bound.binder == Some(id)) {
+            let result = bound.socket.send(meta.local.ip(), meta.peer, payload);
+            self.sent(result);
+        } else {
+            let action =
+                self.kernel.port_output(now(), id, meta, payload, &mut self.buffer);
+            self.act(action);
+        }
+    }
+
+    fn esp_input(&mut self, now: Now, from: Addresses, encapsulated: bool) {
+        let Addresses { source, destination } = from;
+        let from = InboundEsp { source, destination, encapsulated };
+        let action = self.kernel.esp_input(now, from, &mut self.buffer);
+        self.act(action);
+    }
+
+    fn ike_input(&mut self, local: SocketAddr, from: Addresses) {
+        let bound = self.encapsulation.iter().find(|bound| bound.socket.local() == local);
+        let Some(binder) = bound.and_then(|bound| bound.binder) else {
+            self.counters.ike_unbound += 1;
+            return;
+        };
+        let meta = Meta { local: from.destination, peer: from.source, reqid: 0 };
+        self.push_datagram(binder, meta);
+    }
+
+    /// Carries out what the kernel wants done with the packet in the buffer.
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Done => {}
+            Action::Tun => {
+                if self.tun.send(&self.buffer).is_err() {
+                    self.counters.tun_errors += 1;
+                }
+            }
+            Action::Esp(esp) => {
+                let socket = if esp.encapsulated {
+                    let mut sockets = self.encapsulation.iter();
+                    sockets.find(|bound| bound.socket.serves(esp.source)).map(|bound| &bound.socket)
+                } else {
+                    self.raw.iter().find(|socket| socket.serves(esp.source))
+                };
+                let Some(socket) = socket else {
+                    self.counters.no_socket += 1;
+                    return;
+                };
+                let result = socket.send(esp.source.ip(), esp.destination, &self.buffer);
+                self.sent(result);
+            }
+            Action::Port(port, meta) => self.push_datagram(port, meta),
+        }
+    }
+
+    fn push_datagram(&mut self, port: PortId, meta: Meta) {
+        let mut packet = Vec::with_capacity(self.buffer.len() + 64);
+        Packet::Datagram { meta, payload: &self.buffer }.emit(&mut packet);
+        let outbox = self.ports.get_mut(&port);
+        if outbox.is_none_or(|outbox| !outbox.push(Zeroizing::new(packet), MAX_DATAGRAMS)) {
+            self.counters.slow_reader += 1;
+        }
+    }
+
+    fn sent(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.counters.send_errors += 1;
+            debug!(self.log, "packet not sent"; "reason" => %error);
+        }
+    }
+
+    fn change_host(&mut self, change: &HostChange) {
+        if let Err(error) = self.netlink.apply(change) {
+            self.counters.host_errors += 1;
+            warn!(self.log, "the system refuses an address or route";
+                "device" => self.tun.name(), "change" => ?change, "reason" => %error);
+        }
+    }
+}
+
+/// What ICMP reported about earlier packets is no error of the socket.
+fn received(result: io::Result<Addresses>) -> io::Result<Option<Addresses>> {
+    match result {
+        Ok(addresses) => Ok(Some(addresses)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+fn now() -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Now { instant: Instant::now(), wall }
+}

@@ -1,0 +1,299 @@
+//! The sockets on the outside: raw ESP (RFC 4303, protocol 50) and UDP encapsulation (RFC 3948),
+//! with the address of both ends of every packet: `IP_PKTINFO` and `IPV6_PKTINFO` of Linux.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::AsRawFd;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+
+use super::register::register;
+use crate::buffer::Buffer;
+
+const PROTOCOL_ESP: i32 = 50;
+/// Room for a burst.
+const BUFFER_SIZE: usize = 4 << 20;
+/// Ancillary data: `struct in6_pktinfo` (20 bytes) and its header, aligned.
+const CONTROL_SIZE: usize = 64;
+
+/// A socket for ESP, alone or inside UDP.
+#[derive(Debug)]
+pub struct OuterSocket {
+    socket: AsyncFd<Socket>,
+    local: SocketAddr,
+    raw: bool,
+}
+
+/// Where a received packet came from and what it was sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// The sender; port 0 for raw ESP.
+    pub source: SocketAddr,
+    /// Our address; port 0 for raw ESP.
+    pub destination: SocketAddr,
+}
+
+impl OuterSocket {
+    /// A socket for ESP without UDP at `address`, which may be unspecified.
+    ///
+    /// # Errors
+    /// No permission, or not our address.
+    pub fn raw(address: IpAddr) -> io::Result<Self> {
+        let socket =
+            Socket::new(domain(address), Type::RAW, Some(Protocol::from(PROTOCOL_ESP)))?;
+        Self::open(socket, SocketAddr::new(address, 0), true)
+    }
+
+    /// A socket for ESP inside UDP.
+    ///
+    /// # Errors
+    /// The port is taken, or not our address.
+    pub fn encapsulation(local: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(domain(local.ip()), Type::DGRAM, Some(Protocol::UDP))?;
+        Self::open(socket, local, false)
+    }
+
+    fn open(socket: Socket, local: SocketAddr, raw: bool) -> io::Result<Self> {
+        let (level, info, discover) = match local {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO, libc::IP_MTU_DISCOVER),
+            SocketAddr::V6(_) => {
+                socket.set_only_v6(true)?;
+                (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, libc::IPV6_MTU_DISCOVER)
+            }
+        };
+        set_option(&socket, level, info, 1)?;
+        // What is too long on the way is fragmented, as the inner packets were when they fitted.
+        set_option(&socket, level, discover, libc::IP_PMTUDISC_DONT)?;
+        // As much as the system allows; less works too.
+        let _ = socket.set_send_buffer_size(BUFFER_SIZE);
+        let _ = socket.set_recv_buffer_size(BUFFER_SIZE);
+        socket.bind(&SockAddr::from(local))?;
+        socket.set_nonblocking(true)?;
+        let local = match raw {
+            true => local,
+            false => socket.local_addr()?.as_socket().unwrap_or(local),
+        };
+        Ok(Self { socket: register(socket)?, local, raw })
+    }
+
+    /// The address it is bound to.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether it can send from this address.
+    pub fn serves(&self, source: SocketAddr) -> bool {
+        self.local.is_ipv4() == source.is_ipv4()
+            && self.local.port() == source.port()
+            && (self.local.ip().is_unspecified() || self.local.ip() == source.ip())
+    }
+
+    /// Waits until there is a packet.
+    ///
+    /// # Errors
+    /// The reactor is gone.
+    pub async fn readable(&self) -> io::Result<AsyncFdReadyGuard<'_, Socket>> {
+        self.socket.readable().await
+    }
+
+    /// Reads one packet into the buffer, from the ESP header or the UDP payload on.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none; `InvalidData` when the system says nothing sensible;
+    /// errors that ICMP reported for earlier packets.
+    pub fn receive(&self, buffer: &mut Buffer) -> io::Result<Addresses> {
+        let room = buffer.receive_room();
+        let mut name = zeroed_storage();
+        let mut control = Control([0; CONTROL_SIZE]);
+        let mut part =
+            libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+        // SAFETY: an all-zero `msghdr` is valid: null pointers with length 0.
+        let mut header: libc::msghdr = unsafe { zeroed() };
+        header.msg_name = (&raw mut name).cast();
+        header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        header.msg_control = (&raw mut control).cast();
+        header.msg_controllen = CONTROL_SIZE as _;
+        // SAFETY: every pointer in the header leads to a live object of the length given with it.
+        let length = unsafe {
+            libc::recvmsg(self.socket.get_ref().as_raw_fd(), &raw mut header, 0)
+        };
+        let Ok(length) = usize::try_from(length) else {
+            return Err(io::Error::last_os_error());
+        };
+        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+        let source = address_of(&name).ok_or_else(invalid)?;
+        // SAFETY: the header still leads to `control`, which the system has filled up to
+        // `msg_controllen`.
+        let destination = unsafe { destination_of(&header) }.ok_or_else(invalid)?;
+        buffer.set_len(length);
+        if self.raw && source.is_ipv4() {
+            // Raw sockets of IPv4 deliver the IP header too.
+            let header = buffer.first().map_or(0, |first| usize::from(first & 0xf) * 4);
+            if !buffer.trim_front(header) {
+                return Err(invalid());
+            }
+        }
+        let port = if self.raw { 0 } else { self.local.port() };
+        let mut source = source;
+        if self.raw {
+            source.set_port(0);
+        }
+        Ok(Addresses { source, destination: SocketAddr::new(destination, port) })
+    }
+
+    /// Sends one packet from an address of ours.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the queue is full; no route; not our address.
+    pub fn send(&self, source: IpAddr, destination: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        // Raw sockets of IPv6 refuse an address with a port.
+        let destination = match self.raw {
+            true => SocketAddr::new(destination.ip(), 0),
+            false => destination,
+        };
+        let name = SockAddr::from(destination);
+        let mut control = Control([0; CONTROL_SIZE]);
+        let mut part = libc::iovec {
+            iov_base: packet.as_ptr().cast_mut().cast(),
+            iov_len: packet.len(),
+        };
+        // SAFETY: an all-zero `msghdr` is valid: null pointers with length 0.
+        let mut header: libc::msghdr = unsafe { zeroed() };
+        header.msg_name = name.as_ptr().cast_mut().cast();
+        header.msg_namelen = name.len();
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        if !source.is_unspecified() {
+            header.msg_control = (&raw mut control).cast();
+            header.msg_controllen = CONTROL_SIZE as _;
+            // SAFETY: the header leads to `control`, which is aligned and has room for either
+            // structure.
+            unsafe { set_source(&mut header, source) };
+        }
+        // SAFETY: every pointer in the header leads to a live object of the length given with it;
+        // sendmsg does not write through any of them.
+        let result = unsafe {
+            libc::sendmsg(
+                self.socket.get_ref().as_raw_fd(),
+                &raw const header,
+                libc::MSG_NOSIGNAL,
+            )
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+/// Ancillary data must be aligned as `cmsghdr` is.
+#[repr(C, align(8))]
+struct Control([u8; CONTROL_SIZE]);
+
+fn domain(address: IpAddr) -> Domain {
+    if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }
+}
+
+fn zeroed_storage() -> libc::sockaddr_storage {
+    // SAFETY: all-zero is a valid `sockaddr_storage`: integers only.
+    unsafe { zeroed() }
+}
+
+fn set_option(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
+    // SAFETY: pointer and length describe the live integer `value`.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            size_of::<i32>() as libc::socklen_t,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn address_of(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that it is a `sockaddr_in`; storage is larger and aligned.
+            let v4 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from_bits(u32::from_be(v4.sin_addr.s_addr));
+            Some(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says that it is a `sockaddr_in6`; storage is larger and aligned.
+            let v6 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+            Some(SocketAddrV6::new(ip, u16::from_be(v6.sin6_port), 0, v6.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+/// The destination address in the ancillary data.
+///
+/// # Safety
+/// `header` must come from a successful `recvmsg` and its control buffer must be alive.
+unsafe fn destination_of(header: &libc::msghdr) -> Option<IpAddr> {
+    // SAFETY: the macros stay within the control buffer (caller's promise); the structures are
+    // read unaligned, and only when their type says what they are.
+    unsafe {
+        let mut item = libc::CMSG_FIRSTHDR(header);
+        while !item.is_null() {
+            match ((*item).cmsg_level, (*item).cmsg_type) {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let info: libc::in_pktinfo = libc::CMSG_DATA(item).cast::<libc::in_pktinfo>().read_unaligned();
+                    return Some(Ipv4Addr::from_bits(u32::from_be(info.ipi_addr.s_addr)).into());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let info: libc::in6_pktinfo = libc::CMSG_DATA(item).cast::<libc::in6_pktinfo>().read_unaligned();
+                    return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+                }
+                _ => item = libc::CMSG_NXTHDR(header, item),
+            }
+        }
+        None
+    }
+}
+
+/// Writes the source address into the ancillary data and sets its length.
+///
+/// # Safety
+/// `header` must lead to an aligned control buffer of at least [`CONTROL_SIZE`] bytes.
+unsafe fn set_source(header: &mut libc::msghdr, source: IpAddr) {
+    // SAFETY: the buffer has room for one item of either kind (caller's promise).
+    unsafe {
+        let item = libc::CMSG_FIRSTHDR(header);
+        if item.is_null() {
+            return;
+        }
+        let used = match source {
+            IpAddr::V4(v4) => {
+                let info = libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: libc::in_addr { s_addr: v4.to_bits().to_be() },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                (*item).cmsg_level = libc::IPPROTO_IP;
+                (*item).cmsg_type = libc::IP_PKTINFO;
+                libc::CMSG_DATA(item).cast::<libc::in_pktinfo>().write_unaligned(info);
+                size_of::<libc::in_pktinfo>()
+            }
+            IpAddr::V6(v6) => {
+                let info = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr { s6_addr: v6.octets() },
+                    ipi6_ifindex: 0,
+                };
+                (*item).cmsg_level = libc::IPPROTO_IPV6;
+                (*item).cmsg_type = libc::IPV6_PKTINFO;
+                libc::CMSG_DATA(item).cast::<libc::in6_pktinfo>().write_unaligned(info);
+                size_of::<libc::in6_pktinfo>()
+            }
+        };
+        (*item).cmsg_len = libc::CMSG_LEN(used as u32) as _;
+        header.msg_controllen = libc::CMSG_SPACE(used as u32) as _;
+    }
+}

@@ -1,0 +1,212 @@
+//! The process: opens the devices and sockets, runs one thread until a signal ends it.
+
+use std::cell::RefCell;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use slog::{Logger, info};
+use tanuki_daemon::control::ControlServer;
+use tanuki_daemon::exit::{self, Failure};
+use tanuki_daemon::pidfile::{PidFile, PidFileError};
+use tanuki_daemon::runtime_dir;
+use tanuki_daemon::signals::{Signal, Signals};
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::config::Config;
+use crate::control::{self, Request};
+use crate::engine::Engine;
+use crate::graph::Graph;
+use crate::ipsec::Ipsec;
+use crate::kernel::Kernel;
+use crate::os::netlink::Netlink;
+use crate::os::outer::OuterSocket;
+use crate::os::seqpacket::Listener;
+use crate::os::source_for;
+use crate::os::tun::Tun;
+use crate::server::{self, Shared};
+
+/// The process's name, and that of its folder below the runtime folder.
+pub const PROGRAM: &str = "softkernel";
+/// Only the owner may ask.
+const CONTROL_MODE: u32 = 0o600;
+/// Deadlines further away are looked at again then.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// Runs until TERM or INT.
+///
+/// # Errors
+/// A device, socket or address is not to be had.
+pub fn run(config: &Config, runtime: &Path, log: &Logger) -> Result<(), Failure> {
+    let folder = runtime_dir::prepare(runtime, PROGRAM).map_err(|error| {
+        Failure::new(exit::CANT_CREATE, format!("{}: {error}", runtime.display()))
+    })?;
+    let _pid = PidFile::create(&folder.join("softkernel.pid")).map_err(|error| match error {
+        PidFileError::Running { .. } => Failure::new(exit::TEMPORARY, error),
+        PidFileError::Io { .. } => Failure::new(exit::CANT_CREATE, error),
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(exit::OS, error))?;
+    let tasks = LocalSet::new();
+    let result = runtime.block_on(tasks.run_until(serve(config, &folder, log)));
+    // Tasks hold the listeners; with them the socket files go.
+    drop(tasks);
+    result
+}
+
+async fn serve(config: &Config, folder: &Path, log: &Logger) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(|error| Failure::new(exit::OS, error))?;
+    let (tun, netlink) = open_tun(config)?;
+    let raw = open_raw(config)?;
+    let graph = Graph::new(config.graph(), Box::new(source_for));
+    let ipsec = Ipsec::new(Instant::now(), config.ipsec());
+    let kernel = Kernel::new(ipsec, graph, Box::new(source_for));
+    let engine = Engine::new(kernel, Rc::clone(&tun), netlink, raw.clone(), log.clone());
+    let shared = Rc::new(RefCell::new(engine));
+
+    let sockets = &config.sockets;
+    let path = |given: &Option<PathBuf>, name: &str| match given {
+        Some(path) => path.clone(),
+        None => folder.join(name),
+    };
+    let listen = |path: PathBuf| {
+        Listener::bind(&path).map_err(|error| refused(&path.display().to_string(), &error))
+    };
+    let pfkey = listen(path(&sockets.pfkey, "pfkey.sock"))?;
+    let netgraph = listen(path(&sockets.netgraph, "netgraph.sock"))?;
+    let udp = listen(path(&sockets.udp, "udp.sock"))?;
+    let control_path = path(&sockets.control, "control.sock");
+    let mut control = ControlServer::bind(&control_path, CONTROL_MODE)
+        .map_err(|error| refused(&control_path.display().to_string(), &error))?;
+
+    spawn_local(server::accept(pfkey, shared.clone(), log.clone(), server::pfkey::open));
+    spawn_local(server::accept(netgraph, shared.clone(), log.clone(), server::netgraph::open));
+    spawn_local(server::accept(udp, shared.clone(), log.clone(), server::udp::open));
+    for socket in raw {
+        spawn_local(read_raw(socket, shared.clone()));
+    }
+    spawn_local(keep_time(shared.clone()));
+    let mut reading = spawn_local(read_tun(Rc::clone(&tun), shared.clone()));
+    info!(log, "ready"; "device" => tun.name(), "folder" => %folder.display());
+
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Terminate => break,
+                Signal::Dump => {
+                    let stats = control::answer(&shared.borrow(), Request::Stats);
+                    info!(log, "state"; "stats" => %stats);
+                }
+                // Connections and traffic are all there is: nothing to read again, nobody to
+                // hand over to.
+                Signal::Reload | Signal::HandOver => info!(log, "nothing to do for this signal"),
+            },
+            call = control.next() => {
+                if let Some((request, reply)) = call.parse::<Request>() {
+                    let answer = control::answer(&shared.borrow(), request);
+                    reply.ok(&answer);
+                }
+            }
+            ended = &mut reading => {
+                let reason = match ended {
+                    Ok(error) => error.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                return Err(Failure::new(exit::OS, format!("{}: {reason}", tun.name())));
+            }
+        }
+    }
+    info!(log, "end");
+    Ok(())
+}
+
+fn open_tun(config: &Config) -> Result<(Rc<Tun>, Netlink), Failure> {
+    let name = &config.tun.name;
+    let what = format!("TUN device {name}");
+    let tun = Tun::open(name).map_err(|error| refused(&what, &error))?;
+    let mut netlink = Netlink::open(name).map_err(|error| refused(&what, &error))?;
+    netlink.up(config.tun.mtu).map_err(|error| refused(&what, &error))?;
+    Ok((Rc::new(tun), netlink))
+}
+
+fn open_raw(config: &Config) -> Result<Vec<Rc<OuterSocket>>, Failure> {
+    let mut sockets = Vec::new();
+    for address in &config.esp.listen {
+        match OuterSocket::raw(*address) {
+            Ok(socket) => sockets.push(Rc::new(socket)),
+            // A host without IPv6 is fine as long as nobody asked for one of its addresses.
+            Err(error)
+                if address.is_unspecified()
+                    && error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {}
+            Err(error) => return Err(refused(&format!("ESP at {address}"), &error)),
+        }
+    }
+    Ok(sockets)
+}
+
+fn refused(what: &str, error: &io::Error) -> Failure {
+    let code = match error.kind() {
+        io::ErrorKind::PermissionDenied => exit::NO_PERMISSION,
+        io::ErrorKind::AddrInUse => exit::TEMPORARY,
+        _ => exit::OS,
+    };
+    let remedy = match code {
+        exit::NO_PERMISSION => "; run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
+        _ => "",
+    };
+    Failure::new(code, format!("{what}: {error}{remedy}"))
+}
+
+/// Reads the device until it is gone.
+async fn read_tun(tun: Rc<Tun>, shared: Shared) -> io::Error {
+    loop {
+        let mut ready = match tun.readable().await {
+            Ok(ready) => ready,
+            Err(error) => return error,
+        };
+        let result = {
+            let mut engine = shared.borrow_mut();
+            let result = engine.tun_readable();
+            engine.settle();
+            result
+        };
+        match result {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+            Err(error) => return error,
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn read_raw(socket: Rc<OuterSocket>, shared: Shared) {
+    while let Ok(mut ready) = socket.readable().await {
+        {
+            let mut engine = shared.borrow_mut();
+            if engine.raw_readable(&socket).is_err() {
+                ready.clear_ready();
+            }
+            engine.settle();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn keep_time(shared: Shared) {
+    let changed = Rc::clone(&shared.borrow().deadline_changed);
+    loop {
+        let due = shared.borrow().next_timeout();
+        let due = due.unwrap_or_else(|| Instant::now() + LONGEST_SLEEP);
+        tokio::select! {
+            () = tokio::time::sleep_until(due.into()) => {
+                let mut engine = shared.borrow_mut();
+                engine.handle_timeout();
+                engine.settle();
+            }
+            () = changed.notified() => {}
+        }
+    }
+}
