@@ -60,7 +60,9 @@ impl OuterSocket {
         let (level, info, discover) = match local {
             SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO, libc::IP_MTU_DISCOVER),
             SocketAddr::V6(_) => {
-                socket.set_only_v6(true)?;
+                if !raw {
+                    socket.set_only_v6(true)?;
+                }
                 (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, libc::IPV6_MTU_DISCOVER)
             }
         };
