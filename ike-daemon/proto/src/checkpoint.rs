@@ -43,6 +43,10 @@ pub struct ClientCheckpoint {
     pub local: SocketAddr,
     /// Its address now.
     pub peer: SocketAddr,
+    /// Whether messages go through the NAT traversal port.
+    pub natt_port: bool,
+    /// It is behind NAT.
+    pub peer_nat: bool,
     /// Who it is.
     pub identity: Identification,
     /// The connection we initiated it for.
@@ -108,10 +112,14 @@ pub struct IkeCheckpoint {
     pub dpd_sequence: u32,
     /// Last DPD sequence number seen from the peer.
     pub dpd_peer_sequence: Option<u32>,
+    /// A newer SA does its work.
+    pub superseded: bool,
     /// Wall clock of establishment.
     pub established: u64,
     /// Wall clock of rekeying by us, if planned.
     pub rekey: Option<u64>,
+    /// Wall clock of deletion after it was replaced, if planned.
+    pub retire: Option<u64>,
     /// Wall clock of expiry.
     pub expires: u64,
 }
@@ -133,8 +141,12 @@ pub struct ChildCheckpoint {
     pub spi_out: u32,
     /// Our address.
     pub local: IpAddr,
-    /// The peer's.
+    /// The port of ours IKE used.
+    pub local_port: u16,
+    /// The peer's address.
     pub peer: IpAddr,
+    /// Its port.
+    pub peer_port: u16,
     /// Mode.
     pub mode: Mode,
     /// Its number on the wire.
@@ -151,6 +163,8 @@ pub struct ChildCheckpoint {
     pub pfs: Option<u16>,
     /// What is carried.
     pub traffic: TrafficSelectors,
+    /// Bodies of the ID payloads that described our side and the peer's side.
+    pub ids: Option<(HexBytes, HexBytes)>,
     /// NAT-OA of the peer.
     pub peer_original: Option<IpAddr>,
     /// NAT-OA of ours.
@@ -163,6 +177,8 @@ pub struct ChildCheckpoint {
     pub established: u64,
     /// Wall clock of rekeying by us, if planned.
     pub rekey: Option<u64>,
+    /// Wall clock of deletion after it was replaced, if planned.
+    pub retire: Option<u64>,
     /// Wall clock of expiry.
     pub expires: u64,
     /// A newer pair does its work.

@@ -8,15 +8,24 @@
 //! * [`checkpoint`]: what survives a restart
 //! * [`error`]: refusals and their remedies, why things ended
 //! * [`wire`]: payloads; [`iana`]: numbers
-//! * `job`: Diffie-Hellman as jobs
+//! * [`negotiate`]: choosing from proposals; [`vendor`]: vendor ids
+//! * `ikev1`: Main Mode, Quick Mode, Informational, dead peer detection
+//! * `nat`: detection, port float; `retransmit`: repeating and answering repetitions
+//! * `context`: what exchanges share while one input is handled; `job`: Diffie-Hellman as jobs
 
 pub mod checkpoint;
+mod context;
 pub mod endpoint;
 pub mod error;
 pub mod iana;
+mod ikev1;
 pub mod io;
 mod job;
+mod nat;
+pub mod negotiate;
 pub mod policy;
+mod retransmit;
+pub mod vendor;
 pub mod view;
 pub mod wire;
 

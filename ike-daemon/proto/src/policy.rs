@@ -67,7 +67,8 @@ pub struct Phase1Policy {
     pub ciphers: Vec<Cipher>,
     /// Hashes, preferred first.
     pub hashes: Vec<Hash>,
-    /// Groups, preferred first. MODP 1024 needs `allow_modp1024` besides.
+    /// Groups, preferred first. MODP 1024 is offered from here only with `allow_modp1024`, and
+    /// accepted with it whether it is listed or not.
     pub groups: Vec<Group>,
     /// Accept MODP 1024 in phase 1. (PFS with it is always accepted: it only adds.)
     pub allow_modp1024: bool,

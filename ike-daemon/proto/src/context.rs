@@ -1,0 +1,238 @@
+//! What every exchange shares while one input is handled: policy, outputs, counters, numbering,
+//! and the wish list it leaves for the endpoint.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use ike_crypto::Cookie;
+use rand_core::CryptoRng;
+
+use crate::error::{DownReason, Refusal};
+use crate::ikev1::child::Child;
+use crate::io::{ChildId, Event, IkeId, KernelRequest, Output, Transmit};
+use crate::job::{DhJob, JobId};
+use crate::nat::Path;
+use crate::policy::Policy;
+use crate::view::Counters;
+
+/// One input being handled.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) rng: &'a mut dyn CryptoRng,
+    pub(crate) shared: &'a mut Shared,
+    pub(crate) effects: &'a mut Vec<Effect>,
+}
+
+/// What an exchange asks of the endpoint, because it concerns more than its own ISAKMP SA.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Phase 1 is complete.
+    Established { initial_contact: bool },
+    /// Phase 1 failed or the SA ended; remove it.
+    Ended(DownReason),
+    /// The peer authenticated a message from another address or port.
+    Moved(Path),
+    /// INITIAL-CONTACT came in an authenticated Informational.
+    InitialContact,
+    /// The peer has deleted IPsec SAs, named by its inbound SPIs.
+    DeleteEsp(Vec<u32>),
+    /// The peer has deleted ISAKMP SAs.
+    DeleteIsakmp(Vec<(Cookie, Cookie)>),
+    /// A pair of IPsec SAs is agreed; its inbound half is on its way to the kernel.
+    ChildAgreed(Box<Child>),
+    /// The outbound half as well.
+    ChildComplete(ChildId),
+    /// Quick Mode failed after or before `ChildAgreed`.
+    ChildFailed {
+        child: ChildId,
+        replaces: Option<ChildId>,
+        reason: DownReason,
+    },
+}
+
+/// Who waits for a computation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobOwner {
+    /// Main Mode of an ISAKMP SA.
+    MainMode(IkeId),
+    /// A Quick Mode by message id.
+    QuickMode(IkeId, u32),
+}
+
+/// State of the endpoint that exchanges may use directly.
+pub(crate) struct Shared {
+    pub(crate) policy: Policy,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) counters: Counters,
+    pub(crate) next_id: u64,
+    pub(crate) jobs: BTreeMap<JobId, JobOwner>,
+    /// IPsec SAs whose SPI is being reserved or whose Quick Mode is unfinished.
+    pub(crate) pending: BTreeMap<ChildId, (IkeId, u32)>,
+    pub(crate) generation: u64,
+    reported: BTreeMap<(IpAddr, Refusal), Instant>,
+    answers: TokenBucket,
+}
+
+/// How long a refusal stays reported, so that the same one is not reported again.
+const REPORT_INTERVAL: Duration = Duration::from_secs(900);
+
+/// How many refusals are remembered; beyond that they are only counted.
+const MAX_REPORTED: usize = 1024;
+
+impl Shared {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+            next_id: 1,
+            jobs: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            generation: 0,
+            reported: BTreeMap::new(),
+            answers: TokenBucket::default(),
+        }
+    }
+
+    /// The next handle.
+    pub(crate) fn number(&mut self) -> u64 {
+        let number = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        number
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn kernel(&mut self, request: KernelRequest) {
+        self.outputs.push_back(Output::Kernel(request));
+    }
+
+    /// Sends an ISAKMP message.
+    pub(crate) fn transmit(&mut self, path: &Path, message: Vec<u8>) {
+        self.counters.datagrams_out = self.counters.datagrams_out.wrapping_add(1);
+        self.outputs.push_back(Output::Transmit(Transmit {
+            local: path.local,
+            peer: path.peer,
+            natt_port: path.natt_port,
+            marker: path.natt_port,
+            bytes: message,
+        }));
+    }
+
+    /// Sends the one octet that keeps a NAT mapping alive (RFC 3948 2.3).
+    pub(crate) fn keepalive(&mut self, path: &Path) {
+        self.outputs.push_back(Output::Transmit(Transmit {
+            local: path.local,
+            peer: path.peer,
+            natt_port: path.natt_port,
+            marker: false,
+            bytes: vec![0xff],
+        }));
+    }
+
+    /// Whether another computation may be started for a peer.
+    pub(crate) fn job_possible(&self) -> bool {
+        self.jobs.len() < self.policy.limits.dh_jobs
+    }
+
+    pub(crate) fn start_job(&mut self, owner: JobOwner, make: impl FnOnce(JobId) -> DhJob) {
+        let id = JobId(self.number());
+        self.jobs.insert(id, owner);
+        self.outputs.push_back(Output::Job(make(id)));
+    }
+
+    /// Counts a refusal, and reports it when this peer has not been reported for it lately.
+    pub(crate) fn refuse(&mut self, now: Instant, peer: SocketAddr, reason: Refusal) {
+        let count = self.counters.refused.entry(reason.to_string()).or_default();
+        *count = count.wrapping_add(1);
+        let key = (peer.ip(), reason);
+        if self.reported.get(&key).is_some_and(|until| *until > now) {
+            return;
+        }
+        if self.reported.len() >= MAX_REPORTED {
+            self.reported.retain(|_, until| *until > now);
+            if self.reported.len() >= MAX_REPORTED {
+                return;
+            }
+        }
+        self.reported.insert(key, now + REPORT_INTERVAL);
+        self.event(Event::Refused { peer, reason });
+    }
+
+    /// Whether one more unauthenticated answer may be sent at this moment.
+    pub(crate) fn may_answer(&mut self, now: Instant) -> bool {
+        let allowed = self.answers.take(now, self.policy.limits.stateless_answers);
+        if !allowed {
+            self.counters.answers_suppressed = self.counters.answers_suppressed.wrapping_add(1);
+        }
+        allowed
+    }
+
+    /// Something a checkpoint must record has changed.
+    pub(crate) fn changed(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
+}
+
+/// So many per second, and no more than a second's worth at once.
+#[derive(Debug, Default)]
+struct TokenBucket {
+    second: Option<Instant>,
+    used: u32,
+}
+
+impl TokenBucket {
+    fn take(&mut self, now: Instant, per_second: u32) -> bool {
+        let fresh = self
+            .second
+            .is_none_or(|start| now.saturating_duration_since(start) >= Duration::from_secs(1));
+        if fresh {
+            self.second = Some(now);
+            self.used = 0;
+        }
+        if self.used >= per_second {
+            return false;
+        }
+        self.used = self.used.saturating_add(1);
+        true
+    }
+}
+
+/// A random number below `bound`, for jitter: no need to be unbiased.
+pub(crate) fn random_below(rng: &mut dyn CryptoRng, bound: u64) -> u64 {
+    rng.next_u64().checked_rem(bound).unwrap_or(0)
+}
+
+/// A moment between `low` and `high` percent of a lifetime from now.
+pub(crate) fn jittered(
+    rng: &mut dyn CryptoRng,
+    now: Instant,
+    lifetime: Duration,
+    low: u32,
+    high: u32,
+) -> Instant {
+    let start = lifetime.saturating_mul(low) / 100;
+    let spread = lifetime.saturating_mul(high.saturating_sub(low)) / 100;
+    let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
+    now + start + Duration::from_millis(random_below(rng, spread))
+}
+
+/// Random octets.
+pub(crate) fn random_bytes<const N: usize>(rng: &mut dyn CryptoRng) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}
+
+/// A random number that is not zero.
+pub(crate) fn random_message_id(rng: &mut dyn CryptoRng) -> u32 {
+    loop {
+        let id = rng.next_u32();
+        if id != 0 {
+            return id;
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! Clients: one peer behind one address and port with one identity, over all its ISAKMP SAs, and
+//! the reqid that ties its IPsec SAs together.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use ike_crypto::Cookie;
+use rand_core::CryptoRng;
+
+use crate::error::{DownReason, Refusal};
+use crate::io::{ChildId, Event, IkeId, KernelRequest, MovePeer, Reqid, SecurityPolicy};
+use crate::nat::Path;
+use crate::wire::id::Identification;
+
+use super::{Endpoint, RETRY};
+
+/// One client.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) reqid: Reqid,
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
+    pub(super) natt_port: bool,
+    pub(super) peer_nat: bool,
+    pub(super) identity: Identification,
+    pub(super) connection: Option<String>,
+    pub(super) sessions: BTreeSet<IkeId>,
+    pub(super) children: BTreeSet<ChildId>,
+    pub(super) policies: Vec<SecurityPolicy>,
+    /// Windows has said it starts afresh; what is older goes when its first new IPsec SAs work.
+    pub(super) fresh_since: Option<Instant>,
+}
+
+/// The highest reqid that a policy may name (FreeBSD's IPSEC_MANUAL_REQID_MAX).
+const MAX_REQID: u32 = 0x3fff;
+
+impl Endpoint {
+    /// Phase 1 is complete: finds or makes the client.
+    pub(super) fn session_established(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        id: IkeId,
+        initial_contact: bool,
+    ) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let (path, nat, initiator, replaces, started) = (
+            session.path,
+            session.nat,
+            session.initiator,
+            session.replaces,
+            session.started,
+        );
+        let vendor_initial_contact = session.vendor_initial_contact && !session.initiator;
+        let Some(identity) = session.established().map(|e| e.peer_identity.clone()) else {
+            return;
+        };
+        if let Some(session) = self.sessions.remove(&id) {
+            self.forget_half_open(id, &session);
+            self.sessions.insert(id, session);
+        }
+        let Some(reqid) = self.client_for(id, &identity) else {
+            self.shared.refuse(now, path.peer, Refusal::TooManySas);
+            let reason = DownReason::Refused(Refusal::TooManySas);
+            self.remove_session(now, rng, id, reason, true);
+            return;
+        };
+        if let Some(client) = self.clients.get_mut(&reqid) {
+            client.sessions.insert(id);
+            if !client.peer_nat {
+                client.local = path.local;
+                client.peer = path.peer;
+                client.natt_port = path.natt_port;
+            }
+            if vendor_initial_contact {
+                client.fresh_since = Some(now);
+            }
+        }
+        let counters = &mut self.shared.counters;
+        counters.phase1_established = counters.phase1_established.wrapping_add(1);
+        self.shared.changed();
+        self.shared.event(Event::IkeUp {
+            ike: id,
+            reqid,
+            peer: path.peer,
+            identity,
+            initiator,
+            took: now.saturating_duration_since(started),
+            replaces,
+        });
+        if nat.detected() {
+            let event = Event::NatDetected {
+                ike: id,
+                local: nat.local,
+                peer: nat.peer,
+            };
+            self.shared.event(event);
+        }
+        let mut wishes = Vec::new();
+        if let Some(session) = self.sessions.get_mut(&id) {
+            wishes = std::mem::take(&mut session.wishes);
+            if let Some(established) = session.established_mut() {
+                established.client = reqid;
+            }
+        }
+        self.supersede_sessions(now, reqid, id, replaces.filter(|_| initiator));
+        if initial_contact {
+            self.initial_contact(now, rng, id);
+        }
+        self.move_client(reqid, path.peer);
+        self.evict_sessions(now, rng, reqid, id);
+        for wish in wishes {
+            self.with_session(now, rng, id, |session, cx| {
+                session.start_quick_mode(cx, wish)
+            });
+        }
+    }
+
+    /// The client an ISAKMP SA belongs to: that of the SA it replaces; or the one with this
+    /// identity at this address, and behind NAT at this port; or a new one.
+    fn client_for(&mut self, id: IkeId, identity: &Identification) -> Option<Reqid> {
+        let session = self.sessions.get(&id)?;
+        let (path, nat) = (session.path, session.nat);
+        let replaced = session
+            .replaces
+            .and_then(|old| self.sessions.get(&old))
+            .and_then(|old| old.established())
+            .map(|established| established.client);
+        if let Some(reqid) = replaced.filter(|reqid| self.clients.contains_key(reqid)) {
+            return Some(reqid);
+        }
+        let known = self.clients.values().find(|client| {
+            client.local.ip() == path.local.ip()
+                && client.peer.ip() == path.peer.ip()
+                && client.peer_nat == nat.peer
+                && (!nat.peer || client.peer.port() == path.peer.port())
+                && client.identity.matches(identity)
+        });
+        if let Some(client) = known {
+            return Some(client.reqid);
+        }
+        let connection = session.connection.clone();
+        let reqid = self.free_reqid()?;
+        self.clients.insert(
+            reqid,
+            Client {
+                reqid,
+                local: path.local,
+                peer: path.peer,
+                natt_port: path.natt_port,
+                peer_nat: nat.peer,
+                identity: identity.clone(),
+                connection,
+                sessions: BTreeSet::new(),
+                children: BTreeSet::new(),
+                policies: Vec::new(),
+                fresh_since: None,
+            },
+        );
+        Some(reqid)
+    }
+
+    /// The next unused reqid, going round, so that one is not used again soon.
+    fn free_reqid(&mut self) -> Option<Reqid> {
+        for _ in 0..MAX_REQID {
+            self.last_reqid = self.last_reqid % MAX_REQID + 1;
+            let reqid = Reqid(self.last_reqid);
+            if !self.clients.contains_key(&reqid) {
+                return Some(reqid);
+            }
+        }
+        None
+    }
+
+    /// A new ISAKMP SA does the work of the older ones from now on. When we rekeyed, the one
+    /// replaced goes soon; otherwise that is the peer's to say.
+    fn supersede_sessions(
+        &mut self,
+        now: Instant,
+        reqid: Reqid,
+        newest: IkeId,
+        retire: Option<IkeId>,
+    ) {
+        let others: Vec<IkeId> = self
+            .clients
+            .get(&reqid)
+            .map(|client| {
+                client
+                    .sessions
+                    .iter()
+                    .copied()
+                    .filter(|id| *id != newest)
+                    .collect()
+            })
+            .unwrap_or_default();
+        for id in others {
+            if let Some(established) = self
+                .sessions
+                .get_mut(&id)
+                .and_then(|session| session.established_mut())
+            {
+                established.superseded = true;
+                established.rekey = None;
+                if retire == Some(id) {
+                    established.retire = Some(now + RETRY);
+                }
+            }
+            self.arm_session(id);
+        }
+    }
+
+    fn evict_sessions(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        reqid: Reqid,
+        newest: IkeId,
+    ) {
+        let limit = self.shared.policy.limits.ike_sas_per_client.max(1);
+        let surplus: Vec<IkeId> = self
+            .clients
+            .get(&reqid)
+            .map(|client| {
+                let count = client.sessions.len().saturating_sub(limit);
+                client
+                    .sessions
+                    .iter()
+                    .copied()
+                    .filter(|id| *id != newest)
+                    .take(count)
+                    .collect()
+            })
+            .unwrap_or_default();
+        for id in surplus {
+            self.remove_session(now, rng, id, DownReason::Evicted, true);
+        }
+        let established = self.sessions.len().saturating_sub(self.half_open.len());
+        if established > self.shared.policy.limits.ike_sas {
+            let reason = DownReason::Refused(Refusal::TooManySas);
+            self.remove_session(now, rng, newest, reason, true);
+        }
+    }
+
+    /// INITIAL-CONTACT under an authenticated ISAKMP SA: what this client had before is gone on
+    /// its side (RFC 2407 4.6.3.3). Other clients, at the same address with another port or
+    /// identity, are not touched.
+    pub(super) fn initial_contact(&mut self, now: Instant, rng: &mut dyn CryptoRng, id: IkeId) {
+        let Some(established) = self
+            .sessions
+            .get(&id)
+            .and_then(|session| session.established())
+        else {
+            return;
+        };
+        let (reqid, since) = (established.client, established.since);
+        let Some(client) = self.clients.get(&reqid) else {
+            return;
+        };
+        let sessions: Vec<IkeId> = client
+            .sessions
+            .iter()
+            .copied()
+            .filter(|other| *other != id)
+            .filter(|other| {
+                self.sessions
+                    .get(other)
+                    .and_then(|session| session.established())
+                    .is_some_and(|established| established.since <= since)
+            })
+            .collect();
+        self.remove_older_children(now, rng, reqid, id, since);
+        for session in sessions {
+            self.remove_session(now, rng, session, DownReason::InitialContact, false);
+        }
+    }
+
+    /// IPsec SAs of a client from before `since` that were not made under `id`.
+    pub(super) fn remove_older_children(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        reqid: Reqid,
+        id: IkeId,
+        since: Instant,
+    ) {
+        let old: Vec<ChildId> = self
+            .clients
+            .get(&reqid)
+            .map(|client| client.children.iter().copied().collect())
+            .unwrap_or_default();
+        for child in old {
+            let older = self
+                .children
+                .get(&child)
+                .is_some_and(|child| child.ike != id && child.created <= since);
+            if older {
+                self.remove_child(now, rng, child, DownReason::InitialContact, false);
+            }
+        }
+    }
+
+    /// An authenticated message came over another path. Only a mapping of a NAT moves.
+    pub(super) fn session_moved(&mut self, id: IkeId, path: Path) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let follows = session.nat.peer && session.path.natt_port && path.natt_port;
+        let Some(reqid) = session.established().map(|established| established.client) else {
+            return;
+        };
+        if follows {
+            self.move_client(reqid, path.peer);
+        }
+    }
+
+    /// Authenticated traffic of a client behind NAT comes from another address or port.
+    pub(super) fn move_client(&mut self, reqid: Reqid, new: SocketAddr) {
+        let Some(client) = self.clients.get_mut(&reqid) else {
+            return;
+        };
+        let old = client.peer;
+        if !client.peer_nat || !client.natt_port || old == new {
+            return;
+        }
+        client.peer = new;
+        let (local, sessions, children) = (
+            client.local,
+            client.sessions.clone(),
+            client.children.clone(),
+        );
+        for id in sessions {
+            if let Some(session) = self.sessions.get_mut(&id)
+                && session.path.natt_port
+                && session.path.peer == old
+            {
+                session.path.peer = new;
+            }
+        }
+        let mut sas = Vec::new();
+        for id in children {
+            if let Some(child) = self.children.get_mut(&id)
+                && let Some(encapsulation) = &mut child.encapsulation
+            {
+                encapsulation.peer_port = new.port();
+                child.peer = new;
+                sas.push((id, child.spi_in, child.spi_out));
+            }
+        }
+        let counters = &mut self.shared.counters;
+        counters.mappings_moved = counters.mappings_moved.wrapping_add(1);
+        self.shared.changed();
+        self.shared.event(Event::MappingMoved { reqid, old, new });
+        if !sas.is_empty() {
+            self.shared.kernel(KernelRequest::MovePeer(MovePeer {
+                reqid,
+                local,
+                old,
+                new,
+                sas,
+            }));
+        }
+    }
+
+    /// The peer has deleted IPsec SAs: only its own count.
+    pub(super) fn deleted_esp(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        id: IkeId,
+        spis: &[u32],
+    ) {
+        for child in self.children_of_session(id) {
+            let named = self
+                .children
+                .get(&child)
+                .is_some_and(|c| spis.contains(&c.spi_out));
+            if named {
+                self.remove_child(now, rng, child, DownReason::DeletedByPeer, false);
+            }
+        }
+    }
+
+    /// All IPsec SAs of the client an ISAKMP SA belongs to.
+    pub(super) fn children_of_session(&self, id: IkeId) -> Vec<ChildId> {
+        self.sessions
+            .get(&id)
+            .and_then(|session| session.established())
+            .and_then(|established| self.clients.get(&established.client))
+            .map(|client| client.children.iter().copied().collect())
+            .unwrap_or_default()
+    }
+
+    /// The peer has deleted ISAKMP SAs: only its own count. IPsec SAs live on.
+    pub(super) fn deleted_isakmp(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        id: IkeId,
+        cookies: &[(Cookie, Cookie)],
+    ) {
+        let client = |endpoint: &Self, id: &IkeId| {
+            endpoint
+                .sessions
+                .get(id)
+                .and_then(|session| session.established())
+                .map(|established| established.client)
+        };
+        let Some(own) = client(self, &id) else {
+            return;
+        };
+        for cookies in cookies {
+            if let Some(&named) = self.by_cookies.get(cookies)
+                && client(self, &named) == Some(own)
+            {
+                self.remove_session(now, rng, named, DownReason::DeletedByPeer, false);
+            }
+        }
+    }
+
+    /// Dead peer detection has had no answer: everything of this client goes.
+    pub(super) fn peer_dead(&mut self, now: Instant, rng: &mut dyn CryptoRng, id: IkeId) {
+        let counters = &mut self.shared.counters;
+        counters.dpd_deaths = counters.dpd_deaths.wrapping_add(1);
+        let reqid = self
+            .sessions
+            .get(&id)
+            .and_then(|session| session.established())
+            .map(|established| established.client);
+        if let Some(reqid) = reqid {
+            self.remove_client(now, rng, reqid, &DownReason::DpdTimeout, false);
+        }
+    }
+
+    /// Ends everything of a client.
+    pub(super) fn remove_client(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        reqid: Reqid,
+        reason: &DownReason,
+        tell: bool,
+    ) {
+        let Some(client) = self.clients.get(&reqid) else {
+            return;
+        };
+        let (sessions, children) = (client.sessions.clone(), client.children.clone());
+        for child in children {
+            self.remove_child(now, rng, child, reason.clone(), tell);
+        }
+        for session in sessions {
+            self.remove_session(now, rng, session, reason.clone(), tell);
+        }
+    }
+
+    /// A session has left its client; without any SA the client is gone.
+    pub(super) fn leave_client(&mut self, reqid: Reqid, id: IkeId) {
+        if let Some(client) = self.clients.get_mut(&reqid) {
+            client.sessions.remove(&id);
+            let newest = client.sessions.last().copied();
+            // The youngest that is left works again.
+            if let Some(newest) = newest
+                && let Some(established) = self
+                    .sessions
+                    .get_mut(&newest)
+                    .and_then(|session| session.established_mut())
+                && established.retire.is_none()
+            {
+                established.superseded = false;
+                self.arm_session(newest);
+            }
+        }
+        self.collect_client(reqid);
+    }
+
+    /// Removes a client that has no SA left.
+    pub(super) fn collect_client(&mut self, reqid: Reqid) {
+        let empty = self
+            .clients
+            .get(&reqid)
+            .is_some_and(|client| client.sessions.is_empty() && client.children.is_empty());
+        if !empty {
+            return;
+        }
+        if let Some(client) = self.clients.remove(&reqid) {
+            for policy in client.policies {
+                self.shared.kernel(KernelRequest::RemovePolicy(policy));
+            }
+            self.shared.changed();
+            self.shared.event(Event::ClientGone {
+                reqid,
+                peer: client.peer,
+            });
+        }
+    }
+
+    /// The ISAKMP SA of a client to talk over: the youngest that is established.
+    pub(super) fn newest_session(&self, reqid: Reqid) -> Option<IkeId> {
+        let client = self.clients.get(&reqid)?;
+        let established = |id: &&IkeId| {
+            self.sessions
+                .get(id)
+                .and_then(|session| session.established())
+                .map(|e| !e.superseded)
+        };
+        let mut youngest_first = client.sessions.iter().rev();
+        youngest_first
+            .find(|id| established(id) == Some(true))
+            .or_else(|| {
+                client
+                    .sessions
+                    .iter()
+                    .rev()
+                    .find(|id| established(id).is_some())
+            })
+            .copied()
+    }
+}

@@ -1,0 +1,262 @@
+//! What an operator, the kernel or a timer asks for: initiate, rekey, delete, flush.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use rand_core::CryptoRng;
+
+use crate::context::Context;
+use crate::error::{CommandError, DownReason};
+use crate::ikev1::Session;
+use crate::ikev1::main_mode::identity_for;
+use crate::ikev1::quick_mode::QuickWish;
+use crate::ikev1::traffic::wanted;
+use crate::io::{ChildId, IkeId, Reqid};
+use crate::nat::Path;
+use crate::wire::id::Identification;
+
+use super::Endpoint;
+
+/// A Main Mode to start.
+pub(super) struct Start {
+    pub(super) path: Path,
+    pub(super) connection: Option<String>,
+    pub(super) expected_identity: Option<Identification>,
+    pub(super) replaces: Option<IkeId>,
+    pub(super) wishes: Vec<QuickWish>,
+    pub(super) initial_contact: bool,
+}
+
+impl Endpoint {
+    /// Starts (or, if an ISAKMP SA for it is up, adds IPsec SAs to) a connection of the policy.
+    pub fn initiate(
+        &mut self,
+        now: Instant,
+        connection: &str,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<IkeId, CommandError> {
+        let policy = &self.shared.policy;
+        let Some(spec) = policy.connection(connection).cloned() else {
+            return Err(CommandError::UnknownConnection(connection.to_owned()));
+        };
+        let path = Path {
+            local: (spec.local, policy.nat.ike_port).into(),
+            peer: spec.peer,
+            natt_port: false,
+        };
+        let wish = |path: &Path| QuickWish {
+            mode: spec.mode,
+            traffic: wanted(&spec, path),
+            pfs: spec.pfs,
+            replaces: None,
+        };
+        let under_way = self
+            .sessions
+            .values()
+            .find(|session| {
+                session.connection.as_deref() == Some(connection)
+                    && session
+                        .established()
+                        .is_none_or(|established| !established.superseded)
+            })
+            .map(|session| (session.id, session.path, session.established().is_some()));
+        if let Some((id, path, established)) = under_way {
+            if established {
+                let wish = wish(&path);
+                self.with_session(now, rng, id, |session, cx| {
+                    session.start_quick_mode(cx, wish);
+                });
+            }
+            return Ok(id);
+        }
+        let only = !self
+            .clients
+            .values()
+            .any(|client| client.peer.ip() == spec.peer.ip());
+        let start = Start {
+            path,
+            connection: Some(connection.to_owned()),
+            expected_identity: spec.peer_identity.clone(),
+            replaces: None,
+            wishes: vec![wish(&path)],
+            initial_contact: spec.initial_contact && only,
+        };
+        self.start_main_mode(now, rng, start)
+    }
+
+    pub(super) fn start_main_mode(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        start: Start,
+    ) -> Result<IkeId, CommandError> {
+        let policy = &self.shared.policy;
+        let peer = start.path.peer.ip();
+        if policy
+            .secrets_for(peer, start.expected_identity.as_ref())
+            .is_empty()
+        {
+            return Err(CommandError::NoSecret(peer));
+        }
+        let limits = &policy.limits;
+        if self.sessions.len() >= limits.ike_sas.saturating_add(limits.half_open) {
+            return Err(CommandError::TooMany);
+        }
+        let local_identity = start
+            .replaces
+            .and_then(|old| self.sessions.get(&old))
+            .map(|old| old.local_identity.clone())
+            .unwrap_or_else(|| identity_for(policy, start.connection.as_deref(), start.path));
+        let mut effects = Vec::new();
+        let mut cx = Context {
+            now,
+            rng,
+            shared: &mut self.shared,
+            effects: &mut effects,
+        };
+        let mut session = Session::initiate(&mut cx, start.path, local_identity);
+        session.connection = start.connection;
+        session.expected_identity = start.expected_identity;
+        session.replaces = start.replaces;
+        session.wishes = start.wishes;
+        session.announce_initial_contact = start.initial_contact;
+        let id = session.id;
+        let counters = &mut self.shared.counters;
+        counters.phase1_initiated = counters.phase1_initiated.wrapping_add(1);
+        self.by_own_cookie.insert(session.cky_i, id);
+        self.sessions.insert(id, session);
+        self.arm_session(id);
+        Ok(id)
+    }
+
+    /// Outbound traffic wants an SA: the connection to that peer, if there is one.
+    pub(super) fn acquire(&mut self, now: Instant, rng: &mut dyn CryptoRng, peer: IpAddr) {
+        let name = self
+            .shared
+            .policy
+            .connections
+            .iter()
+            .find(|connection| connection.peer.ip() == peer)
+            .map(|connection| connection.name.clone());
+        if let Some(name) = name {
+            // A failure has no one to be told to; the next packet asks again.
+            let _ = self.initiate(now, &name, rng);
+        }
+    }
+
+    /// Rekeys an ISAKMP SA: a new Main Mode beside it.
+    pub(super) fn rekey_session(&mut self, now: Instant, rng: &mut dyn CryptoRng, id: IkeId) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let Some(established) = session.established() else {
+            return;
+        };
+        if self
+            .sessions
+            .values()
+            .any(|other| other.replaces == Some(id))
+        {
+            return;
+        }
+        let start = Start {
+            path: session.path,
+            connection: session.connection.clone(),
+            expected_identity: Some(established.peer_identity.clone()),
+            replaces: Some(id),
+            wishes: Vec::new(),
+            initial_contact: false,
+        };
+        // Without a secret any more the SA simply runs out.
+        let _ = self.start_main_mode(now, rng, start);
+        self.arm_session(id);
+    }
+
+    /// Rekeys an ISAKMP SA now.
+    pub fn rekey_ike(
+        &mut self,
+        now: Instant,
+        ike: IkeId,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), CommandError> {
+        let session = self.sessions.get(&ike).ok_or(CommandError::UnknownSa)?;
+        if session.established().is_none() {
+            return Err(CommandError::UnknownSa);
+        }
+        self.rekey_session(now, rng, ike);
+        Ok(())
+    }
+
+    /// Rekeys a pair of IPsec SAs now.
+    pub fn rekey_child(
+        &mut self,
+        now: Instant,
+        child: ChildId,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), CommandError> {
+        if !self.children.contains_key(&child) || !self.replace_child(now, rng, child) {
+            return Err(CommandError::UnknownSa);
+        }
+        self.arm_child(child);
+        Ok(())
+    }
+
+    /// Deletes an ISAKMP SA, telling the peer; with `children` also all IPsec SAs and other ISAKMP
+    /// SAs of its client.
+    pub fn delete_ike(
+        &mut self,
+        now: Instant,
+        ike: IkeId,
+        children: bool,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), CommandError> {
+        let session = self.sessions.get(&ike).ok_or(CommandError::UnknownSa)?;
+        let client = session.established().map(|established| established.client);
+        match client {
+            Some(reqid) if children => {
+                self.remove_client(now, rng, reqid, &DownReason::DeletedLocally, true);
+            }
+            _ => self.remove_session(now, rng, ike, DownReason::DeletedLocally, true),
+        }
+        Ok(())
+    }
+
+    /// Deletes a pair of IPsec SAs, telling the peer.
+    pub fn delete_child(
+        &mut self,
+        now: Instant,
+        child: ChildId,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), CommandError> {
+        if !self.children.contains_key(&child) {
+            return Err(CommandError::UnknownSa);
+        }
+        self.remove_child(now, rng, child, DownReason::DeletedLocally, true);
+        Ok(())
+    }
+
+    /// Deletes everything, telling every peer: one message for the IPsec SAs of a client and one
+    /// for each of its ISAKMP SAs.
+    pub fn flush(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
+        let mut spis: BTreeMap<Reqid, Vec<u32>> = BTreeMap::new();
+        for child in self.children.values() {
+            spis.entry(child.reqid).or_default().push(child.spi_in);
+        }
+        for (reqid, spis) in spis {
+            if let Some(session) = self.newest_session(reqid) {
+                self.with_session(now, rng, session, |session, cx| {
+                    session.send_delete_esp(cx, &spis);
+                });
+            }
+        }
+        let children: Vec<ChildId> = self.children.keys().copied().collect();
+        for child in children {
+            self.remove_child(now, rng, child, DownReason::DeletedLocally, false);
+        }
+        let sessions: Vec<IkeId> = self.sessions.keys().copied().collect();
+        for session in sessions {
+            self.remove_session(now, rng, session, DownReason::DeletedLocally, true);
+        }
+    }
+}

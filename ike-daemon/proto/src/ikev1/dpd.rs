@@ -1,0 +1,102 @@
+//! Dead peer detection: RFC 3706.
+
+use std::time::Instant;
+
+use crate::policy::DpdPolicy;
+
+/// The state of one ISAKMP SA.
+#[derive(Clone, Debug)]
+pub(crate) struct Dpd {
+    /// The peer's vendor ids say it answers.
+    pub(crate) supported: bool,
+    /// The last sign of life.
+    alive: Instant,
+    /// First unanswered question, how many there were, and when the next is due.
+    unanswered: Option<Unanswered>,
+    /// Next sequence number (random at first, RFC 3706 6.1).
+    pub(crate) sequence: u32,
+    /// The peer's last question.
+    pub(crate) peer_sequence: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    first: u32,
+    count: u32,
+    due: Instant,
+}
+
+/// What the timer asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DpdAction {
+    /// Nothing.
+    Wait,
+    /// Send R-U-THERE with this sequence number.
+    Ask(u32),
+    /// The peer is dead.
+    Dead,
+}
+
+impl Dpd {
+    pub(crate) fn new(now: Instant, supported: bool, sequence: u32) -> Self {
+        // Far from the top: sequence numbers only grow.
+        let sequence = sequence & 0x3fff_ffff;
+        Self {
+            supported,
+            alive: now,
+            unanswered: None,
+            sequence,
+            peer_sequence: None,
+        }
+    }
+
+    /// An authenticated message or ESP packet has come.
+    pub(crate) fn alive(&mut self, now: Instant) {
+        self.alive = self.alive.max(now);
+        self.unanswered = None;
+    }
+
+    /// An R-U-THERE-ACK has come; one for no question of ours is ignored.
+    pub(crate) fn acknowledged(&mut self, now: Instant, sequence: u32) -> bool {
+        let Some(unanswered) = self.unanswered else {
+            return false;
+        };
+        let distance = sequence.wrapping_sub(unanswered.first);
+        if distance >= unanswered.count {
+            return false;
+        }
+        self.alive(now);
+        true
+    }
+
+    /// When the timer is due.
+    pub(crate) fn due(&self, policy: &DpdPolicy) -> Option<Instant> {
+        if !self.supported || policy.interval.is_zero() {
+            return None;
+        }
+        Some(
+            self.unanswered
+                .map_or(self.alive + policy.interval, |unanswered| unanswered.due),
+        )
+    }
+
+    /// The timer.
+    pub(crate) fn fire(&mut self, now: Instant, policy: &DpdPolicy) -> DpdAction {
+        if self.due(policy).is_none_or(|due| due > now) {
+            return DpdAction::Wait;
+        }
+        let sequence = self.sequence;
+        let unanswered = self.unanswered.get_or_insert(Unanswered {
+            first: sequence,
+            count: 0,
+            due: now,
+        });
+        if unanswered.count >= policy.attempts {
+            return DpdAction::Dead;
+        }
+        unanswered.count = unanswered.count.saturating_add(1);
+        unanswered.due = now + policy.retry;
+        self.sequence = sequence.wrapping_add(1);
+        DpdAction::Ask(sequence)
+    }
+}

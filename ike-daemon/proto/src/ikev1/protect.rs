@@ -1,0 +1,89 @@
+//! Encryption of ISAKMP messages and chaining of IVs: RFC 2409 5 and appendix B.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use ike_crypto::{Cipher, Hash, Iv, Secret, phase2_iv};
+
+use crate::wire::chain::Builder;
+use crate::wire::header::{FLAG_ENCRYPTION, Header};
+
+/// How messages of an ISAKMP SA are encrypted.
+#[derive(Clone, Debug)]
+pub(crate) struct MessageKey {
+    pub(crate) cipher: Cipher,
+    pub(crate) key: Secret,
+}
+
+impl MessageKey {
+    /// Encrypts a chain behind a header; returns the message and the IV of the next one.
+    pub(crate) fn seal(&self, iv: &Iv, header: &Header, chain: &Builder) -> Option<(Vec<u8>, Iv)> {
+        let mut body = chain.emit();
+        let block = self.cipher.block_len();
+        body.resize(body.len().next_multiple_of(block), 0);
+        let next = self.cipher.encrypt(self.key.expose(), iv, &mut body).ok()?;
+        let header = Header {
+            next_payload: chain.first(),
+            flags: header.flags | FLAG_ENCRYPTION,
+            ..*header
+        };
+        Some((header.emit(&body), next))
+    }
+
+    /// Decrypts the body of a message; returns it and the IV of the next message.
+    pub(crate) fn open(&self, iv: &Iv, body: &[u8]) -> Option<(Vec<u8>, Iv)> {
+        let mut body = body.to_vec();
+        let next = self.cipher.decrypt(self.key.expose(), iv, &mut body).ok()?;
+        Some((body, next))
+    }
+}
+
+/// Keys of an established ISAKMP SA.
+#[derive(Clone, Debug)]
+pub(crate) struct SaKeys {
+    pub(crate) hash: Hash,
+    pub(crate) message: MessageKey,
+    pub(crate) skeyid_d: Secret,
+    pub(crate) skeyid_a: Secret,
+    /// Last cipher block of phase 1, from which IVs of phase 2 are made.
+    pub(crate) last_block: Iv,
+}
+
+impl SaKeys {
+    /// The IV of the first message of an exchange.
+    pub(crate) fn iv(&self, message_id: u32) -> Option<Iv> {
+        phase2_iv(self.hash, self.message.cipher, &self.last_block, message_id).ok()
+    }
+}
+
+/// Message ids that have been used under an ISAKMP SA: each is good for one exchange (RFC 2409
+/// 5.5), so a recorded message cannot be played again. Windows counts 1, 2, 3.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MessageIds {
+    order: VecDeque<u32>,
+    set: BTreeSet<u32>,
+}
+
+/// How many are remembered per ISAKMP SA.
+const MAX_IDS: usize = 4096;
+
+impl MessageIds {
+    pub(crate) fn contains(&self, id: u32) -> bool {
+        self.set.contains(&id)
+    }
+
+    pub(crate) fn insert(&mut self, id: u32) {
+        if self.set.insert(id) {
+            self.order.push_back(id);
+            if self.order.len() > MAX_IDS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.set.remove(&oldest);
+            }
+        }
+    }
+
+    /// In order of use.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.order.iter().copied()
+    }
+}
