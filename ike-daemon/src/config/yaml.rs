@@ -63,7 +63,6 @@ pub(super) struct Phase2Section {
     pub(super) lifetime: Option<Period>,
     pub(super) lifetime_max: Option<Period>,
     pub(super) lifetime_kilobytes: Option<u64>,
-    pub(super) sha256_96: Option<bool>,
     pub(super) replay_window: Option<u32>,
     pub(super) rekey_as_responder: Option<bool>,
 }

@@ -1,6 +1,8 @@
 //! What each input and each output means.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
@@ -152,7 +154,7 @@ impl Daemon {
         for configured in &self.config.connections {
             let mut connection = configured.connection.clone();
             if connection.local.is_unspecified() {
-                match udp::source_for(connection.peer) {
+                match self.own_address(connection.peer) {
                     Ok(local) => connection.local = local,
                     Err(error) => {
                         debug!(self.log, "no way to the peer yet"; "connection" => &connection.name,
@@ -164,6 +166,25 @@ impl Daemon {
             policy.connections.push(connection);
         }
         self.endpoint.set_policy(policy);
+    }
+
+    /// Our address towards `peer`: what the routing table says if we listen there, else the first
+    /// address of that family that we listen on.
+    fn own_address(&self, peer: SocketAddr) -> io::Result<IpAddr> {
+        let routed = udp::source_for(peer)?;
+        let mut listen = self
+            .config
+            .listen
+            .iter()
+            .filter(|own| own.is_ipv4() == routed.is_ipv4())
+            .peekable();
+        let first = listen.peek().copied().copied();
+        let served = listen.any(|own| own.is_unspecified() || *own == routed);
+        Ok(if served {
+            routed
+        } else {
+            first.unwrap_or(routed)
+        })
     }
 
     pub(super) fn network_event(&mut self, event: NetEvent) {

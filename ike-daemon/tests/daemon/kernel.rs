@@ -1,0 +1,233 @@
+//! A kernel without packets' devices for one daemon under test: softkernel's real IPsec behind a
+//! PF_KEY socket, and the NAT traversal port behind a `udp.sock`.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{IpAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use socket2::{Domain, SockAddr, Socket, Type};
+use softkernel::buffer::Buffer;
+use softkernel::ipsec::{Config, InboundEsp, Ipsec, Outbound, PfkeySocketId};
+use softkernel_port::{Meta, Packet};
+
+const WALL: u64 = 1_790_000_000;
+
+/// Everything that a restart of softkernel would lose.
+pub struct Kernel {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    listeners: Vec<Socket>,
+}
+
+struct Shared {
+    ipsec: Mutex<Ipsec>,
+    pfkey: Mutex<HashMap<PfkeySocketId, Socket>>,
+    udp: Mutex<Vec<Socket>>,
+    /// The real NAT traversal socket.
+    natt: Mutex<Option<Arc<UdpSocket>>>,
+}
+
+impl Kernel {
+    /// Serves `pfkey.sock` and `udp.sock` in softkernel's folder below `runtime_dir`.
+    pub fn start(runtime_dir: &Path) -> Self {
+        let folder = runtime_dir.join("softkernel");
+        std::fs::create_dir_all(&folder).unwrap();
+        let shared = Arc::new(Shared {
+            ipsec: Mutex::new(Ipsec::new(Instant::now(), Config::default())),
+            pfkey: Mutex::default(),
+            udp: Mutex::default(),
+            natt: Mutex::default(),
+        });
+        let mut kernel = Self {
+            shared,
+            threads: Vec::new(),
+            listeners: Vec::new(),
+        };
+        kernel.serve(folder.join("pfkey.sock"), serve_pfkey);
+        kernel.serve(folder.join("udp.sock"), serve_udp);
+        kernel
+    }
+
+    fn serve(&mut self, path: PathBuf, connection: fn(Arc<Shared>, Socket)) {
+        // The kernel before left it.
+        let _ = std::fs::remove_file(&path);
+        let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        listener.listen(8).unwrap();
+        self.listeners.push(listener.try_clone().unwrap());
+        let shared = self.shared.clone();
+        self.threads.push(std::thread::spawn(move || {
+            while let Ok((socket, _)) = listener.accept() {
+                let shared = shared.clone();
+                std::thread::spawn(move || connection(shared, socket));
+            }
+        }));
+    }
+
+    /// Number of SAs, larval ones included.
+    pub fn sa_count(&self) -> usize {
+        self.shared.ipsec.lock().unwrap().sa_count()
+    }
+
+    /// Number of policies.
+    pub fn policy_count(&self) -> usize {
+        self.shared.ipsec.lock().unwrap().policy_count()
+    }
+
+    /// Protects a UDP datagram to port 1701 as the policies say and gives it to `other`, which must
+    /// get the same out of it.
+    pub fn sends_to(&self, other: &Kernel, source: IpAddr, destination: IpAddr) {
+        let udp = b"\x06\xa5\x06\xa5\x00\x10\x00\x00 payload";
+        let mut packet = Buffer::new(2000);
+        assert!(packet.fill(udp));
+        let outbound = Outbound {
+            source,
+            destination,
+            protocol: 17,
+            source_port: 1701,
+            destination_port: 1701,
+            policy: None,
+        };
+        let now = Instant::now();
+        let esp = self
+            .shared
+            .ipsec
+            .lock()
+            .unwrap()
+            .output(now, WALL, outbound, &mut packet);
+        let esp = esp.unwrap();
+        let mut bytes = packet.to_vec();
+        let from = InboundEsp {
+            source: esp.source,
+            destination: esp.destination,
+            encapsulated: esp.encapsulated,
+        };
+        let inbound = other
+            .shared
+            .ipsec
+            .lock()
+            .unwrap()
+            .input(now, WALL, from, &mut bytes)
+            .unwrap();
+        assert_eq!(inbound.next_header, 17);
+        assert_eq!(&bytes[inbound.payload], udp);
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        let shutdown = |socket: &Socket| {
+            // Closed by the other side is as good.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        };
+        self.listeners.iter().for_each(shutdown);
+        self.shared
+            .pfkey
+            .lock()
+            .unwrap()
+            .values()
+            .for_each(shutdown);
+        self.shared.udp.lock().unwrap().iter().for_each(shutdown);
+        self.shared.natt.lock().unwrap().take();
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn serve_pfkey(shared: Arc<Shared>, socket: Socket) {
+    let id = shared.ipsec.lock().unwrap().open_socket();
+    shared
+        .pfkey
+        .lock()
+        .unwrap()
+        .insert(id, socket.try_clone().unwrap());
+    let mut buffer = vec![0; 65_536];
+    while let Ok(length) = (&socket).read(&mut buffer) {
+        if length == 0 {
+            break;
+        }
+        let mut ipsec = shared.ipsec.lock().unwrap();
+        ipsec.request(
+            Instant::now(),
+            WALL,
+            id,
+            &buffer[..length],
+            &mut UnwrapErr(SysRng),
+        );
+        while let Some((to, message)) = ipsec.poll_message() {
+            if let Some(mut to) = shared.pfkey.lock().unwrap().get(&to) {
+                // Gone meanwhile.
+                let _ = to.write(&message);
+            }
+        }
+    }
+    shared.pfkey.lock().unwrap().remove(&id);
+    shared.ipsec.lock().unwrap().close_socket(id);
+}
+
+fn serve_udp(shared: Arc<Shared>, socket: Socket) {
+    let mut buffer = vec![0; 65_536];
+    let Ok(length) = (&socket).read(&mut buffer) else {
+        return;
+    };
+    let Ok(Packet::Bind { local, encap: true }) = Packet::parse(&buffer[..length]) else {
+        return;
+    };
+    let natt = shared
+        .natt
+        .lock()
+        .unwrap()
+        .get_or_insert_with(|| {
+            let udp = UdpSocket::bind(local).unwrap();
+            udp.set_read_timeout(Some(std::time::Duration::from_millis(50)))
+                .unwrap();
+            Arc::new(udp)
+        })
+        .clone();
+    let mut bound = Vec::new();
+    Packet::Bound { local }.emit(&mut bound);
+    (&socket).write_all(&bound).unwrap();
+    shared.udp.lock().unwrap().push(socket.try_clone().unwrap());
+    let (up, port) = (socket.try_clone().unwrap(), Arc::downgrade(&natt));
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 65_536];
+        // Until the kernel or the daemon is gone.
+        while let Some(udp) = port.upgrade() {
+            let Ok((length, peer)) = udp.recv_from(&mut buffer) else {
+                continue;
+            };
+            if !buffer[..length].starts_with(&[0; 4]) {
+                continue;
+            }
+            let meta = Meta {
+                local,
+                peer,
+                reqid: 0,
+            };
+            let mut packet = Vec::new();
+            Packet::Datagram {
+                meta,
+                payload: &buffer[..length],
+            }
+            .emit(&mut packet);
+            if (&up).write(&packet).is_err() {
+                return;
+            }
+        }
+    });
+    while let Ok(length) = (&socket).read(&mut buffer) {
+        match Packet::parse(&buffer[..length]) {
+            Ok(Packet::Datagram { meta, payload }) => {
+                natt.send_to(payload, meta.peer).unwrap();
+            }
+            _ => return,
+        }
+    }
+}
