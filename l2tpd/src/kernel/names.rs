@@ -14,7 +14,7 @@ pub fn is_ours(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else {
         return false;
     };
-    let hex = |text: &str| text.len() == 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let hex = |text: &str| number(text).is_some();
     match rest.split_at_checked(1) {
         Some(("t", tunnel)) => hex(tunnel),
         Some(("p" | "i" | "m", key)) => key
@@ -75,10 +75,21 @@ pub enum Hook {
     Bypass(SessionKey),
 }
 
+/// The tunnel whose node has that name.
+#[must_use]
+pub fn parse_tunnel(name: &str) -> Option<TunnelId> {
+    TunnelId::new(number(name.strip_prefix(PREFIX)?.strip_prefix('t')?)?)
+}
+
+/// Exactly four hexadecimal digits.
+fn number(text: &str) -> Option<u16> {
+    let digits = text.len() == 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
+}
+
 /// Reads a name made by [`control_hook`] or [`bypass_hook`].
 #[must_use]
 pub fn parse_hook(hook: &str) -> Option<Hook> {
-    let number = |text: &str| (text.len() == 4).then(|| u16::from_str_radix(text, 16).ok())?;
     match hook.split_at_checked(1)? {
         ("c", tunnel) => Some(Hook::Control(TunnelId::new(number(tunnel)?)?)),
         ("b", key) => {
@@ -104,6 +115,8 @@ mod tests {
             session: SessionId::new(0xffff).unwrap(),
         };
         assert_eq!(tunnel(key.tunnel), "tanuki-t00ab");
+        assert_eq!(parse_tunnel("tanuki-t00ab"), Some(key.tunnel));
+        assert_eq!(parse_tunnel("tanuki-p00ab"), None);
         assert_eq!(ppp(key), "tanuki-p00ab-ffff");
         assert!(
             of_session(key)

@@ -295,6 +295,8 @@ pub enum KernelError {
         request: String,
         /// In the system's words.
         reason: String,
+        /// The system's number, 0 when there is none.
+        errno: i32,
     },
     /// No answer came in time.
     #[error("the kernel does not answer")]

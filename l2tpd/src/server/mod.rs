@@ -192,7 +192,7 @@ impl Server {
             self.tunnels.next_timeout(),
             self.operations.next_deadline(),
             self.next_client_retry(),
-            self.shutdown.as_ref().map(Shutdown::next),
+            self.shutdown.as_ref().and_then(Shutdown::next),
         ]
         .into_iter()
         .flatten()

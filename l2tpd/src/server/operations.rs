@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use l2tp_proto::TunnelId;
-use ppp_proto::{Family, Network};
+use ppp_proto::{Family, Network, Phase};
 use rand_core::CryptoRng;
 
 use super::Server;
@@ -16,7 +16,7 @@ use crate::events::Event;
 use crate::pool::Range;
 
 /// An operation without an answer counts as failed after this long.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Why an operation was asked for. Serials tell a thing from a later one with the same number.
 #[derive(Debug)]
@@ -492,9 +492,16 @@ impl Server {
             Family::V4 => session.ipv4 = None,
             Family::V6 => session.ipv6 = None,
         }
+        // When the whole link ends the programs are told at the end, with reason and counters.
+        let goes_on = session
+            .link
+            .as_ref()
+            .is_some_and(|link| !matches!(link.phase(), Phase::Terminate | Phase::Dead));
         if session.interface_name().is_some() {
             self.set_ppp(now, key);
-            self.tell_down(key, family);
+            if goes_on {
+                self.tell_down(key, family);
+            }
         }
         self.dirty = true;
     }

@@ -24,14 +24,15 @@ pub(super) enum Shutdown {
     /// StopCCNs are on their way.
     Tunnels { end: Instant },
     /// Over.
-    Finished { end: Instant },
+    Finished,
 }
 
 impl Shutdown {
-    pub(super) fn next(&self) -> Instant {
+    pub(super) fn next(&self) -> Option<Instant> {
         match *self {
-            Self::Links { until, .. } => until,
-            Self::Tunnels { end } | Self::Finished { end } => end,
+            Self::Links { until, .. } => Some(until),
+            Self::Tunnels { end } => Some(end),
+            Self::Finished => None,
         }
     }
 }
@@ -82,7 +83,7 @@ impl Server {
                 self.settle_l2tp(now, rng);
             }
             if clean || end <= now {
-                self.shutdown = Some(Shutdown::Finished { end });
+                self.shutdown = Some(Shutdown::Finished);
                 self.outputs.push_back(Output::Finished);
             }
         }

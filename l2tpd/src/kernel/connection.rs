@@ -1,0 +1,262 @@
+//! The task that owns the netgraph socket: carries operations out one after the other, reports what
+//! nodes say, and connects again when the soft kernel comes back.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use netgraph::node::{l2tp, ppp};
+use netgraph::{Event as NetgraphEvent, Netgraph, NgMessage};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::executor::Executor;
+use super::names;
+use crate::config::KernelChoice;
+use crate::server::{Input, KernelError, KernelOp, OpId};
+
+/// Between two attempts to reach the soft kernel.
+const RETRY: Duration = Duration::from_millis(250);
+/// Events on their way to the server; when it is behind, the kernel's socket buffers them.
+const QUEUE: usize = 1024;
+
+/// Which kernel, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KernelKind {
+    /// FreeBSD's.
+    System,
+    /// The user-space one, with its `netgraph.sock` and `udp.sock`.
+    Soft {
+        /// Its netgraph socket.
+        netgraph: PathBuf,
+        /// Its socket for UDP ports.
+        udp: PathBuf,
+    },
+}
+
+/// Decides which kernel to use; `auto` takes the system's if it has netgraph.
+#[must_use]
+pub fn choose(choice: KernelChoice, runtime_dir: &std::path::Path) -> KernelKind {
+    let folder = runtime_dir.join("softkernel");
+    let soft = || KernelKind::Soft {
+        netgraph: folder.join("netgraph.sock"),
+        udp: folder.join("udp.sock"),
+    };
+    match choice {
+        KernelChoice::System => KernelKind::System,
+        KernelChoice::Soft => soft(),
+        KernelChoice::Auto if Netgraph::open_system().is_ok() => KernelKind::System,
+        KernelChoice::Auto => soft(),
+    }
+}
+
+/// What the kernel says.
+#[derive(Debug)]
+pub enum KernelEvent {
+    /// It is there, with these named nodes.
+    Up {
+        /// Names of all nodes.
+        nodes: Vec<String>,
+    },
+    /// It cannot be reached; said once until it can.
+    Unreachable(io::Error),
+    /// For the server.
+    Input(Input),
+}
+
+/// The running task. Dropping it ends the task and removes our socket node; the other nodes stay.
+#[derive(Debug)]
+pub struct Kernel {
+    operations: mpsc::UnboundedSender<(OpId, KernelOp)>,
+    events: mpsc::Receiver<KernelEvent>,
+    task: JoinHandle<()>,
+}
+
+impl Kernel {
+    /// Starts the task; inside a tokio runtime.
+    #[must_use]
+    pub fn start(kind: KernelKind) -> Self {
+        let (operations, asked) = mpsc::unbounded_channel();
+        let (told, events) = mpsc::channel(QUEUE);
+        let task = tokio::spawn(run(kind, asked, told));
+        Self {
+            operations,
+            events,
+            task,
+        }
+    }
+
+    /// Queues an operation.
+    pub fn execute(&self, op: OpId, operation: KernelOp) {
+        // The task ends with this value only.
+        let _ = self.operations.send((op, operation));
+    }
+
+    /// The next thing the kernel says. Cancel safe.
+    pub async fn next(&mut self) -> KernelEvent {
+        match self.events.recv().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until everything queued has been carried out, at most `limit`.
+    pub async fn finish(mut self, limit: Duration) {
+        let (sender, _) = mpsc::unbounded_channel();
+        drop(std::mem::replace(&mut self.operations, sender));
+        let drained = async { while self.events.recv().await.is_some() {} };
+        // What is not done by then is an orphan for the next start.
+        let _ = tokio::time::timeout(limit, drained).await;
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+type Asked = mpsc::UnboundedReceiver<(OpId, KernelOp)>;
+
+async fn run(kind: KernelKind, mut asked: Asked, told: mpsc::Sender<KernelEvent>) {
+    let mut complained = false;
+    loop {
+        match connect(&kind).await {
+            Ok((mut executor, nodes)) => {
+                complained = false;
+                if told.send(KernelEvent::Up { nodes }).await.is_err() {
+                    return;
+                }
+                if serve(&mut executor, &mut asked, &told).await == End::Over {
+                    return;
+                }
+                if told
+                    .send(KernelEvent::Input(Input::KernelLost))
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut complained, true)
+                    && told.send(KernelEvent::Unreachable(error)).await.is_err()
+                {
+                    return;
+                }
+            }
+        }
+        if refuse_for_a_while(&mut asked, &told).await == End::Over {
+            return;
+        }
+    }
+}
+
+async fn connect(kind: &KernelKind) -> io::Result<(Executor, Vec<String>)> {
+    let netgraph = match kind {
+        KernelKind::System => Netgraph::open_system()?,
+        KernelKind::Soft { netgraph, .. } => Netgraph::connect_soft(netgraph)?,
+    };
+    let mut executor = Executor { netgraph };
+    let nodes = executor.nodes().await.map_err(io::Error::other)?;
+    Ok((executor, nodes))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Nobody asks any more.
+    Over,
+    /// The kernel went away, or the pause is over.
+    Retry,
+}
+
+async fn serve(
+    executor: &mut Executor,
+    asked: &mut Asked,
+    told: &mpsc::Sender<KernelEvent>,
+) -> End {
+    loop {
+        // What came in while an operation waited for its answer.
+        while let Some(event) = executor.netgraph.poll_event() {
+            if !tell(told, event).await {
+                return End::Over;
+            }
+        }
+        tokio::select! {
+            operation = asked.recv() => {
+                let Some((op, operation)) = operation else { return End::Over };
+                let outcome = executor.execute(&operation).await;
+                let lost = outcome == Err(KernelError::Lost);
+                if operation.has_answer() {
+                    let input = Input::Kernel { op, outcome };
+                    if told.send(KernelEvent::Input(input)).await.is_err() {
+                        return End::Over;
+                    }
+                }
+                if lost {
+                    return End::Retry;
+                }
+            }
+            event = executor.netgraph.next_event() => match event {
+                Ok(event) => if !tell(told, event).await { return End::Over },
+                Err(_) => return End::Retry,
+            },
+        }
+    }
+}
+
+/// While there is no kernel every operation fails at once.
+async fn refuse_for_a_while(asked: &mut Asked, told: &mpsc::Sender<KernelEvent>) -> End {
+    let pause = tokio::time::sleep(RETRY);
+    tokio::pin!(pause);
+    loop {
+        tokio::select! {
+            () = &mut pause => return End::Retry,
+            operation = asked.recv() => {
+                let Some((op, operation)) = operation else { return End::Over };
+                let input = Input::Kernel { op, outcome: Err(KernelError::Lost) };
+                if operation.has_answer()
+                    && told.send(KernelEvent::Input(input)).await.is_err()
+                {
+                    return End::Over;
+                }
+            }
+        }
+    }
+}
+
+async fn tell(told: &mpsc::Sender<KernelEvent>, event: NetgraphEvent) -> bool {
+    match translate(event) {
+        Some(input) => told.send(KernelEvent::Input(input)).await.is_ok(),
+        None => true,
+    }
+}
+
+/// What a node said, for the server; what is not for it is dropped.
+fn translate(event: NetgraphEvent) -> Option<Input> {
+    match event {
+        NetgraphEvent::Data { hook, payload } => match names::parse_hook(&hook)? {
+            names::Hook::Control(tunnel) => Some(Input::Control {
+                tunnel,
+                frame: payload,
+            }),
+            names::Hook::Bypass(session) => {
+                let (_, protocol, information) = ppp::parse_bypass(&payload).ok()?;
+                Some(Input::Frame {
+                    session,
+                    protocol,
+                    payload: information.to_vec(),
+                })
+            }
+        },
+        NetgraphEvent::Message { from, message } => ack_failure(&from, &message),
+    }
+}
+
+fn ack_failure(from: &str, message: &NgMessage) -> Option<Input> {
+    if !message.is::<l2tp::AckFailure>() {
+        return None;
+    }
+    let tunnel = names::parse_tunnel(from.strip_suffix(':').unwrap_or(from))?;
+    Some(Input::AckFailure { tunnel })
+}

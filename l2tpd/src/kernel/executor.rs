@@ -1,0 +1,412 @@
+//! Kernel operations as netgraph requests: the graph of one tunnel and its sessions.
+//!
+//! ```text
+//! our socket node --"cTTTT" ‹› "ctrl"-- l2tp tanuki-tTTTT --"lower" ‹› "inet/dgram/udp"-- ksocket
+//!                        l2tp --"session_SSSS" ‹› "link0"-- ppp tanuki-pTTTT-SSSS
+//! our socket node --"bTTTT-SSSS" ‹› "bypass"-- ppp --"inet" ‹› "ppp"-- tcpmss tanuki-mTTTT-SSSS
+//!                        tcpmss --"iface" ‹› "inet"-- iface tanuki-iTTTT-SSSS
+//!                        ppp --"ipv6" ‹› "inet6"-- iface
+//! ```
+//!
+//! Every request waits for the kernel's answer; the first refusal ends the operation, and what it
+//! had made by then is removed.
+
+use l2tp_proto::{CreateTunnel, SessionId, SessionSetup, TunnelId};
+use netgraph::generic::{Connect, ListNames, Mkpeer, Name, Shutdown};
+use netgraph::node::{iface, ksocket, l2tp, ppp, soft_iface, tcpmss};
+use netgraph::{CallError, Command, Errno, Netgraph};
+use pfkey::ext::IPSEC_MANUAL_REQID_MAX;
+use pfkey::{Direction, Numbering, Policy, PolicyRequest};
+
+use super::{interface, names};
+use crate::control::protocol::Traffic;
+use crate::server::{Framing, InterfaceSetup, KernelAnswer, KernelError, KernelOp, SessionKey};
+
+/// Retransmissions of a control message before the peer counts as dead, as mpd5 has it.
+const RETRANSMIT_MAX: u16 = 8;
+/// The longest pause between two of them, seconds.
+const RETRANSMIT_MAX_TIMEOUT: u16 = 10;
+/// Hooks of the tcpmss node.
+const TO_PPP: &str = "ppp";
+const TO_INTERFACE: &str = "iface";
+/// IPv4 and TCP header without options: what an MSS is smaller than an MTU.
+const HEADERS: u16 = 40;
+/// The path of our own socket node.
+const SELF_PATH: &str = ".:";
+
+/// One socket node and what is done through it.
+#[derive(Debug)]
+pub(super) struct Executor {
+    pub(super) netgraph: Netgraph,
+}
+
+fn at(name: &str) -> String {
+    format!("{name}:")
+}
+
+impl Executor {
+    /// Carries one operation out.
+    ///
+    /// # Errors
+    /// The kernel refused, does not answer, or is gone.
+    pub(super) async fn execute(
+        &mut self,
+        operation: &KernelOp,
+    ) -> Result<KernelAnswer, KernelError> {
+        match operation {
+            KernelOp::CreateTunnel(create) => {
+                let made = self.create_tunnel(create).await;
+                if made.is_err() {
+                    self.remove(&names::tunnel(create.tunnel)).await?;
+                }
+                made.map(|()| KernelAnswer::Done)
+            }
+            KernelOp::UpdateTunnel {
+                tunnel,
+                peer_id,
+                peer_window,
+            } => {
+                let config = tunnel_config(*tunnel, *peer_id, *peer_window);
+                self.call(&at(&names::tunnel(*tunnel)), &l2tp::SetConfig(config))
+                    .await?;
+                Ok(KernelAnswer::Done)
+            }
+            KernelOp::SendControl {
+                tunnel,
+                session_id,
+                avps,
+            } => {
+                let mut frame = session_id.to_be_bytes().to_vec();
+                frame.extend_from_slice(avps);
+                self.send(&names::control_hook(*tunnel), &frame).await
+            }
+            KernelOp::RemoveTunnel { tunnel } => {
+                self.remove(&names::tunnel(*tunnel)).await?;
+                Ok(KernelAnswer::Done)
+            }
+            KernelOp::CreateSession(setup) => {
+                let made = self.create_session(setup).await;
+                if made.is_err() {
+                    self.remove(&names::ppp(key_of(setup))).await?;
+                }
+                made.map(|()| KernelAnswer::Done)
+            }
+            KernelOp::UpdateSession(setup) => {
+                self.set_session(setup).await?;
+                Ok(KernelAnswer::Done)
+            }
+            KernelOp::SendFrame {
+                session,
+                protocol,
+                payload,
+            } => {
+                let frame = ppp::bypass_frame(0, *protocol, payload);
+                self.send(&names::bypass_hook(*session), &frame).await
+            }
+            KernelOp::SetPpp { session, framing } => {
+                self.set_ppp(*session, framing).await?;
+                Ok(KernelAnswer::Done)
+            }
+            KernelOp::CreateInterface { session, mtu, ipv6 } => self
+                .create_interface(*session, *mtu, *ipv6)
+                .await
+                .map(KernelAnswer::Interface),
+            KernelOp::ConfigureInterface(setup) => {
+                self.configure_interface(setup).await?;
+                Ok(KernelAnswer::Done)
+            }
+            KernelOp::ReadTraffic { session } => {
+                self.traffic(*session).await.map(KernelAnswer::Traffic)
+            }
+            KernelOp::RemoveSession { session } => {
+                let traffic = self.traffic(*session).await;
+                for name in names::of_session(*session) {
+                    self.remove(&name).await?;
+                }
+                traffic.map(KernelAnswer::Traffic)
+            }
+            KernelOp::Adopt { tunnel, sessions } => {
+                self.adopt(*tunnel, sessions).await?;
+                Ok(KernelAnswer::Done)
+            }
+            KernelOp::RemoveNode { name } => {
+                self.remove(name).await?;
+                Ok(KernelAnswer::Done)
+            }
+        }
+    }
+
+    /// The names of all nodes.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub(super) async fn nodes(&mut self) -> Result<Vec<String>, KernelError> {
+        let list = self.call(SELF_PATH, &ListNames).await?;
+        Ok(list.0.into_iter().map(|node| node.name).collect())
+    }
+
+    async fn create_tunnel(&mut self, create: &CreateTunnel) -> Result<(), KernelError> {
+        let hook = names::control_hook(create.tunnel);
+        let name = names::tunnel(create.tunnel);
+        let node = at(&name);
+        self.call(SELF_PATH, &Mkpeer::new(l2tp::TYPE, &hook, l2tp::HOOK_CTRL))
+            .await?;
+        self.call(&format!("{SELF_PATH}{hook}"), &Name::new(&name))
+            .await?;
+        let numbers = l2tp::SequenceConfig {
+            next_send: create.sequence.ns,
+            next_receive: create.sequence.nr,
+            received_ack: create.sequence.rack,
+            sent_ack: create.sequence.xack,
+        };
+        self.call(&node, &l2tp::SetSequence(numbers)).await?;
+        let (local, peer) = (create.flow.local, create.flow.peer);
+        let udp = ksocket::udp_hook(peer.ip());
+        self.call(&node, &Mkpeer::new(ksocket::TYPE, l2tp::HOOK_LOWER, udp))
+            .await?;
+        let socket = format!("{node}{}", l2tp::HOOK_LOWER);
+        for option in [ksocket::SO_REUSEADDR, ksocket::SO_REUSEPORT] {
+            let option = ksocket::SocketOption::integer(ksocket::SOL_SOCKET, option, 1);
+            self.call(&socket, &ksocket::SetOption(option)).await?;
+        }
+        for policy in policies(create.flow.reqid) {
+            let blob = policy.to_blob(Numbering::FreeBsd);
+            let option = ksocket::SocketOption::ipsec_policy(peer.ip(), blob);
+            self.call(&socket, &ksocket::SetOption(option)).await?;
+        }
+        self.call(&socket, &ksocket::Bind(ksocket::Address(local)))
+            .await?;
+        // Enabled before the first packet can come in, and only once: an earlier configuration
+        // with `enabled` off would fix the window at its largest.
+        let config = tunnel_config(create.tunnel, create.peer_id, create.peer_window);
+        self.call(&node, &l2tp::SetConfig(config)).await?;
+        self.call(&socket, &ksocket::Connect(ksocket::Address(peer)))
+            .await?;
+        Ok(())
+    }
+
+    async fn create_session(&mut self, setup: &SessionSetup) -> Result<(), KernelError> {
+        let key = key_of(setup);
+        let tunnel = at(&names::tunnel(key.tunnel));
+        let name = names::ppp(key);
+        let hook = l2tp::session_hook(key.session.value());
+        self.call(&tunnel, &Mkpeer::new(ppp::TYPE, &hook, &ppp::link_hook(0)))
+            .await?;
+        self.call(&format!("{tunnel}{hook}"), &Name::new(&name))
+            .await?;
+        let bypass = names::bypass_hook(key);
+        self.call(
+            SELF_PATH,
+            &Connect::new(&at(&name), &bypass, ppp::HOOK_BYPASS),
+        )
+        .await?;
+        let framing = Framing {
+            peer_mru: 1500,
+            pfc: false,
+            acfc: false,
+            ipv4: false,
+            ipv6: false,
+        };
+        self.set_ppp(key, &framing).await?;
+        self.set_session(setup).await
+    }
+
+    async fn set_session(&mut self, setup: &SessionSetup) -> Result<(), KernelError> {
+        let config = l2tp::SessionConfig {
+            session_id: setup.session.value(),
+            peer_id: setup.peer_id,
+            control_sequencing: setup.control_sequencing,
+            enable_sequencing: setup.data_sequencing,
+            include_length: setup.include_length,
+        };
+        let tunnel = at(&names::tunnel(setup.tunnel));
+        self.call(&tunnel, &l2tp::SetSessionConfig(config)).await
+    }
+
+    async fn set_ppp(&mut self, key: SessionKey, framing: &Framing) -> Result<(), KernelError> {
+        let bundle = ppp::BundleConfig {
+            ip: framing.ipv4,
+            ipv6: framing.ipv6,
+            ..Default::default()
+        };
+        let config =
+            ppp::NodeConfig::single_link(bundle, framing.peer_mru, framing.pfc, framing.acfc);
+        self.call(&at(&names::ppp(key)), &ppp::SetConfig(config))
+            .await
+    }
+
+    async fn create_interface(
+        &mut self,
+        key: SessionKey,
+        mtu: u16,
+        ipv6: bool,
+    ) -> Result<String, KernelError> {
+        let (link, clamp) = (at(&names::ppp(key)), at(&names::tcpmss(key)));
+        let interface = at(&names::interface(key));
+        self.call(&link, &Mkpeer::new(tcpmss::TYPE, ppp::HOOK_INET, TO_PPP))
+            .await?;
+        let path = format!("{link}{}", ppp::HOOK_INET);
+        self.call(&path, &Name::new(&names::tcpmss(key))).await?;
+        self.call(
+            &clamp,
+            &Mkpeer::new(iface::TYPE, TO_INTERFACE, iface::HOOK_INET),
+        )
+        .await?;
+        let path = format!("{clamp}{TO_INTERFACE}");
+        self.call(&path, &Name::new(&names::interface(key))).await?;
+        for (from, to) in [(TO_PPP, TO_INTERFACE), (TO_INTERFACE, TO_PPP)] {
+            let config = tcpmss::Config {
+                in_hook: from.to_owned(),
+                out_hook: to.to_owned(),
+                max_mss: mtu.saturating_sub(HEADERS),
+            };
+            self.call(&clamp, &tcpmss::SetConfig(config)).await?;
+        }
+        if ipv6 {
+            let connect = Connect::new(&interface, ppp::HOOK_IPV6, iface::HOOK_INET6);
+            self.call(&link, &connect).await?;
+        }
+        Ok(self.call(&interface, &iface::GetIfName).await?.0)
+    }
+
+    async fn configure_interface(&mut self, setup: &InterfaceSetup) -> Result<(), KernelError> {
+        if !self.netgraph.is_soft() {
+            return interface::configure(setup).map_err(|error| KernelError::Refused {
+                request: format!("the addresses of {}", setup.interface),
+                reason: error.to_string(),
+                errno: error.raw_os_error().unwrap_or_default(),
+            });
+        }
+        let node = at(&names::interface(setup.session));
+        self.call(
+            &node,
+            &soft_iface::SetMtu(soft_iface::Mtu(setup.mtu.into())),
+        )
+        .await?;
+        let check = soft_iface::SourceCheck(soft_iface::Switch(setup.source_check));
+        self.call(&node, &check).await?;
+        for &(local, peer) in &setup.addresses {
+            let pair = soft_iface::AddressPair { local, peer };
+            self.call(&node, &soft_iface::SetAddress(pair)).await?;
+        }
+        for route in &setup.routes {
+            let network = soft_iface::Network {
+                address: route.network(),
+                prefix: route.prefix_len(),
+            };
+            match self.call(&node, &soft_iface::AddRoute(network)).await {
+                // Set when the protocol opened the first time.
+                Err(KernelError::Refused { errno, .. }) if errno == Errno::EEXIST.0 => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn traffic(&mut self, key: SessionKey) -> Result<Traffic, KernelError> {
+        let question = ppp::GetLinkStats(ppp::LinkNumber(0));
+        let stats = self.call(&at(&names::ppp(key)), &question).await?;
+        Ok(Traffic {
+            received_frames: stats.receive_frames,
+            received_octets: stats.receive_octets,
+            sent_frames: stats.transmit_frames,
+            sent_octets: stats.transmit_octets,
+        })
+    }
+
+    /// Our socket is a new one: connect it where the old one was, and become the one who hears of
+    /// the node's failures, which is whoever configures it.
+    async fn adopt(&mut self, tunnel: TunnelId, sessions: &[SessionId]) -> Result<(), KernelError> {
+        let node = at(&names::tunnel(tunnel));
+        let hook = names::control_hook(tunnel);
+        self.call(SELF_PATH, &Connect::new(&node, &hook, l2tp::HOOK_CTRL))
+            .await?;
+        let config = self.call(&node, &l2tp::GetConfig).await?;
+        self.call(&node, &l2tp::SetConfig(config)).await?;
+        for &session in sessions {
+            let key = SessionKey { tunnel, session };
+            let hook = names::bypass_hook(key);
+            let connect = Connect::new(&at(&names::ppp(key)), &hook, ppp::HOOK_BYPASS);
+            self.call(SELF_PATH, &connect).await?;
+        }
+        Ok(())
+    }
+
+    /// Shuts a node down; a node that is not there is as good.
+    async fn remove(&mut self, name: &str) -> Result<(), KernelError> {
+        match self.call(&at(name), &Shutdown).await {
+            Err(KernelError::Refused { errno, .. }) if errno == Errno::ENOENT.0 => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn send(&mut self, hook: &str, frame: &[u8]) -> Result<KernelAnswer, KernelError> {
+        // Lost like any frame; the protocol sends it again.
+        match self.netgraph.send_data(hook, frame).await {
+            Ok(()) => Ok(KernelAnswer::Done),
+            Err(error) => Err(KernelError::Refused {
+                request: format!("a frame for {hook}"),
+                reason: error.to_string(),
+                errno: error.raw_os_error().unwrap_or_default(),
+            }),
+        }
+    }
+
+    async fn call<C: Command>(&mut self, path: &str, command: &C) -> Result<C::Reply, KernelError> {
+        self.netgraph
+            .call(path, command)
+            .await
+            .map_err(|error| match error {
+                CallError::Refused {
+                    errno: Errno::ETIMEDOUT,
+                    ..
+                } => KernelError::NoAnswer,
+                CallError::Refused {
+                    command,
+                    path,
+                    errno,
+                } => KernelError::Refused {
+                    request: format!("{command} of {path}"),
+                    reason: errno.to_string(),
+                    errno: errno.0,
+                },
+                CallError::Reply { command, source } => KernelError::Refused {
+                    request: command.to_owned(),
+                    reason: source.to_string(),
+                    errno: 0,
+                },
+                CallError::Io(_) => KernelError::Lost,
+            })
+    }
+}
+
+fn key_of(setup: &SessionSetup) -> SessionKey {
+    SessionKey {
+        tunnel: setup.tunnel,
+        session: setup.session,
+    }
+}
+
+fn tunnel_config(tunnel: TunnelId, peer_id: u16, peer_window: u16) -> l2tp::Config {
+    l2tp::Config {
+        enabled: true,
+        match_id: true,
+        tunnel_id: tunnel.value(),
+        peer_id,
+        peer_window: peer_window.max(1),
+        retransmit_max: RETRANSMIT_MAX,
+        retransmit_max_timeout: RETRANSMIT_MAX_TIMEOUT,
+    }
+}
+
+/// `in` and `out ipsec esp/transport//unique:REQID`: what comes through another client's SA is not
+/// this tunnel's, and what we send takes this client's.
+fn policies(reqid: u32) -> Vec<Policy> {
+    if reqid == 0 || reqid > IPSEC_MANUAL_REQID_MAX {
+        return Vec::new();
+    }
+    let request = PolicyRequest::esp_transport_unique(reqid);
+    [Direction::INBOUND, Direction::OUTBOUND]
+        .map(|direction| Policy::ipsec(direction, request))
+        .to_vec()
+}

@@ -1,0 +1,228 @@
+//! The port 1701 listener: where first datagrams arrive that no tunnel's own socket takes.
+//!
+//! In the soft kernel it is an inner socket, which sees only what came out of ESP, and with whose
+//! SA. In FreeBSD it is a plain UDP socket beside the connected sockets of the tunnels, and the
+//! security policy database sees to it that nothing arrives in clear text.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::AsRawFd;
+
+use l2tp_proto::FlowId;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
+    sockopt,
+};
+use socket2::{Domain, Socket, Type};
+use softkernel_port::{BindError, Meta, UdpPort};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::KernelKind;
+
+/// The largest first datagram that is read; an SCCRQ has a few hundred octets.
+const MAX_DATAGRAM: usize = 4096;
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenerError {
+    /// The soft kernel refused or is not there.
+    #[error(transparent)]
+    Soft(#[from] BindError),
+    /// The system refused.
+    #[error("bind {local}: {source} (another L2TP server may be running)")]
+    System {
+        /// The address.
+        local: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A listener of either kernel.
+#[derive(Debug)]
+pub enum Listener {
+    /// An inner socket of the soft kernel.
+    Soft(UdpPort),
+    /// A socket of the system, and the address it is bound to.
+    System(UdpSocket, SocketAddr),
+}
+
+impl Listener {
+    /// Binds `local`.
+    ///
+    /// # Errors
+    /// The address is taken, or the soft kernel is not there.
+    pub async fn bind(kind: &KernelKind, local: SocketAddr) -> Result<Self, ListenerError> {
+        match kind {
+            KernelKind::Soft { udp, .. } => Ok(Self::Soft(UdpPort::bind(udp, local, false).await?)),
+            KernelKind::System => match open(local) {
+                Ok(socket) => Ok(Self::System(socket, local)),
+                Err(source) => Err(ListenerError::System { local, source }),
+            },
+        }
+    }
+
+    /// The next datagram. Cancel safe.
+    ///
+    /// # Errors
+    /// The socket is broken, or the soft kernel is gone.
+    pub async fn receive(&self) -> io::Result<(FlowId, Vec<u8>)> {
+        match self {
+            Self::Soft(port) => {
+                let (meta, bytes) = port.recv().await?;
+                Ok((
+                    FlowId {
+                        local: meta.local,
+                        peer: meta.peer,
+                        reqid: meta.reqid,
+                    },
+                    bytes,
+                ))
+            }
+            Self::System(socket, local) => {
+                let received = socket
+                    .async_io(Interest::READABLE, || receive_from(socket, *local))
+                    .await?;
+                Ok(received)
+            }
+        }
+    }
+
+    /// Sends a datagram; that it cannot be carried further is not reported.
+    ///
+    /// # Errors
+    /// The socket is broken, or the soft kernel is gone.
+    pub async fn send(&self, flow: FlowId, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Soft(port) => {
+                let meta = Meta {
+                    local: flow.local,
+                    peer: flow.peer,
+                    reqid: flow.reqid,
+                };
+                port.send(meta, bytes).await
+            }
+            Self::System(socket, _) => {
+                socket
+                    .async_io(Interest::WRITABLE, || send_to(socket, flow, bytes))
+                    .await
+            }
+        }
+    }
+}
+
+fn open(local: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, None)?;
+    // The tunnels' connected sockets share address and port.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    if local.is_ipv6() {
+        socket.set_only_v6(true)?;
+        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+    } else {
+        #[cfg(target_os = "freebsd")]
+        setsockopt(&socket, sockopt::Ipv4RecvDstAddr, &true)?;
+        #[cfg(target_os = "linux")]
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&local.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+fn receive_from(socket: &UdpSocket, bound: SocketAddr) -> io::Result<(FlowId, Vec<u8>)> {
+    let mut bytes = vec![0; MAX_DATAGRAM];
+    let mut control = nix::cmsg_space!(libc::in6_pktinfo);
+    let (length, peer, destination) = {
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let received = recvmsg::<SockaddrStorage>(
+            socket.as_raw_fd(),
+            &mut parts,
+            Some(&mut control),
+            MsgFlags::empty(),
+        )?;
+        let peer = received.address.as_ref().and_then(socket_address);
+        (
+            received.bytes,
+            peer,
+            received.cmsgs()?.find_map(|message| destination(&message)),
+        )
+    };
+    bytes.truncate(length);
+    let peer = peer.ok_or(io::ErrorKind::InvalidData)?;
+    let local = SocketAddr::new(destination.unwrap_or(bound.ip()), bound.port());
+    Ok((
+        FlowId {
+            local,
+            peer,
+            reqid: 0,
+        },
+        bytes,
+    ))
+}
+
+fn destination(message: &ControlMessageOwned) -> Option<IpAddr> {
+    match message {
+        #[cfg(target_os = "freebsd")]
+        ControlMessageOwned::Ipv4RecvDstAddr(address) => {
+            Some(IpAddr::from(address.s_addr.to_ne_bytes()))
+        }
+        #[cfg(target_os = "linux")]
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(IpAddr::from(info.ipi_addr.s_addr.to_ne_bytes()))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr)),
+        _ => None,
+    }
+}
+
+fn send_to(socket: &UdpSocket, flow: FlowId, bytes: &[u8]) -> io::Result<()> {
+    let parts = [IoSlice::new(bytes)];
+    let to = SockaddrStorage::from(flow.peer);
+    let descriptor = socket.as_raw_fd();
+    let send = |control: &[ControlMessage<'_>]| {
+        sendmsg(descriptor, &parts, control, MsgFlags::empty(), Some(&to))
+    };
+    match flow.local.ip() {
+        #[cfg(target_os = "freebsd")]
+        IpAddr::V4(from) => {
+            let from = libc::in_addr {
+                s_addr: u32::from_ne_bytes(from.octets()),
+            };
+            send(&[ControlMessage::Ipv4SendSrcAddr(&from)])?;
+        }
+        #[cfg(not(target_os = "freebsd"))]
+        IpAddr::V4(from) => {
+            let from = libc::in_addr {
+                s_addr: u32::from_ne_bytes(from.octets()),
+            };
+            let none = libc::in_addr { s_addr: 0 };
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: from,
+                ipi_addr: none,
+            };
+            send(&[ControlMessage::Ipv4PacketInfo(&info)])?;
+        }
+        IpAddr::V6(from) => {
+            let from = libc::in6_addr {
+                s6_addr: from.octets(),
+            };
+            let info = libc::in6_pktinfo {
+                ipi6_addr: from,
+                ipi6_ifindex: 0,
+            };
+            send(&[ControlMessage::Ipv6PacketInfo(&info)])?;
+        }
+    }
+    Ok(())
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddrV4::new(v4.ip(), v4.port()).into());
+    }
+    let v6 = address.as_sockaddr_in6()?;
+    Some(SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id()).into())
+}

@@ -1,0 +1,6 @@
+//! The server against itself as a client, through kernels that refuse, stay silent or vanish.
+
+mod lifecycle;
+mod restarts;
+mod trouble;
+mod world;
