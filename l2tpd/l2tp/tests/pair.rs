@@ -194,6 +194,77 @@ fn a_client_deaf_to_hello_lives_by_its_data() {
 }
 
 #[test]
+fn an_unanswered_disconnect_is_no_deafness_to_hello() {
+    let mut pair = Pair::new(Config::default(), Config::default(), 13);
+    pair.connect();
+    let (lns, session) = *pair.lns.sessions.keys().next().unwrap();
+    pair.advance(Duration::from_secs(60));
+    pair.now += Duration::from_secs(5);
+    pair.lns.tunnels.note_traffic(pair.now, lns);
+    pair.lns
+        .tunnels
+        .close_session(pair.now, lns, session, CloseSession::LostCarrier)
+        .unwrap();
+    pair.lns.drain();
+    pair.lns.tunnels.handle_ack_failure(pair.now, lns);
+    pair.lns.drain();
+    pair.lns.assert_empty();
+}
+
+#[test]
+fn calls_that_ended_do_not_count() {
+    let mut config = Config::default();
+    config.limits.sessions = 3;
+    let mut pair = Pair::new(config.clone(), config, 14);
+    let (tunnel, session) = pair.connect();
+    let mut open = vec![session.unwrap()];
+    for round in 0..50 {
+        let host = if round % 2 == 0 {
+            &mut pair.lac
+        } else {
+            &mut pair.lns
+        };
+        let (tunnel, session) = *host.sessions.keys().next().unwrap();
+        host.tunnels
+            .close_session(pair.now, tunnel, session, CloseSession::Failed)
+            .unwrap();
+        host.drain();
+        pair.deliver_all();
+        assert!(pair.lac.sessions.is_empty() && pair.lns.sessions.is_empty());
+        open.clear();
+        let host = &mut pair.lac;
+        while let Ok(session) = host.tunnels.open_session(
+            pair.now,
+            tunnel_of(host),
+            CallRequest::default(),
+            &mut host.rng,
+        ) {
+            host.promised.insert((tunnel_of(host), session));
+            host.drain();
+            open.push(session);
+        }
+        assert_eq!(open.len(), 3);
+        pair.deliver_all();
+        assert_eq!((pair.lac.sessions.len(), pair.lns.sessions.len()), (3, 3));
+        for session in &open[1..] {
+            let reason = CloseSession::Administrative;
+            pair.lac
+                .tunnels
+                .close_session(pair.now, tunnel_of(&pair.lac), *session, reason)
+                .unwrap();
+            pair.lac.drain();
+        }
+        pair.deliver_all();
+    }
+    let _ = tunnel;
+    pair.shut_down();
+}
+
+fn tunnel_of(host: &peers::Host) -> TunnelId {
+    *host.nodes.keys().next().unwrap()
+}
+
+#[test]
 fn the_tie_breaker_leaves_one_tunnel() {
     for seed in 0..20 {
         let mut pair = Pair::new(Config::default(), Config::default(), 100 + seed);
@@ -209,6 +280,11 @@ fn the_tie_breaker_leaves_one_tunnel() {
         pair.deliver_all();
         let up = |host: &peers::Host| host.nodes.values().filter(|node| node.up).count();
         assert_eq!((up(&pair.lac), up(&pair.lns)), (1, 1), "seed {seed}");
+        assert_eq!(
+            (pair.lac.nodes.len(), pair.lns.nodes.len()),
+            (1, 1),
+            "seed {seed}"
+        );
         pair.advance(Duration::from_secs(60));
         pair.shut_down();
     }
