@@ -168,6 +168,32 @@ fn established_tunnels_are_bounded_too() {
 }
 
 #[test]
+fn tunnels_that_ended_do_not_count() {
+    let limits = Limits {
+        tunnels: 3,
+        tunnels_per_source: 2,
+        half_open: 2,
+        half_open_per_source: 1,
+        ..Limits::default()
+    };
+    let mut host = Host::new(
+        Config {
+            limits,
+            ..Config::default()
+        },
+        11,
+    );
+    let now = Instant::now();
+    for round in 1..100 {
+        let tunnel = established(&mut host, now, "203.0.113.1:1701", round);
+        host.tunnels.tunnel_failed(now, tunnel);
+        host.drain();
+        host.assert_empty();
+    }
+    end(host, now);
+}
+
+#[test]
 fn five_thousand_calls_on_one_tunnel() {
     let mut host = Host::new(Config::default(), 3);
     let now = Instant::now();
