@@ -9,7 +9,7 @@ from harness.transfer import hash_of
 from .registry import case
 
 
-def check_online(lab, client, address, user, peer, authentication="ms-chap-v2"):
+def check_online(lab, client, address, user, peer, authentication="MS-CHAPv2"):
     """Both sides agree on one session; an echo comes back."""
     sessions = [session for session in lab.sessions() if session["address"] == address]
     require(len(sessions) == 1, f"the server shows {sessions} for {address}")

@@ -11,7 +11,7 @@ from .registry import case
 def wrong_psk(lab):
     client = lab.client("p1")
     lab.configure(client, psk="not the secret")
-    result = client.start_ipsec()
+    result = client.start_ipsec(give_up=8)
     require(result.code != 0, "the client got an IPsec SA with a wrong pre-shared key")
     line = lab.server_log_says("ike-daemon", r"(?i)pre-shared key")
     require(client.address in line, f"the log does not name the peer: {line}")

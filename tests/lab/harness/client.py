@@ -96,15 +96,15 @@ class Client:
             script += self.guest.write(PLACES[path.name], text)
         self.run(script + "rm -f /var/log/*.log\n")
 
-    def start_ipsec(self, timeout=60):
+    def start_ipsec(self, timeout=60, give_up=30):
         """Starts charon and establishes the transport mode SA. Returns the tool's exit code and
-        output."""
+        output. ChromeOS gives up after 30 s."""
         if self.flavour == "chromeos":
-            return self.run("""
+            return self.run(f"""
                 /usr/lib/ipsec/charon >/var/log/charon.out 2>&1 </dev/null &
-                for i in {1..300}; do [ -S /run/charon.vici ] && break; sleep 0.1; done
-                swanctl --load-all >/var/log/swanctl.log 2>&1 || { cat /var/log/swanctl.log; exit 9; }
-                swanctl --initiate --ike vpn --child managed --timeout 30
+                for i in {{1..300}}; do [ -S /run/charon.vici ] && break; sleep 0.1; done
+                swanctl --load-all >/var/log/swanctl.log 2>&1 || {{ cat /var/log/swanctl.log; exit 9; }}
+                swanctl --initiate --ike vpn --child managed --timeout {give_up}
             """, timeout, check=False)
         return self.run("""
             ipsec start >/var/log/starter.log 2>&1 </dev/null

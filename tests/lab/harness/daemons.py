@@ -106,7 +106,7 @@ class Daemons:
 
     def kill(self):
         """Ends whatever still runs, no questions asked."""
-        for process in self.processes.values():
+        for process in reversed(self.processes.values()):
             if process.poll() is None:
                 process.kill()
                 process.wait()
