@@ -434,6 +434,7 @@ impl Endpoint {
     pub(super) fn kernel_traffic(
         &mut self,
         now: Instant,
+        rng: &mut dyn CryptoRng,
         id: ChildId,
         inbound: u64,
         outbound: u64,
@@ -447,6 +448,13 @@ impl Endpoint {
         let reqid = child.reqid;
         if !fresh {
             return;
+        }
+        if matches!(child.stage, ChildStage::Inbound { .. })
+            && let Some(&(session, message_id)) = self.shared.pending.get(&id)
+        {
+            self.with_session(now, rng, session, |session, cx| {
+                session.inbound_in_use(cx, message_id);
+            });
         }
         if let Some(session) = self.newest_session(reqid) {
             if let Some(established) = self

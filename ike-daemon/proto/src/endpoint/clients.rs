@@ -58,10 +58,7 @@ impl Endpoint {
         let Some(identity) = session.established().map(|e| e.peer_identity.clone()) else {
             return;
         };
-        if let Some(session) = self.sessions.remove(&id) {
-            self.forget_half_open(id, &session);
-            self.sessions.insert(id, session);
-        }
+        self.forget_half_open(id);
         let Some(reqid) = self.client_for(id, &identity) else {
             self.shared.refuse(now, path.peer, Refusal::TooManySas);
             let reason = DownReason::Refused(Refusal::TooManySas);

@@ -41,7 +41,8 @@ pub struct Endpoint {
     shared: Shared,
     sessions: BTreeMap<IkeId, Session>,
     by_cookies: BTreeMap<(Cookie, Cookie), IkeId>,
-    /// Exchanges begun by peers, by source and initiator cookie, until they are established.
+    /// Exchanges begun by peers, by source and initiator cookie: a late repetition of their first
+    /// message must not begin another one.
     by_first_message: BTreeMap<(SocketAddr, Cookie), IkeId>,
     /// Exchanges begun by us whose responder cookie is unknown.
     by_own_cookie: BTreeMap<Cookie, IkeId>,
@@ -445,9 +446,12 @@ impl Endpoint {
         if tell {
             session.send_delete_isakmp(&mut cx);
         }
-        self.forget_half_open(id, &session);
+        self.forget_half_open(id);
         self.by_cookies.remove(&(session.cky_i, session.cky_r));
         self.by_own_cookie.remove(&session.cky_i);
+        if let Some(source) = session.first_source {
+            self.by_first_message.remove(&(source, session.cky_i));
+        }
         self.timers.cancel(TimerKey::Session(id));
         let stale = |owner: &JobOwner| match owner {
             JobOwner::MainMode(own) | JobOwner::QuickMode(own, _) => *own == id,
@@ -490,11 +494,10 @@ impl Endpoint {
         }
     }
 
-    fn forget_half_open(&mut self, id: IkeId, session: &Session) {
+    fn forget_half_open(&mut self, id: IkeId) {
         let Some(source) = self.half_open.remove(&id) else {
             return;
         };
-        self.by_first_message.remove(&(source, session.cky_i));
         if let Some(count) = self.half_open_by_source.get_mut(&source.ip()) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -560,7 +563,7 @@ impl Endpoint {
                 inbound_octets,
                 outbound_octets,
             } => {
-                self.kernel_traffic(now, child, inbound_octets, outbound_octets);
+                self.kernel_traffic(now, rng, child, inbound_octets, outbound_octets);
             }
             KernelReply::Acquire { peer, .. } => self.acquire(now, rng, peer),
         }

@@ -100,3 +100,56 @@ impl Dpd {
         DpdAction::Ask(sequence)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn policy() -> DpdPolicy {
+        DpdPolicy {
+            interval: Duration::from_secs(30),
+            retry: Duration::from_secs(5),
+            attempts: 2,
+        }
+    }
+
+    #[test]
+    fn asks_twice_then_gives_up() {
+        let start = Instant::now();
+        let mut dpd = Dpd::new(start, true, u32::MAX);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(dpd.fire(at(29), &policy()), DpdAction::Wait);
+        let DpdAction::Ask(first) = dpd.fire(at(30), &policy()) else {
+            panic!()
+        };
+        assert_eq!(dpd.fire(at(34), &policy()), DpdAction::Wait);
+        assert_eq!(dpd.fire(at(35), &policy()), DpdAction::Ask(first + 1));
+        assert_eq!(dpd.fire(at(40), &policy()), DpdAction::Dead);
+    }
+
+    #[test]
+    fn only_answers_to_our_questions_count() {
+        let start = Instant::now();
+        let mut dpd = Dpd::new(start, true, 7);
+        assert!(!dpd.acknowledged(start, 7), "nothing was asked");
+        let asked = dpd.fire(start + Duration::from_secs(30), &policy());
+        assert_eq!(asked, DpdAction::Ask(7));
+        assert!(!dpd.acknowledged(start, 6));
+        assert!(!dpd.acknowledged(start, 8));
+        assert!(dpd.acknowledged(start, 7));
+        assert!(!dpd.acknowledged(start, 7), "once");
+    }
+
+    #[test]
+    fn a_peer_without_it_is_not_asked() {
+        let dpd = Dpd::new(Instant::now(), false, 1);
+        assert_eq!(dpd.due(&policy()), None);
+        let off = DpdPolicy {
+            interval: Duration::ZERO,
+            ..policy()
+        };
+        assert_eq!(Dpd::new(Instant::now(), true, 1).due(&off), None);
+    }
+}

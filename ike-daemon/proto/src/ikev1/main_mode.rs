@@ -276,6 +276,7 @@ impl Session {
             cx.now,
             Phase::Mm2Sent(agreed),
         );
+        session.first_source = Some(path.peer);
         session.learn(cx, &capabilities);
 
         // Every vendor id answers one of the peer's, so that MM2 is never longer than MM1.

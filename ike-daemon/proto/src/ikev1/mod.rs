@@ -14,6 +14,7 @@ pub(crate) mod quick_mode;
 pub(crate) mod traffic;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ike_crypto::Cookie;
@@ -41,6 +42,8 @@ pub(crate) struct Session {
     pub(crate) cky_i: Cookie,
     pub(crate) cky_r: Cookie,
     pub(crate) path: Path,
+    /// Where the first message came from, when the peer began.
+    pub(crate) first_source: Option<SocketAddr>,
     pub(crate) nat: NatState,
     /// The peer's vendor ids told that it answers dead peer detection.
     pub(crate) dpd_supported: bool,
@@ -332,6 +335,7 @@ impl Session {
             cky_i: cookies.0,
             cky_r: cookies.1,
             path,
+            first_source: None,
             nat: NatState::default(),
             dpd_supported: false,
             vendor_initial_contact: false,

@@ -838,6 +838,11 @@ impl Session {
             return Err(Refusal::BadHash);
         }
         self.alive(cx, path);
+        self.complete_responder(cx, quick, path);
+        Ok(())
+    }
+
+    fn complete_responder(&self, cx: &mut Context<'_>, quick: &mut QuickMode, path: Path) {
         if let Stage::Qm2Sent { mut outbound } = std::mem::replace(&mut quick.stage, Stage::Moving)
         {
             // The mapping may have moved since QM1.
@@ -851,7 +856,22 @@ impl Session {
         }
         cx.effects.push(Effect::ChildComplete(quick.child));
         quick.done(cx.now);
-        Ok(())
+    }
+
+    /// The peer uses the new inbound SA although its QM3 has not come: that it has the keys
+    /// proves as much as HASH(3) does.
+    pub(crate) fn inbound_in_use(&mut self, cx: &mut Context<'_>, message_id: u32) {
+        let path = self.path;
+        let Some(mut quick) = self
+            .established_mut()
+            .and_then(|established| established.quick.remove(&message_id))
+        else {
+            return;
+        };
+        if matches!(quick.stage, Stage::Qm2Sent { .. }) {
+            self.complete_responder(cx, &mut quick, path);
+        }
+        self.put_back(message_id, quick);
     }
 
     /// Keys and everything else about the new pair.

@@ -215,3 +215,228 @@ pub(crate) fn wanted(connection: &Connection, path: &Path) -> Traffic {
         local_original: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iana::IdType;
+    use crate::policy::Service;
+    use crate::vendor::NatVariant;
+    use crate::wire::chain::Builder;
+
+    fn path() -> Path {
+        Path {
+            local: "203.0.113.1:4500".parse().unwrap(),
+            peer: "198.51.100.7:61000".parse().unwrap(),
+            natt_port: true,
+        }
+    }
+
+    fn nat(local: bool, peer: bool) -> NatState {
+        NatState {
+            variant: NatVariant::Rfc3947,
+            local,
+            peer,
+        }
+    }
+
+    fn id(text: &str, protocol: u8, port: u16) -> IdPayload {
+        IdPayload {
+            identity: text.parse().unwrap(),
+            protocol,
+            port,
+        }
+    }
+
+    fn ask(nat: NatState, idci: IdPayload, idcr: IdPayload) -> Result<TrafficSelectors, Refusal> {
+        let policy = Policy::default();
+        admit(
+            &policy,
+            &path(),
+            &nat,
+            Mode::Transport,
+            Some((idci, idcr)),
+            (None, None),
+        )
+        .map(|traffic| traffic.selectors)
+    }
+
+    #[test]
+    fn none_or_two_identities() {
+        let body = id("192.0.2.1", 17, 1701).body();
+        for count in 0..5 {
+            let mut builder = Builder::new();
+            builder.push(PayloadType::HASH, vec![0; 20]);
+            for _ in 0..count {
+                builder.push(PayloadType::ID, body.clone());
+            }
+            let bytes = builder.emit();
+            let chain = Chain::parse(builder.first(), &bytes).unwrap();
+            let read = read_ids(&chain);
+            match count {
+                0 => assert_eq!(read, Ok(None)),
+                2 => assert!(matches!(read, Ok(Some(_)))),
+                _ => assert_eq!(read, Err(Refusal::BadTraffic)),
+            }
+        }
+    }
+
+    #[test]
+    fn ports_of_real_clients() {
+        // ChromeOS and Windows 1701, macOS ephemeral, Android 0.
+        for port in [1701, 52_522, 0] {
+            let selectors = ask(
+                nat(false, true),
+                id("192.168.1.5", 17, port),
+                id("203.0.113.1", 17, 1701),
+            )
+            .unwrap();
+            assert_eq!(selectors.peer.port, port);
+            assert_eq!(selectors.peer.network, "198.51.100.7/32".parse().unwrap());
+            assert_eq!((selectors.protocol, selectors.local.port), (17, 1701));
+        }
+        let open = ask(
+            nat(false, true),
+            id("192.168.1.5", 0, 0),
+            id("203.0.113.1", 17, 0),
+        );
+        assert_eq!(open.unwrap().protocol, 17);
+    }
+
+    #[test]
+    fn no_identities_stand_for_the_addresses() {
+        let policy = Policy::default();
+        let traffic = admit(
+            &policy,
+            &path(),
+            &nat(false, true),
+            Mode::Transport,
+            None,
+            (None, None),
+        )
+        .unwrap();
+        assert_eq!(traffic.selectors.protocol, 0);
+        assert_eq!(
+            traffic.selectors.local.network,
+            "203.0.113.1/32".parse().unwrap()
+        );
+    }
+
+    #[test]
+    fn a_server_behind_nat_is_dialled_by_its_public_address() {
+        let ask = |nat| {
+            ask(
+                nat,
+                id("192.168.0.5", 17, 1701),
+                id("11.12.13.14", 17, 1701),
+            )
+        };
+        assert!(ask(nat(true, true)).is_ok());
+        assert_eq!(ask(nat(false, true)), Err(Refusal::BadTraffic));
+    }
+
+    #[test]
+    fn a_peer_without_nat_is_who_it_says() {
+        let server = || id("203.0.113.1", 17, 1701);
+        assert!(ask(nat(false, false), id("198.51.100.7", 17, 1701), server()).is_ok());
+        assert!(ask(nat(false, false), id("198.51.100.8", 17, 1701), server()).is_err());
+        assert!(ask(nat(false, false), id("fqdn:pc", 17, 1701), server()).is_err());
+        assert!(ask(nat(false, true), id("fqdn:pc", 17, 1701), server()).is_ok());
+        assert!(ask(nat(false, true), id("192.168.0.0/16", 17, 1701), server()).is_ok());
+    }
+
+    #[test]
+    fn every_type_of_identity_for_us() {
+        for kind in 0..=255u8 {
+            for len in [0usize, 4, 8, 16, 32] {
+                let identity = Identification {
+                    kind: IdType(kind),
+                    data: vec![1; len],
+                };
+                let idcr = IdPayload {
+                    identity,
+                    protocol: 17,
+                    port: 1701,
+                };
+                let answer = ask(nat(false, true), id("192.168.1.5", 17, 1701), idcr);
+                assert_eq!(answer, Err(Refusal::BadTraffic));
+            }
+        }
+    }
+
+    #[test]
+    fn services_and_protocols() {
+        let ask = |protocol, port| {
+            ask(
+                nat(false, true),
+                id("192.168.1.5", protocol, 0),
+                id("203.0.113.1", protocol, port),
+            )
+        };
+        assert!(ask(17, 1701).is_ok());
+        assert!(ask(17, 53).is_err());
+        assert!(ask(6, 1701).is_err());
+        assert!(ask(0, 1701).is_ok());
+        let mut policy = Policy::default();
+        policy.phase2.services = vec![Service {
+            protocol: 17,
+            port: 1701,
+        }];
+        let mismatch = admit(
+            &policy,
+            &path(),
+            &nat(false, true),
+            Mode::Transport,
+            Some((id("192.168.1.5", 6, 0), id("203.0.113.1", 17, 1701))),
+            (None, None),
+        );
+        assert_eq!(mismatch, Err(Refusal::BadTraffic));
+    }
+
+    #[test]
+    fn original_addresses() {
+        let policy = Policy::default();
+        let ids = || Some((id("192.168.1.5", 17, 0), id("203.0.113.1", 17, 1701)));
+        let ask = |nat, original| {
+            admit(&policy, &path(), &nat, Mode::Transport, ids(), original)
+                .map(|traffic| (traffic.peer_original, traffic.local_original))
+                .unwrap()
+        };
+        let private: IpAddr = "192.168.1.5".parse().unwrap();
+        let told: IpAddr = "10.9.8.7".parse().unwrap();
+        // Android sends no NAT-OA: its identity tells.
+        assert_eq!(ask(nat(false, true), (None, None)), (Some(private), None));
+        assert_eq!(
+            ask(nat(false, true), (Some(told), None)),
+            (Some(told), None)
+        );
+        assert_eq!(
+            ask(nat(true, true), (None, Some(told))),
+            (Some(private), Some(told))
+        );
+    }
+
+    #[test]
+    fn a_tunnel_takes_nobody_elses_traffic() {
+        let mut policy = Policy::default();
+        policy.phase2.tunnel = true;
+        policy.phase2.networks = vec!["10.0.0.0/8".parse().unwrap()];
+        let ask = |peer: &str, local: &str| {
+            let ids = Some((id(peer, 0, 0), id(local, 0, 0)));
+            admit(
+                &policy,
+                &path(),
+                &nat(false, false),
+                Mode::Tunnel,
+                ids,
+                (None, None),
+            )
+            .is_ok()
+        };
+        assert!(ask("198.51.100.7", "10.1.0.0/16"));
+        assert!(!ask("0.0.0.0/0", "10.1.0.0/16"));
+        assert!(!ask("198.51.100.8", "10.1.0.0/16"));
+        assert!(!ask("198.51.100.7", "192.168.0.0/24"));
+        assert!(!ask("198.51.100.7", "0.0.0.0/0"));
+    }
+}
