@@ -28,5 +28,5 @@ mod wire;
 pub use command::{Command, Reply};
 pub use error::{CallError, Errno, WireError};
 pub use message::NgMessage;
-pub use socket::{Event, Netgraph};
+pub use socket::{Event, Netgraph, Passing};
 pub use wire::{HOOK_SIZE, NAME_SIZE, PATH_SIZE};

@@ -4,6 +4,7 @@ mod register;
 mod soft;
 mod system;
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -21,12 +22,60 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A socket node, in FreeBSD's kernel or in the user-space one.
 ///
 /// Dropping it removes the node and breaks its hooks.
-#[derive(Debug)]
 pub struct Netgraph {
     transport: Transport,
     client: Client,
     buffer: Vec<u8>,
+    watcher: Option<Watcher>,
 }
+
+impl fmt::Debug for Netgraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Netgraph")
+            .field("transport", &self.transport)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One thing that passes between a socket node and the kernel, as bytes; see
+/// [`Netgraph::watch`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passing<'a> {
+    /// A control message to the node at `path`.
+    Request {
+        /// Where to.
+        path: &'a str,
+        /// The message.
+        message: &'a [u8],
+    },
+    /// The kernel took that message, or refused it.
+    Status(Result<(), Errno>),
+    /// A control message came from the node at `path`: a reply, or something it says by itself.
+    Message {
+        /// Where from.
+        path: &'a str,
+        /// The message.
+        message: &'a [u8],
+    },
+    /// Data went out of our `hook`.
+    DataOut {
+        /// The hook.
+        hook: &'a str,
+        /// The data.
+        payload: &'a [u8],
+    },
+    /// Data came in from our `hook`.
+    DataIn {
+        /// The hook.
+        hook: &'a str,
+        /// The data.
+        payload: &'a [u8],
+    },
+}
+
+/// Sees what passes.
+type Watcher = Box<dyn FnMut(Passing<'_>) + Send>;
 
 #[derive(Debug)]
 enum Transport {
@@ -73,6 +122,19 @@ impl Netgraph {
             transport,
             client: Client::new(),
             buffer: vec![0; crate::frame::MAX_FRAME],
+            watcher: None,
+        }
+    }
+
+    /// Shows everything that passes from now on to `watcher`: for recordings, and for logs of the
+    /// lowest level.
+    pub fn watch(&mut self, watcher: impl FnMut(Passing<'_>) + Send + 'static) {
+        self.watcher = Some(Box::new(watcher));
+    }
+
+    fn passes(&mut self, passing: Passing<'_>) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher(passing);
         }
     }
 
@@ -121,6 +183,7 @@ impl Netgraph {
     /// # Errors
     /// A broken socket. The user-space kernel does not report whether a node took the data.
     pub async fn send_data(&mut self, hook: &str, payload: &[u8]) -> io::Result<()> {
+        self.passes(Passing::DataOut { hook, payload });
         match &self.transport {
             Transport::Soft(socket) => socket.send(&Frame::Data { hook, payload }.emit()).await,
             Transport::System(socket) => socket.send_data(hook, payload).await,
@@ -152,6 +215,10 @@ impl Netgraph {
         message: &NgMessage,
     ) -> io::Result<Result<Vec<u8>, Errno>> {
         let bytes = message.emit();
+        self.passes(Passing::Request {
+            path,
+            message: &bytes,
+        });
         match &self.transport {
             Transport::Soft(socket) => {
                 socket
@@ -166,6 +233,7 @@ impl Netgraph {
             }
             Transport::System(socket) => {
                 let result = socket.send_control(path, &bytes).await?;
+                self.passes(Passing::Status(result));
                 self.client.handle_status(token, result);
             }
         }
@@ -187,15 +255,30 @@ impl Netgraph {
         match received {
             Received::Data { hook, payload } => {
                 let payload = self.buffer.get(payload).unwrap_or_default();
+                if let Some(watcher) = &mut self.watcher {
+                    watcher(Passing::DataIn {
+                        hook: &hook,
+                        payload,
+                    });
+                }
                 self.client.handle_data(&hook, payload);
             }
             Received::Control { from, message } => {
                 let bytes = self.buffer.get(message).unwrap_or_default();
+                if let Some(watcher) = &mut self.watcher {
+                    watcher(Passing::Message {
+                        path: &from,
+                        message: bytes,
+                    });
+                }
                 if let Ok(message) = NgMessage::parse(bytes) {
                     self.client.handle_message(&from, message);
                 }
             }
-            Received::Status { token, result } => self.client.handle_status(Token(token), result),
+            Received::Status { token, result } => {
+                self.passes(Passing::Status(result));
+                self.client.handle_status(Token(token), result);
+            }
             Received::Nothing => {}
         }
         Ok(())
