@@ -8,7 +8,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+/// The zone dates are printed in; `TimeZone::system()` is setkey's choice.
+pub use jiff::tz::TimeZone;
 
 use crate::ext::{
     Address, Direction, IPSEC_MANUAL_REQID_MAX, Lifetime, PolicyRequest, SCOPE_GLOBAL, SCOPE_IFNET,

@@ -15,7 +15,8 @@ use std::ops::{Deref, DerefMut};
 #[derive(Debug, Clone)]
 pub struct Buffer {
     storage: Box<[u8]>,
-    headroom: usize,
+    /// Where an empty packet begins.
+    origin: usize,
     start: usize,
     end: usize,
 }
@@ -38,7 +39,7 @@ impl Buffer {
         let storage = vec![0; headroom + payload + tailroom].into_boxed_slice();
         Self {
             storage,
-            headroom,
+            origin: headroom,
             start: headroom,
             end: headroom,
         }
@@ -46,8 +47,8 @@ impl Buffer {
 
     /// Makes the buffer empty again with its original headroom.
     pub fn reset(&mut self) {
-        self.start = self.headroom;
-        self.end = self.headroom;
+        self.start = self.origin;
+        self.end = self.origin;
     }
 
     /// Makes `packet` the contents, after a [`reset`](Self::reset). `false` (and empty) when it

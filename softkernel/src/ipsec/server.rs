@@ -203,6 +203,7 @@ impl Ipsec {
         // What follows the header of X_PROMISC is a whole message, not an extension.
         if header.kind == MessageType::X_PROMISC && bytes.len() > pfkey::message::HEADER_LEN {
             let inner = bytes.get(pfkey::message::HEADER_LEN..).unwrap_or_default();
+            Message::parse(inner, NUMBERING).map_err(|_| Errno::EINVAL)?;
             self.send_bytes(Some(socket), Audience::All, inner);
             return Ok(());
         }

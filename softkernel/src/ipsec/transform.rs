@@ -470,3 +470,140 @@ fn associated_data<'a>(
         .copy_from_slice(&sequence.to_be_bytes());
     Some(scratch)
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+
+    use super::*;
+
+    fn icv(algorithm: AuthenticationAlgorithm, key: &[u8], data: &[u8]) -> Vec<u8> {
+        let mac = Authenticator::new(algorithm, key).unwrap();
+        let mut icv = vec![0; mac.icv_len()];
+        mac.sign(&[data, &[]], &mut icv).unwrap();
+        assert!(mac.verify(&[data, &[]], &icv));
+        icv[0] ^= 1;
+        assert!(!mac.verify(&[data, &[]], &icv));
+        icv[0] ^= 1;
+        icv
+    }
+
+    /// RFC 2202 section 3 case 1 cut to 96 bits, RFC 4868 section 2.7.2 cases AUTH256-1 to
+    /// AUTH512-1.
+    #[test]
+    fn known_icvs() {
+        use AuthenticationAlgorithm as A;
+        let hi = b"Hi There";
+        assert_eq!(
+            icv(A::SHA1_HMAC, &[0x0b; 20], hi),
+            hex!("b617318655057264e28bc0b6")
+        );
+        assert_eq!(
+            icv(A::SHA2_256, &[0x0b; 32], hi),
+            hex!("198a607eb44bfbc69903a0f1cf2bbdc5")
+        );
+        assert_eq!(
+            icv(A::SHA2_384, &[0x0b; 48], hi),
+            hex!("b6a8d5636f5c6a7224f9977dcf7ee6c7fb6d0c48cbdee973")
+        );
+        assert_eq!(
+            icv(A::SHA2_512, &[0x0b; 64], hi),
+            hex!("637edc6e01dce7e6742a99451aae82df23da3e92439e590e43e761b33e910fb8")
+        );
+    }
+
+    /// RFC 3602 section 4 cases 1 to 4, and NIST SP 800-38A F.2.3 and F.2.5 for the longer keys.
+    #[test]
+    fn known_cbc_blocks() {
+        let check = |key: &[u8], iv: &[u8], plain: &[u8], cipher_text: &[u8]| {
+            let cipher = CbcCipher::new(EncryptionAlgorithm::AES_CBC, key).unwrap();
+            let mut body = plain.to_vec();
+            cipher.encrypt(iv, &mut body).unwrap();
+            assert_eq!(body, cipher_text);
+            cipher.decrypt(iv, &mut body).unwrap();
+            assert_eq!(body, plain);
+        };
+        check(
+            &hex!("06a9214036b8a15b512e03d534120006"),
+            &hex!("3dafba429d9eb430b422da802c9fac41"),
+            b"Single block msg",
+            &hex!("e353779c1079aeb82708942dbe77181a"),
+        );
+        check(
+            &hex!("c286696d887c9aa0611bbb3e2025a45a"),
+            &hex!("562e17996d093d28ddb3ba695a2e6f58"),
+            &hex!("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+            &hex!("d296cd94c2cccf8a3a863028b5e1dc0a7586602d253cfff91b8266bea6d61ab1"),
+        );
+        check(
+            &hex!("6c3ea0477630ce21a2ce334aa746c2cd"),
+            &hex!("c782dc4c098c66cbd9cd27d825682c81"),
+            b"This is a 48-byte message (exactly 3 AES blocks)",
+            &hex!(
+                "d0a02b3836451753d493665d33f0e8862dea54cdb293abc7506939276772f8d5"
+                "021c19216bad525c8579695d83ba2684"
+            ),
+        );
+        check(
+            &hex!("56e47a38c5598974bc46903dba290349"),
+            &hex!("8ce82eefbea0da3c44699ed7db51b7d9"),
+            &hex!(
+                "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf"
+                "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
+            ),
+            &hex!(
+                "c30e32ffedc0774e6aff6af0869f71aa0f3af07a9a31a9c684db207eb0ef8e4e"
+                "35907aa632c3ffdf868bb7b29d3d46ad83ce9f9a102ee99d49a53e87f4c3da55"
+            ),
+        );
+        let iv = hex!("000102030405060708090a0b0c0d0e0f");
+        let plain = hex!("6bc1bee22e409f96e93d7e117393172a");
+        check(
+            &hex!("8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b"),
+            &iv,
+            &plain,
+            &hex!("4f021db243bc633d7178183a9fa071e8"),
+        );
+        check(
+            &hex!("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"),
+            &iv,
+            &plain,
+            &hex!("f58c4c04d6e5f1ba779eabfb5f7bfbd6"),
+        );
+    }
+
+    #[test]
+    fn keys_of_other_lengths_and_other_algorithms_are_refused() {
+        use rand_chacha::rand_core::SeedableRng;
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut refused = |encryption, key: usize, authentication, mac: Option<usize>| {
+            let mac = mac.map(|len| vec![1; len]);
+            Transform::new(
+                EncryptionAlgorithm(encryption),
+                &vec![2; key],
+                AuthenticationAlgorithm(authentication),
+                mac.as_deref(),
+                &mut rng,
+            )
+            .is_err()
+        };
+        assert!(!refused(12, 16, 3, Some(20)));
+        assert!(!refused(12, 24, 5, Some(32)));
+        assert!(!refused(12, 32, 7, Some(64)));
+        assert!(!refused(3, 24, 3, Some(20)));
+        assert!(!refused(20, 20, 0, None));
+        assert!(!refused(20, 36, 13, None));
+        assert!(refused(12, 17, 3, Some(20)));
+        assert!(refused(12, 16, 3, Some(19)));
+        assert!(refused(12, 16, 0, None), "no unauthenticated ESP");
+        assert!(refused(11, 0, 3, Some(20)), "no NULL encryption");
+        assert!(refused(3, 16, 3, Some(20)));
+        assert!(refused(20, 16, 0, None), "the salt is missing");
+        assert!(refused(20, 3, 0, None));
+        assert!(
+            refused(20, 20, 3, Some(20)),
+            "AES-GCM authenticates by itself"
+        );
+        assert!(refused(15, 36, 0, None));
+    }
+}
