@@ -5,7 +5,7 @@
 //!   - name: alice
 //!     password: "wonderland"
 //!   - name: bob
-//!     nt_hash: 8846f7eaee8fb117ad06bdd830b7586c
+//!     password: "builder"
 //!     address: 10.77.0.9          # or a range: 10.77.0.16/28
 //! ```
 
@@ -18,69 +18,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tanuki_daemon::config::{Problem, Problems, Source};
-use zeroize::Zeroizing;
 
-use crate::config::{Expected, Text};
+use crate::config::Text;
 use crate::pool::Range;
 use crate::secret::Secret;
-
-/// What a user proves to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credential {
-    /// The password: good for every method.
-    Password(Secret),
-    /// Its NT hash (MD4 of the UTF-16 password): good for MS-CHAPv2 only.
-    NtHash(NtHash),
-}
-
-impl Credential {
-    /// The key it stands under in the file.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Password(_) => "password",
-            Self::NtHash(_) => "nt_hash",
-        }
-    }
-}
-
-/// An NT hash: as good as the password, so wiped and never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct NtHash(Zeroizing<[u8; 16]>);
-
-impl NtHash {
-    /// The 16 octets.
-    #[must_use]
-    pub fn octets(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for NtHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("NtHash(..)")
-    }
-}
-
-impl std::str::FromStr for NtHash {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut octets = Zeroizing::new([0; 16]);
-        if text.len() != 32 || !text.is_ascii() {
-            return Err("not an NT hash");
-        }
-        for (index, octet) in octets.iter_mut().enumerate() {
-            let digits = text.get(2 * index..2 * index + 2).unwrap_or_default();
-            *octet = u8::from_str_radix(digits, 16).map_err(|_| "not an NT hash")?;
-        }
-        Ok(Self(octets))
-    }
-}
-
-impl Expected for NtHash {
-    const EXPECTED: &'static str = "32 hexadecimal digits in quotes";
-}
 
 /// One user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +29,7 @@ pub struct User {
     /// The name, as the client has to give it.
     pub name: String,
     /// What proves it.
-    pub credential: Credential,
+    pub password: Secret,
     /// Only addresses from here, and nobody else gets them; none: from the pool.
     pub addresses: Option<Range>,
 }
@@ -110,8 +51,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct UserEntry {
     name: String,
-    password: Option<Secret>,
-    nt_hash: Option<Text<NtHash>>,
+    password: Secret,
     address: Option<Text<Range>>,
 }
 
@@ -165,35 +105,16 @@ impl Users {
                 }
                 ranges.push(range);
             }
-            let credential = match (entry.password, entry.nt_hash) {
-                (Some(password), None) => {
-                    if password.octets().is_empty() || password.octets().len() > 255 {
-                        refuse("password", "expected a password of 1 to 255 octets");
-                    }
-                    Credential::Password(password)
-                }
-                (None, Some(Text(hash))) => Credential::NtHash(hash),
-                (Some(_), Some(_)) => {
-                    refuse(
-                        "nt_hash",
-                        "there is a password too, expected one of the two",
-                    );
-                    continue;
-                }
-                (None, None) => {
-                    refuse(
-                        "name",
-                        "has neither password nor nt_hash, expected one of the two",
-                    );
-                    continue;
-                }
-            };
+            let password = entry.password;
+            if password.octets().is_empty() || password.octets().len() > 255 {
+                refuse("password", "expected a password of 1 to 255 octets");
+            }
             let name = entry.name.clone();
             by_name.insert(
                 name,
                 User {
                     name: entry.name,
-                    credential,
+                    password,
                     addresses,
                 },
             );
@@ -332,20 +253,6 @@ mod tests {
     }
 
     #[test]
-    fn nt_hashes_are_hexadecimal() {
-        // RFC 2759 section 9.2: NtPasswordHash of "clientPass".
-        let users =
-            read("users:\n- {name: a, nt_hash: 44EBBA8D5312B8D611474411F56989AE}\n").unwrap();
-        let Credential::NtHash(hash) = &users.get("a").unwrap().credential else {
-            panic!()
-        };
-        assert_eq!(
-            hash.octets(),
-            &hex_literal::hex!("44EBBA8D5312B8D611474411F56989AE")
-        );
-    }
-
-    #[test]
     fn mistakes_are_shown_where_they_are_and_passwords_are_not() {
         let cases = [
             (
@@ -355,13 +262,8 @@ mod tests {
             ),
             (
                 "users:\n- {name: a}\n",
-                ":2:10: ",
-                "neither password nor nt_hash",
-            ),
-            (
-                "users:\n- {name: a, nt_hash: geheim}\n",
-                ":2:22: ",
-                "32 hexadecimal digits",
+                ":2:3: ",
+                "missing field `password`",
             ),
             (
                 "users:\n- {name: a, password: geheim}\n- {name: a, password: geheim}\n",

@@ -7,7 +7,7 @@ mod yaml;
 pub use model::{
     Config, Connection, HookCommand, Hooks, KernelChoice, L2tpSettings, Limits, PppSettings,
 };
-pub(crate) use scalar::{Expected, Text};
+pub(crate) use scalar::Text;
 
 #[cfg(test)]
 mod tests;

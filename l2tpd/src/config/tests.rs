@@ -146,6 +146,12 @@ fn mistakes_are_shown_where_they_are_with_what_would_do() {
             "4:6: ",
             "missing field `password`",
         ),
+        (
+            "connections:\n  a: {server: 198.51.100.9, user: u, password: p}\n  b: {server: \
+             198.51.100.9, user: v, password: p}\n",
+            "5:15: ",
+            "is the server of a too",
+        ),
         ("secret: \"\"\n", "3:9: ", "empty, expected a shared secret"),
     ];
     for (text, place, words) in cases {

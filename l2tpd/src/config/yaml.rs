@@ -206,6 +206,7 @@ impl Check<'_> {
                 Some((name.clone(), self.connection(&name, connection)?))
             })
             .collect();
+        self.distinct_servers(&connections);
         let seconds = std::time::Duration::from_secs;
         let limits = &file.limits;
         Some(Config {
@@ -373,6 +374,18 @@ impl Check<'_> {
             mtu: file.mtu.map_or(DEFAULT_MTU, Number::octets),
             ipv6: file.ipv6,
         })
+    }
+
+    /// One pair of addresses and ports is one tunnel.
+    fn distinct_servers(&mut self, connections: &BTreeMap<String, Connection>) {
+        let mut seen = BTreeMap::new();
+        for (name, connection) in connections {
+            if let Some(other) = seen.insert((connection.local, connection.server), name) {
+                let message =
+                    format!("is the server of {other} too, expected another or a `local`");
+                self.refuse(&format!("connections.{name}.server"), message);
+            }
+        }
     }
 
     /// A path in the file is relative to the file.

@@ -148,8 +148,6 @@ pub struct UserStatus {
     pub name: String,
     /// The address or range only this user gets.
     pub address: Option<String>,
-    /// `password` or `nt_hash`: what the file holds, never its value.
-    pub credential: String,
     /// Sessions of the user now, as `tunnel/session`.
     pub sessions: Vec<String>,
 }

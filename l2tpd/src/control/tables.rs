@@ -117,7 +117,7 @@ fn sessions_table(sessions: &[SessionStatus]) -> Table {
 }
 
 fn users_table(users: &[UserStatus]) -> Table {
-    let mut table = Table::new(["user", "address", "credential", "sessions"]);
+    let mut table = Table::new(["user", "address", "sessions"]);
     for user in users {
         let sessions = if user.sessions.is_empty() {
             dash()
@@ -127,7 +127,6 @@ fn users_table(users: &[UserStatus]) -> Table {
         table.row([
             user.name.clone(),
             user.address.clone().unwrap_or_else(|| "pool".to_owned()),
-            user.credential.clone(),
             sessions,
         ]);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use l2tp_proto::{CallRequest, CloseTunnel, FlowId, Secret, Target, TunnelId};
+use l2tp_proto::{CallRequest, CloseTunnel, FlowId, Secret, Target, TunnelId, TunnelState};
 use ppp_proto::CloseReason;
 use rand_core::CryptoRng;
 
@@ -125,7 +125,12 @@ impl Server {
                 tx_speed: SPEED,
             }),
         };
-        match self.tunnels.connect(now, target, rng) {
+        self.make_way(now, target.flow);
+        let begun = self.tunnels.connect(now, target, rng);
+        let Some(client) = self.clients.get_mut(name) else {
+            return Ok(());
+        };
+        match begun {
             Ok(begun) => {
                 let tunnel = begun.tunnel;
                 let session = begun.session.map(|session| SessionKey { tunnel, session });
@@ -143,6 +148,24 @@ impl Server {
                 });
                 Err(error.to_string())
             }
+        }
+    }
+
+    /// A tunnel to the same server that is only waiting for its StopCCN to be acknowledged must not
+    /// keep the new one from its port.
+    fn make_way(&mut self, now: Instant, flow: FlowId) {
+        let closing: Vec<TunnelId> = self
+            .live
+            .iter()
+            .filter(|(_, tunnel)| tunnel.flow.peer == flow.peer)
+            .map(|(id, _)| *id)
+            .filter(|id| {
+                let view = self.tunnels.tunnel(now, *id);
+                view.is_none_or(|view| view.state == TunnelState::Closing)
+            })
+            .collect();
+        for tunnel in closing {
+            self.tunnels.tunnel_failed(now, tunnel);
         }
     }
 

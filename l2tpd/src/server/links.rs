@@ -16,7 +16,6 @@ use super::operations::Purpose;
 use super::session::{Side, ppp_secret};
 use crate::events::Event;
 use crate::pool::{PoolError, Range};
-use crate::users::{Credential, User};
 
 /// A session that waits for an address which a former session of the same user is giving back.
 #[derive(Debug)]
@@ -55,9 +54,9 @@ impl Server {
                 question,
                 identity,
                 user,
-                method,
+                ..
             } => {
-                self.on_login(now, key, question, &identity, &user, method, rng);
+                self.on_login(now, key, question, [&identity, &user], rng);
             }
             Ppp::Authenticated {
                 party,
@@ -81,19 +80,18 @@ impl Server {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// `names` are what the peer sent, and that without a domain.
     fn on_login(
         &mut self,
         now: Instant,
         key: SessionKey,
         question: Question,
-        identity: &str,
-        user: &str,
-        method: AuthMethod,
+        names: [&str; 2],
         rng: &mut dyn CryptoRng,
     ) {
+        let [identity, user] = names;
         let found = self.users.find(identity, user);
-        let secret = found.and_then(|user| secret_of(user, method));
+        let secret = found.map(|user| ppp_secret(&user.password));
         let name = found.map(|user| user.name.clone()).unwrap_or_default();
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
@@ -373,13 +371,5 @@ pub(super) fn add_counts<T: serde::Serialize>(
     };
     for (name, value) in map {
         *into.entry(name).or_default() += value.as_u64().unwrap_or_default();
-    }
-}
-
-/// What the method needs of the user; an NT hash serves MS-CHAPv2 only.
-fn secret_of(user: &User, method: AuthMethod) -> Option<ppp_proto::Secret> {
-    match (&user.credential, method) {
-        (Credential::Password(password), _) => Some(ppp_secret(password)),
-        (Credential::NtHash(_), _) => None,
     }
 }

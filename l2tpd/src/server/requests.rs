@@ -152,7 +152,6 @@ impl Server {
                 UserStatus {
                     name: user.name.clone(),
                     address: user.addresses.map(|range| range.to_string()),
-                    credential: user.credential.kind().to_owned(),
                     sessions: keys.iter().map(ToString::to_string).collect(),
                 }
             })

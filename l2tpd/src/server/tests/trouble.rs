@@ -223,13 +223,13 @@ fn storms_of_reconnections_end_with_everybody_served() {
         .map(|_| world.client("alice", "wonderland"))
         .collect();
     for _ in 0..10 {
-        for slot in 0..clients.len() {
+        for client in &mut clients {
             match world.rng.next_u32() % 4 {
                 // The machine dies and comes back with the same address, or says goodbye first.
-                0 => clients[slot] = world.replace_client(clients[slot], "alice", "wonderland"),
+                0 => *client = world.replace_client(*client, "alice", "wonderland"),
                 1 => {
                     world.request(
-                        clients[slot],
+                        *client,
                         Request::Disconnect {
                             name: "home".into(),
                         },
@@ -238,7 +238,7 @@ fn storms_of_reconnections_end_with_everybody_served() {
                 _ => {}
             }
             world.request(
-                clients[slot],
+                *client,
                 Request::Connect {
                     name: "home".into(),
                 },
@@ -295,7 +295,12 @@ fn automatic_connections_come_back() {
     world.pass(3 * SECOND);
     assert!(!world.is_up(client));
     world.pass(10 * SECOND);
-    assert!(world.is_up(client));
+    assert!(
+        world.is_up(client),
+        "{:?} {:?}",
+        world.request(client, Request::ShowConnections),
+        world.hosts[client].events
+    );
     world.input(client, Input::Shutdown);
     world.pass(20 * SECOND);
     assert!(world.hosts[client].finished.is_some());
