@@ -80,13 +80,18 @@ pub struct Limits {
 
 impl Default for Tun {
     fn default() -> Self {
-        Self { name: "tanuki0".to_owned(), mtu: 1500 }
+        Self {
+            name: "tanuki0".to_owned(),
+            mtu: 1500,
+        }
     }
 }
 
 impl Default for Esp {
     fn default() -> Self {
-        Self { listen: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()] }
+        Self {
+            listen: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+        }
     }
 }
 
@@ -113,7 +118,9 @@ impl Config {
         let name = &config.tun.name;
         if name.is_empty()
             || name.len() > MAX_DEVICE_NAME
-            || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'/')
         {
             let message = "not a device name; 1 to 15 letters, digits, dots, dashes";
             problems.push(source.problem("tun.name", message));
@@ -125,7 +132,11 @@ impl Config {
             let message = "no time to negotiate; at least 1 second";
             problems.push(source.problem("limits.larval_lifetime", message));
         }
-        if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Problems(problems))
+        }
     }
 
     /// The part that IPsec wants to know.
@@ -140,7 +151,10 @@ impl Config {
 
     /// The part that netgraph wants to know.
     pub fn graph(&self) -> graph::Limits {
-        graph::Limits { nodes: self.limits.nodes, ..graph::Limits::default() }
+        graph::Limits {
+            nodes: self.limits.nodes,
+            ..graph::Limits::default()
+        }
     }
 }
 
@@ -160,7 +174,13 @@ mod tests {
              sockets: {control: /tmp/c.sock}\nlimits: {nodes: 10}\nlog: {level: debug}\n",
         )
         .unwrap();
-        assert_eq!(config.tun, Tun { name: "vpn7".to_owned(), mtu: 1400 });
+        assert_eq!(
+            config.tun,
+            Tun {
+                name: "vpn7".to_owned(),
+                mtu: 1400
+            }
+        );
         assert_eq!(config.graph().nodes, 10);
     }
 
@@ -172,7 +192,15 @@ mod tests {
             "s.yaml:2:9: tun.name: not a device name; 1 to 15 letters, digits, dots, dashes\n\
              s.yaml:3:8: tun.mtu: out of range; 1280 to 65535 octets"
         );
-        assert!(load("tunn: {}\n").unwrap_err().starts_with("s.yaml:1:1: unknown field"));
-        assert!(load("esp: {listen: [nowhere]}\n").unwrap_err().starts_with("s.yaml:1:"));
+        assert!(
+            load("tunn: {}\n")
+                .unwrap_err()
+                .starts_with("s.yaml:1:1: unknown field")
+        );
+        assert!(
+            load("esp: {listen: [nowhere]}\n")
+                .unwrap_err()
+                .starts_with("s.yaml:1:")
+        );
     }
 }

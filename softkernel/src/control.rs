@@ -57,7 +57,14 @@ pub struct Node {
 pub fn answer(engine: &Engine, request: Request) -> Value {
     match request {
         Request::Stats => json!(stats(engine)),
-        Request::Nodes => json!(engine.kernel().graph.describe().map(node).collect::<Vec<_>>()),
+        Request::Nodes => json!(
+            engine
+                .kernel()
+                .graph
+                .describe()
+                .map(node)
+                .collect::<Vec<_>>()
+        ),
     }
 }
 
@@ -67,7 +74,10 @@ fn stats(engine: &Engine) -> Stats<'_> {
     for node in kernel.graph.describe() {
         *nodes.entry(node.kind).or_insert(0) += 1;
     }
-    let drops = kernel.graph.drops().map(|(reason, count)| (snake_case(reason), count));
+    let drops = kernel
+        .graph
+        .drops()
+        .map(|(reason, count)| (snake_case(reason), count));
     Stats {
         kernel: kernel.counters(),
         devices: engine.counters(),

@@ -183,7 +183,9 @@ impl Engine {
     pub fn encapsulation_readable(&mut self, socket: &OuterSocket) -> io::Result<()> {
         let now = now();
         for _ in 0..BATCH {
-            let Some(from) = received(socket.receive(&mut self.buffer))? else { continue };
+            let Some(from) = received(socket.receive(&mut self.buffer))? else {
+                continue;
+            };
             if self.buffer.starts_with(&NON_ESP_MARKER) {
                 self.ike_input(socket.local(), from);
             } else if self.buffer[..] == KEEPALIVE {
@@ -250,7 +252,9 @@ impl Engine {
     pub fn pfkey_message(&mut self, socket: PfkeySocketId, message: &[u8]) {
         let Now { instant, wall } = now();
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        self.kernel.ipsec.request(instant, wall, socket, message, &mut rng);
+        self.kernel
+            .ipsec
+            .request(instant, wall, socket, message, &mut rng);
     }
 
     /// What its reader has to read.
@@ -278,7 +282,9 @@ impl Engine {
     /// A frame on it.
     pub fn netgraph_frame(&mut self, socket: NodeId, packet: &[u8]) {
         if let Ok(frame) = Frame::parse(packet) {
-            let action = self.kernel.netgraph_frame(now(), socket, frame, &mut self.buffer);
+            let action = self
+                .kernel
+                .netgraph_frame(now(), socket, frame, &mut self.buffer);
             self.act(action);
         }
     }
@@ -335,7 +341,10 @@ impl Engine {
         id: PortId,
         local: SocketAddr,
     ) -> io::Result<(SocketAddr, Option<Rc<OuterSocket>>)> {
-        let known = self.encapsulation.iter_mut().find(|known| known.socket.local() == local);
+        let known = self
+            .encapsulation
+            .iter_mut()
+            .find(|known| known.socket.local() == local);
         if let Some(known) = known {
             if known.binder.is_some() {
                 return Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
@@ -345,8 +354,10 @@ impl Engine {
         }
         let socket = Rc::new(OuterSocket::encapsulation(local)?);
         let local = socket.local();
-        self.encapsulation
-            .push(Encapsulation { socket: Rc::clone(&socket), binder: Some(id) });
+        self.encapsulation.push(Encapsulation {
+            socket: Rc::clone(&socket),
+            binder: Some(id),
+        });
         Ok((local, Some(socket)))
     }
 
@@ -357,26 +368,41 @@ impl Engine {
             let result = bound.socket.send(meta.local.ip(), meta.peer, payload);
             self.sent(result);
         } else {
-            let action =
-                self.kernel.port_output(now(), id, meta, payload, &mut self.buffer);
+            let action = self
+                .kernel
+                .port_output(now(), id, meta, payload, &mut self.buffer);
             self.act(action);
         }
     }
 
     fn esp_input(&mut self, now: Now, from: Addresses, encapsulated: bool) {
-        let Addresses { source, destination } = from;
-        let from = InboundEsp { source, destination, encapsulated };
+        let Addresses {
+            source,
+            destination,
+        } = from;
+        let from = InboundEsp {
+            source,
+            destination,
+            encapsulated,
+        };
         let action = self.kernel.esp_input(now, from, &mut self.buffer);
         self.act(action);
     }
 
     fn ike_input(&mut self, local: SocketAddr, from: Addresses) {
-        let bound = self.encapsulation.iter().find(|bound| bound.socket.local() == local);
+        let bound = self
+            .encapsulation
+            .iter()
+            .find(|bound| bound.socket.local() == local);
         let Some(binder) = bound.and_then(|bound| bound.binder) else {
             self.counters.ike_unbound += 1;
             return;
         };
-        let meta = Meta { local: from.destination, peer: from.source, reqid: 0 };
+        let meta = Meta {
+            local: from.destination,
+            peer: from.source,
+            reqid: 0,
+        };
         self.push_datagram(binder, meta);
     }
 
@@ -392,7 +418,9 @@ impl Engine {
             Action::Esp(esp) => {
                 let socket = if esp.encapsulated {
                     let mut sockets = self.encapsulation.iter();
-                    sockets.find(|bound| bound.socket.serves(esp.source)).map(|bound| &bound.socket)
+                    sockets
+                        .find(|bound| bound.socket.serves(esp.source))
+                        .map(|bound| &bound.socket)
                 } else {
                     self.raw.iter().find(|socket| socket.serves(esp.source))
                 };
@@ -409,7 +437,11 @@ impl Engine {
 
     fn push_datagram(&mut self, port: PortId, meta: Meta) {
         let mut packet = Vec::with_capacity(self.buffer.len() + 64);
-        Packet::Datagram { meta, payload: &self.buffer }.emit(&mut packet);
+        Packet::Datagram {
+            meta,
+            payload: &self.buffer,
+        }
+        .emit(&mut packet);
         let outbox = self.ports.get_mut(&port);
         if outbox.is_none_or(|outbox| !outbox.push(Zeroizing::new(packet), MAX_DATAGRAMS)) {
             self.counters.slow_reader += 1;
@@ -442,6 +474,11 @@ fn received(result: io::Result<Addresses>) -> io::Result<Option<Addresses>> {
 }
 
 fn now() -> Now {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Now { instant: Instant::now(), wall }
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    Now {
+        instant: Instant::now(),
+        wall,
+    }
 }

@@ -25,9 +25,7 @@ use softkernel_port::Meta;
 
 use crate::buffer::Buffer;
 use crate::graph::{Exit, Graph, NodeId, iface};
-use crate::ipsec::{
-    Inbound, InboundEsp, InboundPolicy, Ipsec, Outbound, OutboundEsp, PolicyBlob,
-};
+use crate::ipsec::{Inbound, InboundEsp, InboundPolicy, Ipsec, Outbound, OutboundEsp, PolicyBlob};
 use crate::udp;
 
 /// IP in IP, and IPv6 in IP: what tunnel mode carries.
@@ -100,14 +98,22 @@ pub struct Kernel {
 
 impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kernel").field("graph", &self.graph).finish_non_exhaustive()
+        f.debug_struct("Kernel")
+            .field("graph", &self.graph)
+            .finish_non_exhaustive()
     }
 }
 
 impl Kernel {
     /// Joins the two. `source_for` tells the host's address towards a peer.
     pub fn new(ipsec: Ipsec, graph: Graph, source_for: crate::graph::SourceFor) -> Self {
-        Self { ipsec, graph, ports: HashMap::new(), source_for, counters: Counters::default() }
+        Self {
+            ipsec,
+            graph,
+            ports: HashMap::new(),
+            source_for,
+            counters: Counters::default(),
+        }
     }
 
     /// What happened so far.
@@ -147,7 +153,13 @@ impl Kernel {
         let Ok(inbound) = self.ipsec.input(now.instant, now.wall, from, packet) else {
             return Action::Done;
         };
-        let Inbound { reqid, mode, next_header, payload, .. } = inbound;
+        let Inbound {
+            reqid,
+            mode,
+            next_header,
+            payload,
+            ..
+        } = inbound;
         packet.truncate(payload.end);
         if !packet.trim_front(payload.start) {
             self.counters.malformed += 1;
@@ -201,7 +213,9 @@ impl Kernel {
         payload: &[u8],
         buffer: &mut Buffer,
     ) -> Action {
-        let Some(bound) = self.ports.get(&port).copied() else { return Action::Done };
+        let Some(bound) = self.ports.get(&port).copied() else {
+            return Action::Done;
+        };
         let mut local = SocketAddr::new(meta.local.ip(), bound.port());
         for candidate in [Some(bound.ip()), (self.source_for)(meta.peer.ip())] {
             if let (true, Some(ip)) = (local.ip().is_unspecified(), candidate) {
@@ -227,13 +241,20 @@ impl Kernel {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn next_timeout(&self) -> Option<Instant> {
-        [self.graph.next_timeout(), self.ipsec.next_timeout()].into_iter().flatten().min()
+        [self.graph.next_timeout(), self.ipsec.next_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Retransmits and expires.
     pub fn handle_timeout(&mut self, now: Now) {
         self.graph.handle_timeout(now.instant);
-        if self.ipsec.next_timeout().is_some_and(|due| due <= now.instant) {
+        if self
+            .ipsec
+            .next_timeout()
+            .is_some_and(|due| due <= now.instant)
+        {
             self.ipsec.handle_timeout(now.instant, now.wall);
         }
     }
@@ -254,7 +275,8 @@ impl Kernel {
         let local = SocketAddr::new(destination, destination_port);
         let flow = transport(peer, local, None);
         let verdict =
-            self.ipsec.inbound_policy(now.instant, now.wall, flow, reqid, Mode::TRANSPORT);
+            self.ipsec
+                .inbound_policy(now.instant, now.wall, flow, reqid, Mode::TRANSPORT);
         if verdict == InboundPolicy::Refused {
             self.counters.policy += 1;
             return Action::Done;
@@ -284,7 +306,9 @@ impl Kernel {
                 && (bound.ip() == local.ip() || bound.ip().is_unspecified())
         };
         let candidates = self.ports.iter().filter(|(_, bound)| serves(bound));
-        candidates.min_by_key(|(_, bound)| bound.ip().is_unspecified()).map(|(id, _)| *id)
+        candidates
+            .min_by_key(|(_, bound)| bound.ip().is_unspecified())
+            .map(|(id, _)| *id)
     }
 
     fn follow(&mut self, now: Now, exit: Exit, packet: &mut Buffer) -> Action {
@@ -295,7 +319,9 @@ impl Kernel {
                 Action::Tun
             }
             Exit::Udp(node) => {
-                let Some(socket) = self.graph.ksocket(node) else { return Action::Done };
+                let Some(socket) = self.graph.ksocket(node) else {
+                    return Action::Done;
+                };
                 let (Some(local), Some(peer)) = (socket.local(), socket.peer()) else {
                     return Action::Done;
                 };
@@ -322,8 +348,12 @@ impl Kernel {
             self.counters.too_long += 1;
             return Action::Done;
         }
-        let esp =
-            self.ipsec.output(now.instant, now.wall, transport(local, peer, policy), packet);
+        let esp = self.ipsec.output(
+            now.instant,
+            now.wall,
+            transport(local, peer, policy),
+            packet,
+        );
         self.sent(esp.ok())
     }
 
@@ -333,7 +363,10 @@ impl Kernel {
             self.counters.malformed += 1;
             return Action::Done;
         };
-        match self.ipsec.inbound_policy(now.instant, now.wall, flow, reqid, Mode::TUNNEL) {
+        match self
+            .ipsec
+            .inbound_policy(now.instant, now.wall, flow, reqid, Mode::TUNNEL)
+        {
             InboundPolicy::Allowed => {
                 self.counters.tun_out += 1;
                 Action::Tun
@@ -388,7 +421,11 @@ fn flow_of(packet: &[u8]) -> Option<Outbound<'static>> {
     let (protocol, header, later) = if source.is_ipv4() {
         let fragment = packet.get(6..8).and_then(<[u8]>::first_chunk::<2>)?;
         let later = u16::from_be_bytes(*fragment) & 0x1fff != 0;
-        (*packet.get(9)?, usize::from(packet.first()? & 0xf) * 4, later)
+        (
+            *packet.get(9)?,
+            usize::from(packet.first()? & 0xf) * 4,
+            later,
+        )
     } else {
         (*packet.get(6)?, 40, false)
     };

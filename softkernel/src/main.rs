@@ -54,7 +54,6 @@ fn load(arguments: &Arguments) -> Result<Config, Failure> {
         None if !PathBuf::from(DEFAULT_CONFIG).exists() => return Ok(Config::default()),
         None => PathBuf::from(DEFAULT_CONFIG),
     };
-    let source =
-        Source::read(&path).map_err(|problems| Failure::new(exit::NO_INPUT, problems))?;
+    let source = Source::read(&path).map_err(|problems| Failure::new(exit::NO_INPUT, problems))?;
     Config::load(&source).map_err(|problems| Failure::new(exit::CONFIG, problems))
 }

@@ -82,9 +82,24 @@ async fn serve(config: &Config, folder: &Path, log: &Logger) -> Result<(), Failu
     let mut control = ControlServer::bind(&control_path, CONTROL_MODE)
         .map_err(|error| refused(&control_path.display().to_string(), &error))?;
 
-    spawn_local(server::accept(pfkey, shared.clone(), log.clone(), server::pfkey::open));
-    spawn_local(server::accept(netgraph, shared.clone(), log.clone(), server::netgraph::open));
-    spawn_local(server::accept(udp, shared.clone(), log.clone(), server::udp::open));
+    spawn_local(server::accept(
+        pfkey,
+        shared.clone(),
+        log.clone(),
+        server::pfkey::open,
+    ));
+    spawn_local(server::accept(
+        netgraph,
+        shared.clone(),
+        log.clone(),
+        server::netgraph::open,
+    ));
+    spawn_local(server::accept(
+        udp,
+        shared.clone(),
+        log.clone(),
+        server::udp::open,
+    ));
     for socket in raw {
         spawn_local(read_raw(socket, shared.clone()));
     }
@@ -128,7 +143,9 @@ fn open_tun(config: &Config) -> Result<(Rc<Tun>, Netlink), Failure> {
     let what = format!("TUN device {name}");
     let tun = Tun::open(name).map_err(|error| refused(&what, &error))?;
     let mut netlink = Netlink::open(name).map_err(|error| refused(&what, &error))?;
-    netlink.up(config.tun.mtu).map_err(|error| refused(&what, &error))?;
+    netlink
+        .up(config.tun.mtu)
+        .map_err(|error| refused(&what, &error))?;
     Ok((Rc::new(tun), netlink))
 }
 
@@ -139,8 +156,8 @@ fn open_raw(config: &Config) -> Result<Vec<Rc<OuterSocket>>, Failure> {
             Ok(socket) => sockets.push(Rc::new(socket)),
             // A host without IPv6 is fine as long as nobody asked for one of its addresses.
             Err(error)
-                if address.is_unspecified()
-                    && error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {}
+                if address.is_unspecified() && error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            }
             Err(error) => return Err(refused(&format!("ESP at {address}"), &error)),
         }
     }

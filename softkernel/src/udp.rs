@@ -46,17 +46,25 @@ pub fn prepend(payload: &mut Buffer, source: SocketAddr, destination: SocketAddr
             0 => 0xffff,
             checksum => checksum,
         };
-        payload.get_mut(6..8)?.copy_from_slice(&checksum.to_be_bytes());
+        payload
+            .get_mut(6..8)?
+            .copy_from_slice(&checksum.to_be_bytes());
     }
     Some(())
 }
 
 fn sum_words(bytes: &[u8]) -> u64 {
     let mut words = bytes.chunks_exact(2);
-    let odd = words.remainder().first().map_or(0, |&byte| u64::from(byte) << 8);
+    let odd = words
+        .remainder()
+        .first()
+        .map_or(0, |&byte| u64::from(byte) << 8);
     let sum: u64 = words
         .by_ref()
-        .map(|pair| pair.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)))
+        .map(|pair| {
+            pair.iter()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte))
+        })
         .sum();
     sum + odd
 }
@@ -92,9 +100,11 @@ mod tests {
     #[test]
     fn wrong_lengths() {
         let mut buffer = Buffer::new(64);
-        for datagram in
-            [&hex!("06a5 06a5 0007 0000")[..], &hex!("06a5 06a5 0009 0000"), &hex!("06a5 06a5 00")]
-        {
+        for datagram in [
+            &hex!("06a5 06a5 0007 0000")[..],
+            &hex!("06a5 06a5 0009 0000"),
+            &hex!("06a5 06a5 00"),
+        ] {
             assert!(buffer.fill(datagram));
             assert_eq!(strip(&mut buffer), None);
         }

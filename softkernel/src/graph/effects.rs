@@ -57,7 +57,9 @@ impl Graph {
         match request {
             iface::Request::SetAddress(pair) => self.set_address(id, pair),
             iface::Request::SetMtu(mtu) => {
-                let Some(node) = self.iface_mut(id) else { return Err(Errno::ENOENT) };
+                let Some(node) = self.iface_mut(id) else {
+                    return Err(Errno::ENOENT);
+                };
                 node.mtu = mtu;
                 for (network, source) in networks_of(node) {
                     self.routes.announce(network, source, mtu);
@@ -65,7 +67,9 @@ impl Graph {
                 Ok(())
             }
             iface::Request::AddRoute(network) => {
-                let Some(node) = self.iface_mut(id) else { return Err(Errno::ENOENT) };
+                let Some(node) = self.iface_mut(id) else {
+                    return Err(Errno::ENOENT);
+                };
                 let (source, mtu) = (local_of(node, network.address), node.mtu);
                 self.routes.add(network, id, source, mtu)?;
                 if let Some(node) = self.iface_mut(id) {
@@ -74,7 +78,9 @@ impl Graph {
                 Ok(())
             }
             iface::Request::DelRoute(network) => {
-                let Some(node) = self.iface_mut(id) else { return Err(Errno::ENOENT) };
+                let Some(node) = self.iface_mut(id) else {
+                    return Err(Errno::ENOENT);
+                };
                 let known = node.routes.iter().position(|route| *route == network);
                 node.routes.swap_remove(known.ok_or(Errno::ENOENT)?);
                 self.routes.remove(network, id)
@@ -85,7 +91,9 @@ impl Graph {
     /// Takes back what a node that is about to go has changed.
     pub(super) fn forget_effects(&mut self, id: NodeId) {
         self.endpoints_forget(id);
-        let Some(node) = self.iface_mut(id) else { return };
+        let Some(node) = self.iface_mut(id) else {
+            return;
+        };
         let unit = node.unit();
         let networks: Vec<Network> = networks_of(node).map(|(network, _)| network).collect();
         let locals = [node.v4, node.v6].map(|pair| pair.map(|pair| pair.local));
@@ -103,7 +111,10 @@ impl Graph {
         let port = match local.port() {
             0 => {
                 let taken = |port: u16| self.endpoints.keys().any(|key| key.local.port() == port);
-                EPHEMERAL.into_iter().find(|port| !taken(*port)).ok_or(Errno::EADDRINUSE)?
+                EPHEMERAL
+                    .into_iter()
+                    .find(|port| !taken(*port))
+                    .ok_or(Errno::EADDRINUSE)?
             }
             port => port,
         };
@@ -132,15 +143,24 @@ impl Graph {
     }
 
     fn endpoints_forget(&mut self, id: NodeId) {
-        if let Some(endpoint) = self.ksocket_mut(id).and_then(|socket| socket.set_filed(None)) {
+        if let Some(endpoint) = self
+            .ksocket_mut(id)
+            .and_then(|socket| socket.set_filed(None))
+        {
             self.endpoints.remove(&endpoint);
         }
     }
 
     fn set_address(&mut self, id: NodeId, pair: AddressPair) -> Result<(), Errno> {
-        let Some(node) = self.iface_mut(id) else { return Err(Errno::ENOENT) };
+        let Some(node) = self.iface_mut(id) else {
+            return Err(Errno::ENOENT);
+        };
         let mtu = node.mtu;
-        let old = if pair.peer.is_ipv4() { node.v4 } else { node.v6 };
+        let old = if pair.peer.is_ipv4() {
+            node.v4
+        } else {
+            node.v6
+        };
         if old == Some(pair) {
             return Ok(());
         }
@@ -166,7 +186,11 @@ impl Graph {
             self.routes.remove_local(old.local);
         }
         if let Some(node) = self.iface_mut(id) {
-            let place = if pair.peer.is_ipv4() { &mut node.v4 } else { &mut node.v6 };
+            let place = if pair.peer.is_ipv4() {
+                &mut node.v4
+            } else {
+                &mut node.v6
+            };
             *place = Some(pair);
         }
         Ok(())
@@ -174,14 +198,20 @@ impl Graph {
 
     fn iface_mut(&mut self, id: NodeId) -> Option<&mut IfaceNode> {
         match self.node_mut(id) {
-            Some(Node { kind: Kind::Iface(node), .. }) => Some(node),
+            Some(Node {
+                kind: Kind::Iface(node),
+                ..
+            }) => Some(node),
             _ => None,
         }
     }
 
     fn ksocket_mut(&mut self, id: NodeId) -> Option<&mut KsocketNode> {
         match self.node_mut(id) {
-            Some(Node { kind: Kind::Ksocket(node), .. }) => node.as_mut(),
+            Some(Node {
+                kind: Kind::Ksocket(node),
+                ..
+            }) => node.as_mut(),
             _ => None,
         }
     }
@@ -190,11 +220,21 @@ impl Graph {
 /// Everything routed to an interface, with the source address to use.
 fn networks_of(node: &IfaceNode) -> impl Iterator<Item = (Network, Option<IpAddr>)> + use<> {
     let peers = [node.v4, node.v6].into_iter().flatten();
-    let routes: Vec<_> = node.routes.iter().map(|n| (*n, local_of(node, n.address))).collect();
-    peers.map(|pair| (host(pair.peer), Some(pair.local))).chain(routes)
+    let routes: Vec<_> = node
+        .routes
+        .iter()
+        .map(|n| (*n, local_of(node, n.address)))
+        .collect();
+    peers
+        .map(|pair| (host(pair.peer), Some(pair.local)))
+        .chain(routes)
 }
 
 fn local_of(node: &IfaceNode, family_of: IpAddr) -> Option<IpAddr> {
-    let pair = if family_of.is_ipv4() { node.v4 } else { node.v6 };
+    let pair = if family_of.is_ipv4() {
+        node.v4
+    } else {
+        node.v6
+    };
     pair.map(|pair| pair.local)
 }

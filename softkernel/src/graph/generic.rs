@@ -23,22 +23,31 @@ const MAX_LIST: usize = 800;
 
 impl Graph {
     /// A control message from a socket node: one status goes back, then the reply if there is one.
-    pub(super) fn request(
-        &mut self,
-        now: Instant,
-        from: NodeId,
-        path: &str,
-        message: &NgMessage,
-    ) {
-        let outcome = self
-            .resolve(from, path)
-            .and_then(|to| self.message(now, from, to, message).map(|reply| (to, reply)));
+    pub(super) fn request(&mut self, now: Instant, from: NodeId, path: &str, message: &NgMessage) {
+        let outcome = self.resolve(from, path).and_then(|to| {
+            self.message(now, from, to, message)
+                .map(|reply| (to, reply))
+        });
         let result = outcome.as_ref().map(|_| ()).map_err(|errno| *errno);
-        self.push_control(from, Frame::Status { token: message.token, result }.emit());
+        self.push_control(
+            from,
+            Frame::Status {
+                token: message.token,
+                result,
+            }
+            .emit(),
+        );
         if let Ok((to, Some(reply))) = outcome {
             let bytes = message.response(reply).emit();
             let path = self.path_to(to);
-            self.push_control(from, Frame::Control { path: &path, message: &bytes }.emit());
+            self.push_control(
+                from,
+                Frame::Control {
+                    path: &path,
+                    message: &bytes,
+                }
+                .emit(),
+            );
         }
     }
 
@@ -169,11 +178,7 @@ impl Graph {
         connected
     }
 
-    fn connect(
-        &mut self,
-        here: NodeId,
-        arguments: &ConnectArguments,
-    ) -> Result<(), Errno> {
+    fn connect(&mut self, here: NodeId, arguments: &ConnectArguments) -> Result<(), Errno> {
         let there = self.resolve(here, &arguments.path)?;
         self.check_hook(here, &arguments.our_hook)?;
         self.check_hook(there, &arguments.peer_hook)?;
@@ -201,7 +206,11 @@ impl Graph {
 
     /// A socket node outlives its shutdown as long as its connection does.
     fn shutdown(&mut self, now: Instant, id: NodeId) {
-        if let Some(Node { kind: Kind::Socket(_), .. }) = self.node(id) {
+        if let Some(Node {
+            kind: Kind::Socket(_),
+            ..
+        }) = self.node(id)
+        {
             self.cut_hooks(now, id);
         } else {
             self.remove_node(now, id);
@@ -225,7 +234,10 @@ impl Graph {
     /// Connects two free hook names.
     fn join(&mut self, a: NodeId, a_name: &str, b: NodeId, b_name: &str) -> Result<(), Errno> {
         let a_hook = self.add_hook(a, a_name)?;
-        let b_hook = match self.check_hook(b, b_name).and_then(|()| self.add_hook(b, b_name)) {
+        let b_hook = match self
+            .check_hook(b, b_name)
+            .and_then(|()| self.add_hook(b, b_name))
+        {
             Ok(hook) => hook,
             Err(errno) => {
                 self.take_hook(a, a_hook);
@@ -233,7 +245,9 @@ impl Graph {
             }
         };
         for ((node, hook), peer) in [((a, a_hook), (b, b_hook)), ((b, b_hook), (a, a_hook))] {
-            let slot = self.node_mut(node).and_then(|node| node.hooks.get_mut(hook.0 as usize));
+            let slot = self
+                .node_mut(node)
+                .and_then(|node| node.hooks.get_mut(hook.0 as usize));
             if let Some(Some(hook)) = slot {
                 hook.peer = peer;
             }
@@ -243,7 +257,11 @@ impl Graph {
 
     fn add_hook(&mut self, id: NodeId, name: &str) -> Result<HookIndex, Errno> {
         let node = self.node_mut(id).ok_or(Errno::ENOENT)?;
-        let position = node.hooks.iter().position(Option::is_none).unwrap_or(node.hooks.len());
+        let position = node
+            .hooks
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(node.hooks.len());
         let index = HookIndex(u32::try_from(position).map_err(|_| Errno::ENOBUFS)?);
         let role = match &mut node.kind {
             Kind::Socket(node) => {
@@ -263,7 +281,11 @@ impl Graph {
             }
             Kind::Iface(node) => Role::Iface(node.attach(name, index)?),
         };
-        let hook = Hook { name: name.to_owned(), role, peer: (NodeId::NONE, index) };
+        let hook = Hook {
+            name: name.to_owned(),
+            role,
+            peer: (NodeId::NONE, index),
+        };
         match node.hooks.get_mut(position) {
             Some(slot) => *slot = Some(hook),
             None => node.hooks.push(Some(hook)),
@@ -288,7 +310,9 @@ impl Graph {
 
     /// Breaks a hook at both ends; a node whose last hook it was goes, if its type does.
     pub(super) fn disconnect(&mut self, now: Instant, id: NodeId, index: HookIndex) {
-        let Some(hook) = self.take_hook(id, index) else { return };
+        let Some(hook) = self.take_hook(id, index) else {
+            return;
+        };
         let (peer, peer_index) = hook.peer;
         self.take_hook(peer, peer_index);
         for id in [id, peer] {
@@ -336,7 +360,13 @@ impl Graph {
         if let Kind::Iface(node) = &kind {
             self.units.insert(node.unit());
         }
-        let node = Node { id, name: None, hooks: Vec::new(), kind, timer: None };
+        let node = Node {
+            id,
+            name: None,
+            hooks: Vec::new(),
+            kind,
+            timer: None,
+        };
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Some(node);
         }
@@ -349,7 +379,9 @@ impl Graph {
             return;
         }
         self.forget_effects(id);
-        let Some(node) = self.slots.get_mut(id.slot()).and_then(Option::take) else { return };
+        let Some(node) = self.slots.get_mut(id.slot()).and_then(Option::take) else {
+            return;
+        };
         self.free.push(id.slot());
         if let Some(name) = node.name {
             self.names.remove(&name);
@@ -397,13 +429,27 @@ impl Graph {
                 peer: self.node_info(peer)?,
             })
         };
-        let links = node.hooks.iter().flatten().filter_map(link).take(MAX_LIST / 2).collect();
-        Some(HookList { node: self.node_info(id)?, links })
+        let links = node
+            .hooks
+            .iter()
+            .flatten()
+            .filter_map(link)
+            .take(MAX_LIST / 2)
+            .collect();
+        Some(HookList {
+            node: self.node_info(id)?,
+            links,
+        })
     }
 
     fn list_nodes(&self, wanted: impl Fn(&Node) -> bool) -> NameList {
         let nodes = self.slots.iter().flatten().filter(|node| wanted(node));
-        NameList(nodes.filter_map(|node| self.node_info(node.id)).take(MAX_LIST).collect())
+        NameList(
+            nodes
+                .filter_map(|node| self.node_info(node.id))
+                .take(MAX_LIST)
+                .collect(),
+        )
     }
 
     fn list_types(&self) -> TypeList {
@@ -420,6 +466,11 @@ impl Graph {
         for node in self.slots.iter().flatten() {
             *counts.entry(node.kind.type_name()).or_insert(0) += 1;
         }
-        TypeList(counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect())
+        TypeList(
+            counts
+                .into_iter()
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect(),
+        )
     }
 }

@@ -97,7 +97,10 @@ impl IfaceNode {
 
     /// The peer's addresses.
     pub(super) fn peers(&self) -> impl Iterator<Item = IpAddr> {
-        [self.v4, self.v6].into_iter().flatten().map(|pair| pair.peer)
+        [self.v4, self.v6]
+            .into_iter()
+            .flatten()
+            .map(|pair| pair.peer)
     }
 
     pub(super) fn attach(&mut self, name: &str, hook: HookIndex) -> Result<Role, Errno> {
@@ -147,13 +150,25 @@ impl IfaceNode {
     fn soft_message(&mut self, message: &NgMessage) -> Result<Option<Request>, Errno> {
         if let Some(soft::SetAddress(pair)) = command(message)? {
             let usable = !pair.peer.is_unspecified() && !pair.peer.is_multicast();
-            if usable { Ok(Some(Request::SetAddress(pair))) } else { Err(Errno::EINVAL) }
+            if usable {
+                Ok(Some(Request::SetAddress(pair)))
+            } else {
+                Err(Errno::EINVAL)
+            }
         } else if let Some(soft::SetMtu(soft::Mtu(mtu))) = command(message)? {
             let fits = (MIN_MTU..=MAX_MTU).contains(&mtu);
-            if fits { Ok(Some(Request::SetMtu(mtu))) } else { Err(Errno::EINVAL) }
+            if fits {
+                Ok(Some(Request::SetMtu(mtu)))
+            } else {
+                Err(Errno::EINVAL)
+            }
         } else if let Some(soft::AddRoute(network)) = command(message)? {
             let full = self.routes.len() >= MAX_ROUTES;
-            if full { Err(Errno::ENOBUFS) } else { Ok(Some(Request::AddRoute(network))) }
+            if full {
+                Err(Errno::ENOBUFS)
+            } else {
+                Ok(Some(Request::AddRoute(network)))
+            }
         } else if let Some(soft::DelRoute(network)) = command(message)? {
             Ok(Some(Request::DelRoute(network)))
         } else if let Some(soft::SourceCheck(soft::Switch(on))) = command(message)? {

@@ -61,7 +61,15 @@ impl KsocketNode {
         if !datagram || !udp || parts.next().is_some() {
             return Err(Errno::EINVAL);
         }
-        Ok(Self { hook, v6, local: None, peer: None, policy_in: None, policy_out: None, filed: None })
+        Ok(Self {
+            hook,
+            v6,
+            local: None,
+            peer: None,
+            policy_in: None,
+            policy_out: None,
+            filed: None,
+        })
     }
 
     pub(super) fn hook(&self) -> HookIndex {
@@ -86,7 +94,10 @@ impl KsocketNode {
     /// The client that the socket is tied to: the unique level's request id of either policy.
     pub fn reqid(&self) -> Option<u32> {
         let both = [&self.policy_in, &self.policy_out];
-        let requests = both.into_iter().flatten().filter_map(|policy| policy.requests.first());
+        let requests = both
+            .into_iter()
+            .flatten()
+            .filter_map(|policy| policy.requests.first());
         requests
             .filter(|request| request.level == Level::UNIQUE && request.reqid != 0)
             .map(|request| request.reqid)
@@ -95,7 +106,11 @@ impl KsocketNode {
 
     /// What arrives here, once connected.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        Some(Endpoint { local: self.local?, peer: self.peer?, reqid: self.reqid() })
+        Some(Endpoint {
+            local: self.local?,
+            peer: self.peer?,
+            reqid: self.reqid(),
+        })
     }
 
     /// Answers a message, or says what it asks for.
@@ -122,8 +137,11 @@ impl KsocketNode {
             }
             Ok((None, Some(Request::Connect(address.0))))
         } else if command::<ng::GetName>(message)?.is_some() {
-            let unbound: IpAddr =
-                if self.v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+            let unbound: IpAddr = if self.v6 {
+                Ipv6Addr::UNSPECIFIED.into()
+            } else {
+                Ipv4Addr::UNSPECIFIED.into()
+            };
             let local = self.local.unwrap_or(SocketAddr::new(unbound, 0));
             Ok((Some(Address(local).emit()), None))
         } else if command::<ng::GetPeerName>(message)?.is_some() {
@@ -150,7 +168,11 @@ impl KsocketNode {
     }
 
     fn check_family(&self, address: SocketAddr) -> Result<(), Errno> {
-        if address.is_ipv6() == self.v6 { Ok(()) } else { Err(Errno::EAFNOSUPPORT) }
+        if address.is_ipv6() == self.v6 {
+            Ok(())
+        } else {
+            Err(Errno::EAFNOSUPPORT)
+        }
     }
 
     fn set_option(

@@ -196,7 +196,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { nodes: 200_000, hooks: 65_536 }
+        Self {
+            nodes: 200_000,
+            hooks: 65_536,
+        }
     }
 }
 
@@ -225,7 +228,9 @@ pub struct Graph {
 
 impl fmt::Debug for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Graph").field("nodes", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Graph")
+            .field("nodes", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -296,7 +301,9 @@ impl Graph {
                     Some(Kind::Socket(node)) => node.hook(hook),
                     _ => None,
                 };
-                let Some(hook) = hook else { return self.dropped(Drop::NotConnected) };
+                let Some(hook) = hook else {
+                    return self.dropped(Drop::NotConnected);
+                };
                 if !buffer.fill(payload) {
                     return self.dropped(Drop::TooLong);
                 }
@@ -314,7 +321,11 @@ impl Graph {
             SocketAddr::V6(_) => SocketAddr::from(([0; 16], local.port())),
         };
         [Some(reqid), None].into_iter().find_map(|reqid| {
-            let find = |local| self.endpoints.get(&Endpoint { local, peer, reqid }).copied();
+            let find = |local| {
+                self.endpoints
+                    .get(&Endpoint { local, peer, reqid })
+                    .copied()
+            };
             find(local).or_else(|| find(unspecified))
         })
     }
@@ -323,12 +334,13 @@ impl Graph {
     /// node that serves one tunnel only.
     pub fn declines(&self, node: NodeId, payload: &[u8]) -> bool {
         l2tp::header::is_for_no_tunnel(payload)
-            && self.ksocket(node).and_then(|socket| self.peer_of(node, socket.hook())).is_some_and(
-                |(peer, _)| match self.node(peer).map(|node| &node.kind) {
+            && self
+                .ksocket(node)
+                .and_then(|socket| self.peer_of(node, socket.hook()))
+                .is_some_and(|(peer, _)| match self.node(peer).map(|node| &node.kind) {
                     Some(Kind::L2tp(l2tp)) => l2tp.matches_id(),
                     _ => false,
-                },
-            )
+                })
     }
 
     /// A UDP payload for a `ksocket` node.
@@ -343,7 +355,13 @@ impl Graph {
     pub fn tun_input(&mut self, now: Instant, buffer: &mut Buffer) -> Option<Exit> {
         let destination = iface::destination_of(buffer)?;
         let id = self.routes.lookup(destination)?;
-        let Some(Node { kind: Kind::Iface(node), .. }) = self.node_mut(id) else { return None };
+        let Some(Node {
+            kind: Kind::Iface(node),
+            ..
+        }) = self.node_mut(id)
+        else {
+            return None;
+        };
         Some(match node.transmit(buffer) {
             Ok(hook) => self.leave(now, (id, hook), buffer),
             Err(reason) => self.dropped(reason),
@@ -382,9 +400,13 @@ impl Graph {
                 return;
             }
             self.timers.pop_first();
-            let Some(node) = self.node_mut(id) else { continue };
+            let Some(node) = self.node_mut(id) else {
+                continue;
+            };
             node.timer = None;
-            let Kind::L2tp(l2tp) = &mut node.kind else { continue };
+            let Kind::L2tp(l2tp) = &mut node.kind else {
+                continue;
+            };
             if l2tp.handle_timeout(now) {
                 let owner = l2tp.owner();
                 let control = l2tp.control_hook();
@@ -397,7 +419,11 @@ impl Graph {
     /// A socket that has something to read; ask [`front`](Self::front) then.
     pub fn poll_readable(&mut self) -> Option<NodeId> {
         let id = self.readable.pop_front()?;
-        if let Some(Node { kind: Kind::Socket(socket), .. }) = self.node_mut(id) {
+        if let Some(Node {
+            kind: Kind::Socket(socket),
+            ..
+        }) = self.node_mut(id)
+        {
             socket.announced = false;
         }
         Some(id)
@@ -413,7 +439,11 @@ impl Graph {
 
     /// The oldest frame was read.
     pub fn pop(&mut self, socket: NodeId) {
-        if let Some(Node { kind: Kind::Socket(socket), .. }) = self.node_mut(socket) {
+        if let Some(Node {
+            kind: Kind::Socket(socket),
+            ..
+        }) = self.node_mut(socket)
+        {
             socket.pop();
         }
     }
@@ -449,15 +479,36 @@ impl Graph {
 
     fn notify_failure(&mut self, id: NodeId, owner: NodeId, control: Option<HookIndex>) {
         // The one who configured it may be gone; whoever holds the control hook takes its place.
-        let present =
-            |graph: &Self, id| matches!(graph.node(id), Some(Node { kind: Kind::Socket(_), .. }));
-        let holder = || control.and_then(|hook| self.peer_of(id, hook)).map(|(node, _)| node);
-        let target =
-            if present(self, owner) { Some(owner) } else { holder().filter(|id| present(self, *id)) };
+        let present = |graph: &Self, id| {
+            matches!(
+                graph.node(id),
+                Some(Node {
+                    kind: Kind::Socket(_),
+                    ..
+                })
+            )
+        };
+        let holder = || {
+            control
+                .and_then(|hook| self.peer_of(id, hook))
+                .map(|(node, _)| node)
+        };
+        let target = if present(self, owner) {
+            Some(owner)
+        } else {
+            holder().filter(|id| present(self, *id))
+        };
         if let Some(target) = target {
             let from = self.path_to(id);
             let message = NgMessage::request(&AckFailure, 0).emit();
-            self.push_control(target, Frame::Control { path: &from, message: &message }.emit());
+            self.push_control(
+                target,
+                Frame::Control {
+                    path: &from,
+                    message: &message,
+                }
+                .emit(),
+            );
         }
     }
 
@@ -473,17 +524,29 @@ impl Graph {
                 Verdict::Forward(next) => (id, hook) = (to, next),
                 Verdict::Acknowledge(next) => {
                     let taken = self.deliver((to, next), buffer);
-                    if let Some(Node { kind: Kind::L2tp(node), .. }) = self.node_mut(to) {
+                    if let Some(Node {
+                        kind: Kind::L2tp(node),
+                        ..
+                    }) = self.node_mut(to)
+                    {
                         node.delivered(taken);
                     }
                     self.after(to);
-                    return if taken { Exit::Done } else { self.dropped(Drop::SlowReader) };
+                    return if taken {
+                        Exit::Done
+                    } else {
+                        self.dropped(Drop::SlowReader)
+                    };
                 }
                 Verdict::Tun => return Exit::Tun,
                 Verdict::Udp => return Exit::Udp(to),
                 Verdict::Read => {
                     let taken = self.queue_data(to, entry, buffer);
-                    return if taken { Exit::Done } else { self.dropped(Drop::SlowReader) };
+                    return if taken {
+                        Exit::Done
+                    } else {
+                        self.dropped(Drop::SlowReader)
+                    };
                 }
                 Verdict::Done => return Exit::Done,
                 Verdict::Drop(reason) => return self.dropped(reason),
@@ -494,7 +557,8 @@ impl Graph {
 
     /// Control messages go to a socket and nowhere else.
     fn deliver(&mut self, from: (NodeId, HookIndex), buffer: &Buffer) -> bool {
-        self.peer_of(from.0, from.1).is_some_and(|(to, entry)| self.queue_data(to, entry, buffer))
+        self.peer_of(from.0, from.1)
+            .is_some_and(|(to, entry)| self.queue_data(to, entry, buffer))
     }
 
     fn receive(
@@ -504,7 +568,9 @@ impl Graph {
         entry: HookIndex,
         buffer: &mut Buffer,
     ) -> Verdict {
-        let Some(node) = self.node_mut(to) else { return Verdict::Drop(Drop::NoNode) };
+        let Some(node) = self.node_mut(to) else {
+            return Verdict::Drop(Drop::NoNode);
+        };
         let Some(role) = node.hook(entry).map(|hook| hook.role) else {
             return Verdict::Drop(Drop::NotConnected);
         };
@@ -527,17 +593,31 @@ impl Graph {
     }
 
     fn queue_data(&mut self, to: NodeId, entry: HookIndex, payload: &[u8]) -> bool {
-        let Some(node) = self.node_mut(to) else { return false };
-        let Some(hook) = node.hook(entry) else { return false };
-        let frame = Frame::Data { hook: &hook.name, payload }.emit();
-        let Kind::Socket(socket) = &mut node.kind else { return false };
+        let Some(node) = self.node_mut(to) else {
+            return false;
+        };
+        let Some(hook) = node.hook(entry) else {
+            return false;
+        };
+        let frame = Frame::Data {
+            hook: &hook.name,
+            payload,
+        }
+        .emit();
+        let Kind::Socket(socket) = &mut node.kind else {
+            return false;
+        };
         let taken = socket.push_data(frame);
         self.announce(to);
         taken
     }
 
     fn push_control(&mut self, socket: NodeId, frame: Vec<u8>) {
-        if let Some(Node { kind: Kind::Socket(node), .. }) = self.node_mut(socket) {
+        if let Some(Node {
+            kind: Kind::Socket(node),
+            ..
+        }) = self.node_mut(socket)
+        {
             let taken = node.push_control(frame);
             if !taken {
                 self.count(Drop::SlowReader);
@@ -547,7 +627,10 @@ impl Graph {
     }
 
     fn announce(&mut self, id: NodeId) {
-        if let Some(Node { kind: Kind::Socket(socket), .. }) = self.node_mut(id)
+        if let Some(Node {
+            kind: Kind::Socket(socket),
+            ..
+        }) = self.node_mut(id)
             && !socket.announced
         {
             socket.announced = true;
@@ -557,7 +640,9 @@ impl Graph {
 
     /// After an L2TP node has done something: its timer, its packets.
     fn after(&mut self, id: NodeId) {
-        let Some(node) = self.node_mut(id) else { return };
+        let Some(node) = self.node_mut(id) else {
+            return;
+        };
         let Kind::L2tp(l2tp) = &node.kind else { return };
         let (old, new) = (node.timer, l2tp.next_timeout());
         let sends = l2tp.has_outgoing();
@@ -576,15 +661,24 @@ impl Graph {
     }
 
     fn node(&self, id: NodeId) -> Option<&Node> {
-        self.slots.get(id.slot())?.as_ref().filter(|node| node.id == id)
+        self.slots
+            .get(id.slot())?
+            .as_ref()
+            .filter(|node| node.id == id)
     }
 
     fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
-        self.slots.get_mut(id.slot())?.as_mut().filter(|node| node.id == id)
+        self.slots
+            .get_mut(id.slot())?
+            .as_mut()
+            .filter(|node| node.id == id)
     }
 
     fn peer_of(&self, id: NodeId, hook: HookIndex) -> Option<(NodeId, HookIndex)> {
-        self.node(id)?.hook(hook).map(|hook| hook.peer).filter(|(peer, _)| *peer != NodeId::NONE)
+        self.node(id)?
+            .hook(hook)
+            .map(|hook| hook.peer)
+            .filter(|(peer, _)| *peer != NodeId::NONE)
     }
 
     fn count(&mut self, reason: Drop) {
@@ -641,5 +735,7 @@ fn command<C: Command>(message: &NgMessage) -> Result<Option<C>, Errno> {
     if !message.is::<C>() {
         return Ok(None);
     }
-    C::decode(&message.data).map(Some).map_err(|_| Errno::EINVAL)
+    C::decode(&message.data)
+        .map(Some)
+        .map_err(|_| Errno::EINVAL)
 }

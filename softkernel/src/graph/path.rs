@@ -80,9 +80,18 @@ mod tests {
 
     #[test]
     fn forms_of_a_path() {
-        assert_eq!(parsed("tanuki-t0001:"), (Start::Name("tanuki-t0001"), vec![]));
-        assert_eq!(parsed("tanuki-t0001:lower"), (Start::Name("tanuki-t0001"), vec!["lower"]));
-        assert_eq!(parsed("[1f]:inet.out"), (Start::Id(NodeId(0x1f)), vec!["inet", "out"]));
+        assert_eq!(
+            parsed("tanuki-t0001:"),
+            (Start::Name("tanuki-t0001"), vec![])
+        );
+        assert_eq!(
+            parsed("tanuki-t0001:lower"),
+            (Start::Name("tanuki-t0001"), vec!["lower"])
+        );
+        assert_eq!(
+            parsed("[1f]:inet.out"),
+            (Start::Id(NodeId(0x1f)), vec!["inet", "out"])
+        );
         assert_eq!(parsed(".:"), (Start::Here, vec![]));
         assert_eq!(parsed("c0001"), (Start::Here, vec!["c0001"]));
         assert_eq!(parsed(""), (Start::Here, vec![]));

@@ -65,7 +65,9 @@ impl PppNode {
                 Ok(Role::Ipv6)
             }
             _ => {
-                let digits = name.strip_prefix(ng::HOOK_LINK_PREFIX).ok_or(Errno::EINVAL)?;
+                let digits = name
+                    .strip_prefix(ng::HOOK_LINK_PREFIX)
+                    .ok_or(Errno::EINVAL)?;
                 let number: usize = digits.parse().map_err(|_| Errno::EINVAL)?;
                 let canonical = ng::link_hook(number) == name;
                 let link = self.links.get_mut(number).filter(|_| canonical);
@@ -130,8 +132,7 @@ impl PppNode {
     }
 
     fn receive_frame(&mut self, number: usize, buffer: &mut Buffer) -> Verdict {
-        let (Some(stats), Some(link)) =
-            (self.stats.get_mut(number), self.config.links.get(number))
+        let (Some(stats), Some(link)) = (self.stats.get_mut(number), self.config.links.get(number))
         else {
             return Verdict::Drop(Drop::NotConnected);
         };
@@ -151,8 +152,12 @@ impl PppNode {
         if let Some(hook) = up {
             return Verdict::Forward(hook);
         }
-        let Some(bypass) = self.bypass else { return Verdict::Drop(Drop::NotConnected) };
-        let Some(room) = buffer.prepend(4) else { return Verdict::Drop(Drop::NoRoom) };
+        let Some(bypass) = self.bypass else {
+            return Verdict::Drop(Drop::NotConnected);
+        };
+        let Some(room) = buffer.prepend(4) else {
+            return Verdict::Drop(Drop::NoRoom);
+        };
         let link = u16::try_from(number).unwrap_or(BUNDLE_LINK);
         let fields = [link, protocol];
         for (place, field) in room.chunks_exact_mut(2).zip(fields) {
@@ -209,7 +214,11 @@ impl PppNode {
 
 /// The protocol of a frame, and how many bytes to take off its front.
 fn frame_protocol(frame: &[u8]) -> Option<(u16, usize)> {
-    let skip = if frame.starts_with(&ADDRESS_CONTROL) { 2 } else { 0 };
+    let skip = if frame.starts_with(&ADDRESS_CONTROL) {
+        2
+    } else {
+        0
+    };
     let (&first, rest) = frame.get(skip..)?.split_first()?;
     // The last octet of a protocol number is odd, all before it are even.
     if first & 1 == 1 {
@@ -264,13 +273,30 @@ mod tests {
 
     #[test]
     fn every_framing_of_an_ip_packet_is_understood() {
-        for frame in [&hex!("ff03 0021 45")[..], &hex!("ff03 21 45"), &hex!("0021 45"), &hex!("21 45")]
-        {
+        for frame in [
+            &hex!("ff03 0021 45")[..],
+            &hex!("ff03 21 45"),
+            &hex!("0021 45"),
+            &hex!("21 45"),
+        ] {
             let (protocol, size) = frame_protocol(frame).unwrap();
-            assert_eq!((protocol, &frame[size..]), (PROTOCOL_IP, &[0x45][..]), "{frame:02x?}");
+            assert_eq!(
+                (protocol, &frame[size..]),
+                (PROTOCOL_IP, &[0x45][..]),
+                "{frame:02x?}"
+            );
         }
-        assert_eq!(frame_protocol(&hex!("ff03 c021 01")), Some((PROTOCOL_LCP, 4)));
-        for frame in [&hex!("")[..], &hex!("ff03"), &hex!("c0"), &hex!("ff03 c0"), &hex!("0022 45")] {
+        assert_eq!(
+            frame_protocol(&hex!("ff03 c021 01")),
+            Some((PROTOCOL_LCP, 4))
+        );
+        for frame in [
+            &hex!("")[..],
+            &hex!("ff03"),
+            &hex!("c0"),
+            &hex!("ff03 c0"),
+            &hex!("0022 45"),
+        ] {
             assert_eq!(frame_protocol(frame), None, "{frame:02x?}");
         }
     }

@@ -55,7 +55,10 @@ impl Routes {
         }
         self.table.insert(key, node);
         let lengths = self.lengths(network.address);
-        match lengths.iter_mut().find(|(length, _)| *length == network.prefix) {
+        match lengths
+            .iter_mut()
+            .find(|(length, _)| *length == network.prefix)
+        {
             Some((_, count)) => *count += 1,
             None => {
                 lengths.push((network.prefix, 1));
@@ -70,7 +73,11 @@ impl Routes {
     pub(super) fn announce(&mut self, network: Network, source: Option<IpAddr>, mtu: u32) {
         let source = source.filter(|source| source.is_ipv4() == network.address.is_ipv4());
         let network = masked(network);
-        self.changes.push_back(HostChange::SetRoute { network, source, mtu });
+        self.changes.push_back(HostChange::SetRoute {
+            network,
+            source,
+            mtu,
+        });
     }
 
     pub(super) fn remove(&mut self, network: Network, node: NodeId) -> Result<(), Errno> {
@@ -86,7 +93,8 @@ impl Routes {
             }
         }
         lengths.retain(|(_, count)| *count > 0);
-        self.changes.push_back(HostChange::RemoveRoute(masked(network)));
+        self.changes
+            .push_back(HostChange::RemoveRoute(masked(network)));
         Ok(())
     }
 
@@ -114,7 +122,9 @@ impl Routes {
             IpAddr::V6(_) => &self.lengths_v6,
         };
         let found = |&(length, _): &(u8, usize)| {
-            self.table.get(&(length, mask(destination, length))).copied()
+            self.table
+                .get(&(length, mask(destination, length)))
+                .copied()
         };
         lengths.iter().find_map(found)
     }
@@ -124,13 +134,20 @@ impl Routes {
     }
 
     fn lengths(&mut self, address: IpAddr) -> &mut Vec<(u8, usize)> {
-        if address.is_ipv4() { &mut self.lengths_v4 } else { &mut self.lengths_v6 }
+        if address.is_ipv4() {
+            &mut self.lengths_v4
+        } else {
+            &mut self.lengths_v6
+        }
     }
 }
 
 /// The network of one address.
 pub(super) fn host(address: IpAddr) -> Network {
-    Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    Network {
+        address,
+        prefix: if address.is_ipv4() { 32 } else { 128 },
+    }
 }
 
 /// Whether the network contains the address.
@@ -140,7 +157,10 @@ pub(super) fn covers(network: &Network, address: IpAddr) -> bool {
 }
 
 fn masked(network: Network) -> Network {
-    Network { address: mask(network.address, network.prefix), ..network }
+    Network {
+        address: mask(network.address, network.prefix),
+        ..network
+    }
 }
 
 fn key_of(network: &Network) -> (u8, IpAddr) {
@@ -168,7 +188,10 @@ mod tests {
 
     fn network(text: &str) -> Network {
         let (address, prefix) = text.split_once('/').unwrap();
-        Network { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
+        Network {
+            address: address.parse().unwrap(),
+            prefix: prefix.parse().unwrap(),
+        }
     }
 
     #[test]
@@ -178,7 +201,10 @@ mod tests {
         routes.add(network("0.0.0.0/0"), a, None, 1400).unwrap();
         routes.add(network("10.1.0.0/16"), b, None, 1400).unwrap();
         routes.add(network("10.1.2.3/32"), c, None, 1400).unwrap();
-        assert_eq!(routes.add(network("10.1.9.9/16"), c, None, 1400), Err(Errno::EEXIST));
+        assert_eq!(
+            routes.add(network("10.1.9.9/16"), c, None, 1400),
+            Err(Errno::EEXIST)
+        );
         let find = |routes: &Routes, text: &str| routes.lookup(text.parse().unwrap());
         assert_eq!(find(&routes, "10.1.2.3"), Some(c));
         assert_eq!(find(&routes, "10.1.2.4"), Some(b));

@@ -43,7 +43,11 @@ impl TcpmssNode {
         if self.hooks.len() >= MAX_HOOKS {
             return Err(Errno::ENOBUFS);
         }
-        self.hooks.push(Hook { name: name.to_owned(), index, out: None });
+        self.hooks.push(Hook {
+            name: name.to_owned(),
+            index,
+            out: None,
+        });
         Ok(())
     }
 
@@ -58,12 +62,20 @@ impl TcpmssNode {
         if message.cookie != ng::COOKIE {
             return Err(Errno::EINVAL);
         }
-        let Some(ng::SetConfig(Config { in_hook, out_hook, max_mss })) = command(message)? else {
+        let Some(ng::SetConfig(Config {
+            in_hook,
+            out_hook,
+            max_mss,
+        })) = command(message)?
+        else {
             return Err(Errno::EINVAL);
         };
         let named = |name: &str| self.hooks.iter().position(|hook| hook.name == name);
         let (from, to) = (named(&in_hook).ok_or(Errno::ENOENT)?, named(&out_hook));
-        let to = to.and_then(|to| self.hooks.get(to)).ok_or(Errno::ENOENT)?.index;
+        let to = to
+            .and_then(|to| self.hooks.get(to))
+            .ok_or(Errno::ENOENT)?
+            .index;
         if let Some(hook) = self.hooks.get_mut(from) {
             hook.out = Some(Out { hook: to, max_mss });
         }
@@ -71,8 +83,14 @@ impl TcpmssNode {
     }
 
     pub(super) fn receive(&mut self, index: HookIndex, packet: &mut [u8]) -> Verdict {
-        let out = self.hooks.iter().find(|hook| hook.index == index).and_then(|hook| hook.out);
-        let Some(out) = out else { return Verdict::Drop(Drop::NotConnected) };
+        let out = self
+            .hooks
+            .iter()
+            .find(|hook| hook.index == index)
+            .and_then(|hook| hook.out);
+        let Some(out) = out else {
+            return Verdict::Drop(Drop::NotConnected);
+        };
         if out.max_mss != 0 {
             clamp(packet, out.max_mss);
         }
@@ -82,10 +100,13 @@ impl TcpmssNode {
 
 /// Lowers the MSS option of a SYN to `max_mss`; whatever else the packet is, it is left alone.
 pub fn clamp(packet: &mut [u8], max_mss: u16) {
-    let Some(tcp) = tcp_segment(packet) else { return };
-    let (Some(&[offset, flags]), true) =
-        (tcp.get(12..14).and_then(<[u8]>::first_chunk::<2>), tcp.len() >= 20)
-    else {
+    let Some(tcp) = tcp_segment(packet) else {
+        return;
+    };
+    let (Some(&[offset, flags]), true) = (
+        tcp.get(12..14).and_then(<[u8]>::first_chunk::<2>),
+        tcp.len() >= 20,
+    ) else {
         return;
     };
     let header = usize::from(offset >> 4) * 4;
@@ -135,14 +156,24 @@ fn tcp_segment(packet: &mut [u8]) -> Option<&mut [u8]> {
 
 fn lower(tcp: &mut [u8], at: usize, max_mss: u16) {
     let field = |tcp: &[u8], at: usize| {
-        tcp.get(at..).and_then(<[u8]>::first_chunk::<2>).map(|bytes| u16::from_be_bytes(*bytes))
+        tcp.get(at..)
+            .and_then(<[u8]>::first_chunk::<2>)
+            .map(|bytes| u16::from_be_bytes(*bytes))
     };
-    let (Some(mss), Some(checksum)) = (field(tcp, at), field(tcp, 16)) else { return };
+    let (Some(mss), Some(checksum)) = (field(tcp, at), field(tcp, 16)) else {
+        return;
+    };
     if mss <= max_mss {
         return;
     }
     // The checksum is a sum over 16-bit words; an option at an odd place has its bytes swapped.
-    let word = |value: u16| if at % 2 == 0 { value } else { value.swap_bytes() };
+    let word = |value: u16| {
+        if at.is_multiple_of(2) {
+            value
+        } else {
+            value.swap_bytes()
+        }
+    };
     // RFC 1624, equation 3: HC' = ~(~HC + ~m + m').
     let mut sum = u32::from(!checksum) + u32::from(!word(mss)) + u32::from(word(max_mss));
     sum = (sum & 0xffff) + (sum >> 16);
@@ -171,8 +202,11 @@ mod tests {
 
     /// The checksum with its pseudo header comes out as 0xffff.
     fn checksum_holds(packet: &[u8]) -> bool {
-        let (addresses, tcp) =
-            if packet[0] >> 4 == 4 { (&packet[12..20], &packet[20..]) } else { (&packet[8..40], &packet[40..]) };
+        let (addresses, tcp) = if packet[0] >> 4 == 4 {
+            (&packet[12..20], &packet[20..])
+        } else {
+            (&packet[8..40], &packet[40..])
+        };
         let mut total = sum(addresses) + 6 + tcp.len() as u32 + sum(tcp);
         while total > 0xffff {
             total = (total & 0xffff) + (total >> 16);
@@ -188,7 +222,11 @@ mod tests {
     );
 
     fn with_checksum(mut packet: Vec<u8>) -> Vec<u8> {
-        let (from, tcp) = if packet[0] >> 4 == 4 { (12..20, 20) } else { (8..40, 40) };
+        let (from, tcp) = if packet[0] >> 4 == 4 {
+            (12..20, 20)
+        } else {
+            (8..40, 40)
+        };
         packet[tcp + 16..tcp + 18].copy_from_slice(&[0, 0]);
         let mut total = sum(&packet[from]) + 6 + (packet.len() - tcp) as u32 + sum(&packet[tcp..]);
         while total > 0xffff {

@@ -52,7 +52,11 @@ impl Netlink {
         let index = nix::net::if_::if_nametoindex(device)?;
         let protocol = Protocol::from(libc::NETLINK_ROUTE);
         let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(protocol))?;
-        Ok(Self { socket, index, sequence: 0 })
+        Ok(Self {
+            socket,
+            index,
+            sequence: 0,
+        })
     }
 
     /// Sets the MTU and brings the device up.
@@ -79,7 +83,11 @@ impl Netlink {
                 self.address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, address)
             }
             HostChange::RemoveAddress(address) => self.address(RTM_DELADDR, 0, address),
-            HostChange::SetRoute { network, source, mtu } => {
+            HostChange::SetRoute {
+                network,
+                source,
+                mtu,
+            } => {
                 let mut metrics = Vec::new();
                 // Locked: also packets on their way through this host obey it.
                 attribute(&mut metrics, RTAX_LOCK, &(1u32 << RTAX_MTU).to_ne_bytes());
@@ -109,7 +117,11 @@ impl Netlink {
     }
 
     fn route(&self, network: &Network) -> Vec<u8> {
-        let scope = if network.address.is_ipv4() { RT_SCOPE_LINK } else { 0 };
+        let scope = if network.address.is_ipv4() {
+            RT_SCOPE_LINK
+        } else {
+            0
+        };
         let mut body = vec![
             family(network.address),
             network.prefix,
@@ -158,7 +170,11 @@ impl Netlink {
 }
 
 fn family(address: IpAddr) -> u8 {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let family = if address.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    };
     u8::try_from(family).unwrap_or(0)
 }
 

@@ -42,8 +42,11 @@ impl OuterSocket {
     /// # Errors
     /// No permission, or not our address.
     pub fn raw(address: IpAddr) -> io::Result<Self> {
-        let socket =
-            Socket::new(domain(address), Type::RAW, Some(Protocol::from(PROTOCOL_ESP)))?;
+        let socket = Socket::new(
+            domain(address),
+            Type::RAW,
+            Some(Protocol::from(PROTOCOL_ESP)),
+        )?;
         Self::open(socket, SocketAddr::new(address, 0), true)
     }
 
@@ -63,7 +66,11 @@ impl OuterSocket {
                 if !raw {
                     socket.set_only_v6(true)?;
                 }
-                (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, libc::IPV6_MTU_DISCOVER)
+                (
+                    libc::IPPROTO_IPV6,
+                    libc::IPV6_RECVPKTINFO,
+                    libc::IPV6_MTU_DISCOVER,
+                )
             }
         };
         set_option(&socket, level, info, 1)?;
@@ -78,7 +85,11 @@ impl OuterSocket {
             true => local,
             false => socket.local_addr()?.as_socket().unwrap_or(local),
         };
-        Ok(Self { socket: register(socket)?, local, raw })
+        Ok(Self {
+            socket: register(socket)?,
+            local,
+            raw,
+        })
     }
 
     /// The address it is bound to.
@@ -110,8 +121,10 @@ impl OuterSocket {
         let room = buffer.receive_room();
         let mut name = zeroed_storage();
         let mut control = Control([0; CONTROL_SIZE]);
-        let mut part =
-            libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+        let mut part = libc::iovec {
+            iov_base: room.as_mut_ptr().cast(),
+            iov_len: room.len(),
+        };
         // SAFETY: an all-zero `msghdr` is valid: null pointers with length 0.
         let mut header: libc::msghdr = unsafe { zeroed() };
         header.msg_name = (&raw mut name).cast();
@@ -121,9 +134,8 @@ impl OuterSocket {
         header.msg_control = (&raw mut control).cast();
         header.msg_controllen = CONTROL_SIZE as _;
         // SAFETY: every pointer in the header leads to a live object of the length given with it.
-        let length = unsafe {
-            libc::recvmsg(self.socket.get_ref().as_raw_fd(), &raw mut header, 0)
-        };
+        let length =
+            unsafe { libc::recvmsg(self.socket.get_ref().as_raw_fd(), &raw mut header, 0) };
         let Ok(length) = usize::try_from(length) else {
             return Err(io::Error::last_os_error());
         };
@@ -135,7 +147,9 @@ impl OuterSocket {
         buffer.set_len(length);
         if self.raw && source.is_ipv4() {
             // Raw sockets of IPv4 deliver the IP header too.
-            let header = buffer.first().map_or(0, |first| usize::from(first & 0xf) * 4);
+            let header = buffer
+                .first()
+                .map_or(0, |first| usize::from(first & 0xf) * 4);
             if !buffer.trim_front(header) {
                 return Err(invalid());
             }
@@ -145,7 +159,10 @@ impl OuterSocket {
         if self.raw {
             source.set_port(0);
         }
-        Ok(Addresses { source, destination: SocketAddr::new(destination, port) })
+        Ok(Addresses {
+            source,
+            destination: SocketAddr::new(destination, port),
+        })
     }
 
     /// Sends one packet from an address of ours.
@@ -186,7 +203,11 @@ impl OuterSocket {
                 libc::MSG_NOSIGNAL,
             )
         };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -195,7 +216,11 @@ impl OuterSocket {
 struct Control([u8; CONTROL_SIZE]);
 
 fn domain(address: IpAddr) -> Domain {
-    if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }
+    if address.is_ipv4() {
+        Domain::IPV4
+    } else {
+        Domain::IPV6
+    }
 }
 
 fn zeroed_storage() -> libc::sockaddr_storage {
@@ -214,7 +239,11 @@ fn set_option(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<
             size_of::<i32>() as libc::socklen_t,
         )
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 fn address_of(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
@@ -247,11 +276,15 @@ unsafe fn destination_of(header: &libc::msghdr) -> Option<IpAddr> {
         while !item.is_null() {
             match ((*item).cmsg_level, (*item).cmsg_type) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    let info: libc::in_pktinfo = libc::CMSG_DATA(item).cast::<libc::in_pktinfo>().read_unaligned();
+                    let info: libc::in_pktinfo = libc::CMSG_DATA(item)
+                        .cast::<libc::in_pktinfo>()
+                        .read_unaligned();
                     return Some(Ipv4Addr::from_bits(u32::from_be(info.ipi_addr.s_addr)).into());
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                    let info: libc::in6_pktinfo = libc::CMSG_DATA(item).cast::<libc::in6_pktinfo>().read_unaligned();
+                    let info: libc::in6_pktinfo = libc::CMSG_DATA(item)
+                        .cast::<libc::in6_pktinfo>()
+                        .read_unaligned();
                     return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
                 }
                 _ => item = libc::CMSG_NXTHDR(header, item),
@@ -276,22 +309,30 @@ unsafe fn set_source(header: &mut libc::msghdr, source: IpAddr) {
             IpAddr::V4(v4) => {
                 let info = libc::in_pktinfo {
                     ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr { s_addr: v4.to_bits().to_be() },
+                    ipi_spec_dst: libc::in_addr {
+                        s_addr: v4.to_bits().to_be(),
+                    },
                     ipi_addr: libc::in_addr { s_addr: 0 },
                 };
                 (*item).cmsg_level = libc::IPPROTO_IP;
                 (*item).cmsg_type = libc::IP_PKTINFO;
-                libc::CMSG_DATA(item).cast::<libc::in_pktinfo>().write_unaligned(info);
+                libc::CMSG_DATA(item)
+                    .cast::<libc::in_pktinfo>()
+                    .write_unaligned(info);
                 size_of::<libc::in_pktinfo>()
             }
             IpAddr::V6(v6) => {
                 let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr { s6_addr: v6.octets() },
+                    ipi6_addr: libc::in6_addr {
+                        s6_addr: v6.octets(),
+                    },
                     ipi6_ifindex: 0,
                 };
                 (*item).cmsg_level = libc::IPPROTO_IPV6;
                 (*item).cmsg_type = libc::IPV6_PKTINFO;
-                libc::CMSG_DATA(item).cast::<libc::in6_pktinfo>().write_unaligned(info);
+                libc::CMSG_DATA(item)
+                    .cast::<libc::in6_pktinfo>()
+                    .write_unaligned(info);
                 size_of::<libc::in6_pktinfo>()
             }
         };

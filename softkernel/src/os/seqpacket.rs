@@ -36,7 +36,10 @@ impl Listener {
         fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket: register(socket)?, path: path.to_owned() })
+        Ok(Self {
+            socket: register(socket)?,
+            path: path.to_owned(),
+        })
     }
 
     /// Waits for a connection.
@@ -46,7 +49,9 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Connection> {
         loop {
             let mut ready = self.socket.readable().await?;
-            let Ok(accepted) = ready.try_io(|fd| fd.get_ref().accept()) else { continue };
+            let Ok(accepted) = ready.try_io(|fd| fd.get_ref().accept()) else {
+                continue;
+            };
             let (socket, _) = accepted?;
             socket.set_nonblocking(true)?;
             // As much as the system allows; less works too.

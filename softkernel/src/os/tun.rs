@@ -42,13 +42,14 @@ impl Tun {
         }
         request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
         // SAFETY: TUNSETIFF reads and writes one `ifreq`, which lives for the whole call.
-        let result = unsafe {
-            libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request)
-        };
+        let result = unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
         if result < 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self { device: register(device)?, name: name.to_owned() })
+        Ok(Self {
+            device: register(device)?,
+            name: name.to_owned(),
+        })
     }
 
     /// The device's name.

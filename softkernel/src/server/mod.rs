@@ -70,7 +70,9 @@ pub(crate) async fn accept<E: Endpoint>(
             warn!(log, "too many connections"; "limit" => MAX_CONNECTIONS);
             continue;
         }
-        let Some((endpoint, wake)) = open(&mut shared.borrow_mut()) else { continue };
+        let Some((endpoint, wake)) = open(&mut shared.borrow_mut()) else {
+            continue;
+        };
         let (shared, counted) = (Rc::clone(&shared), Rc::clone(&connections));
         tokio::task::spawn_local(async move {
             let mut endpoint = endpoint;

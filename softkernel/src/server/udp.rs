@@ -22,7 +22,14 @@ pub(crate) struct UdpEndpoint {
 /// A new socket, not bound.
 pub(crate) fn open(engine: &mut Engine) -> Option<(UdpEndpoint, Rc<Notify>)> {
     let (id, wake) = engine.open_port();
-    Some((UdpEndpoint { id, bound: false, answer: None }, wake))
+    Some((
+        UdpEndpoint {
+            id,
+            bound: false,
+            answer: None,
+        },
+        wake,
+    ))
 }
 
 impl Endpoint for UdpEndpoint {

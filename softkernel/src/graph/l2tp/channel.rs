@@ -174,9 +174,14 @@ impl Channel {
         let confirmed = confirmed.unsigned_abs();
         self.received_ack = nr;
         self.retransmits = 0;
-        self.queue.drain(..usize::from(confirmed).min(self.queue.len()));
+        self.queue
+            .drain(..usize::from(confirmed).min(self.queue.len()));
         self.grow_window(confirmed);
-        self.timer = if self.queue.is_empty() { None } else { Some(now + FIRST_TIMEOUT) };
+        self.timer = if self.queue.is_empty() {
+            None
+        } else {
+            Some(now + FIRST_TIMEOUT)
+        };
         Acknowledged::Fine
     }
 
@@ -251,7 +256,10 @@ mod tests {
     use super::*;
 
     fn message(number: u8) -> Message {
-        Message { session: 0, body: vec![number] }
+        Message {
+            session: 0,
+            body: vec![number],
+        }
     }
 
     #[test]
@@ -272,11 +280,17 @@ mod tests {
         assert_eq!(sent(&mut channel, now), [3, 4, 5, 6]);
         assert_eq!(channel.handle_ack(now, 9), Acknowledged::Bad);
         let later = now + Duration::from_secs(1);
-        assert_eq!(channel.handle_timeout(later, 1, Duration::from_secs(10)), Some(false));
+        assert_eq!(
+            channel.handle_timeout(later, 1, Duration::from_secs(10)),
+            Some(false)
+        );
         assert_eq!(sent(&mut channel, later), [3]);
         assert_eq!(channel.next_timeout(), Some(later + Duration::from_secs(2)));
         let later = later + Duration::from_secs(2);
-        assert_eq!(channel.handle_timeout(later, 1, Duration::from_secs(3)), Some(true));
+        assert_eq!(
+            channel.handle_timeout(later, 1, Duration::from_secs(3)),
+            Some(true)
+        );
         assert_eq!(channel.next_timeout(), Some(later + Duration::from_secs(3)));
         // The peer had all four: one Nr confirms them although only one was sent again.
         assert_eq!(sent(&mut channel, later), [3]);

@@ -83,8 +83,11 @@ impl Header {
         }
         let tunnel = fields.next()?;
         let session = fields.next()?;
-        let sequence =
-            if flags & SEQUENCE != 0 { Some((fields.next()?, fields.next()?)) } else { None };
+        let sequence = if flags & SEQUENCE != 0 {
+            Some((fields.next()?, fields.next()?))
+        } else {
+            None
+        };
         let mut start = fields.at;
         if flags & OFFSET != 0 {
             start = usize::from(fields.next()?) + fields.at;
@@ -92,7 +95,14 @@ impl Header {
         if start > end {
             return Err(HeaderError::Invalid);
         }
-        Ok(Self { control, tunnel, session, sequence, start, end })
+        Ok(Self {
+            control,
+            tunnel,
+            session,
+            sequence,
+            start,
+            end,
+        })
     }
 }
 
@@ -111,7 +121,14 @@ pub fn control_header(
     nr: u16,
 ) -> [u8; CONTROL_HEADER] {
     let mut out = [0; CONTROL_HEADER];
-    let fields = [CONTROL | LENGTH | SEQUENCE | VERSION, length, tunnel, session, ns, nr];
+    let fields = [
+        CONTROL | LENGTH | SEQUENCE | VERSION,
+        length,
+        tunnel,
+        session,
+        ns,
+        nr,
+    ];
     for (room, field) in out.chunks_exact_mut(2).zip(fields) {
         room.copy_from_slice(&field.to_be_bytes());
     }
@@ -169,9 +186,14 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn next(&mut self) -> Result<u16, HeaderError> {
-        let field = self.packet.get(self.at..).and_then(<[u8]>::first_chunk::<2>);
+        let field = self
+            .packet
+            .get(self.at..)
+            .and_then(<[u8]>::first_chunk::<2>);
         self.at += 2;
-        field.map(|bytes| u16::from_be_bytes(*bytes)).ok_or(HeaderError::Runt)
+        field
+            .map(|bytes| u16::from_be_bytes(*bytes))
+            .ok_or(HeaderError::Runt)
     }
 }
 
@@ -211,13 +233,28 @@ mod tests {
         assert_eq!(header.start, 17);
         assert_eq!(header.end, 23);
         assert_eq!(header.sequence, Some((5, 0)));
-        assert_eq!(Header::parse(&hex!("0002 0001 0002 ff03")).unwrap().start, 6);
+        assert_eq!(
+            Header::parse(&hex!("0002 0001 0002 ff03")).unwrap().start,
+            6
+        );
         // The length says more than there is; the offset leads behind the end.
-        assert_eq!(Header::parse(&hex!("4002 0020 0001 0002")), Err(HeaderError::Invalid));
-        assert_eq!(Header::parse(&hex!("0202 0001 0002 0009 00")), Err(HeaderError::Invalid));
+        assert_eq!(
+            Header::parse(&hex!("4002 0020 0001 0002")),
+            Err(HeaderError::Invalid)
+        );
+        assert_eq!(
+            Header::parse(&hex!("0202 0001 0002 0009 00")),
+            Err(HeaderError::Invalid)
+        );
         // Version 3, and a control message without sequence numbers.
-        assert_eq!(Header::parse(&hex!("0003 0001 0002")), Err(HeaderError::Invalid));
-        assert_eq!(Header::parse(&hex!("c002 0008 0001 0000")), Err(HeaderError::Invalid));
+        assert_eq!(
+            Header::parse(&hex!("0003 0001 0002")),
+            Err(HeaderError::Invalid)
+        );
+        assert_eq!(
+            Header::parse(&hex!("c002 0008 0001 0000")),
+            Err(HeaderError::Invalid)
+        );
     }
 
     proptest! {

@@ -100,7 +100,16 @@ impl L2tpNode {
                     ..SessionConfig::default()
                 };
                 let stats = SessionStats::default();
-                self.sessions.insert(id, Session { hook, config, stats, ns: 0, nr: 0 });
+                self.sessions.insert(
+                    id,
+                    Session {
+                        hook,
+                        config,
+                        stats,
+                        ns: 0,
+                        nr: 0,
+                    },
+                );
                 Ok(Role::Session(id))
             }
         }
@@ -242,12 +251,12 @@ impl L2tpNode {
         if self.config.enabled {
             return Err(Errno::EBUSY);
         }
-        if sequence.sent_ack != sequence.next_receive
-            || sequence.next_send != sequence.received_ack
+        if sequence.sent_ack != sequence.next_receive || sequence.next_send != sequence.received_ack
         {
             return Err(Errno::EINVAL);
         }
-        self.channel.set_sequence(sequence.next_send, sequence.next_receive);
+        self.channel
+            .set_sequence(sequence.next_send, sequence.next_receive);
         Ok(())
     }
 
@@ -282,7 +291,14 @@ impl L2tpNode {
             return Verdict::Drop(Drop::TooLong);
         }
         let session = u16::from_be_bytes(*session);
-        if self.channel.push(Message { session, body: body.to_vec() }).is_err() {
+        if self
+            .channel
+            .push(Message {
+                session,
+                body: body.to_vec(),
+            })
+            .is_err()
+        {
             bump(&mut self.stats.transmit_drops);
             return Verdict::Drop(Drop::WindowFull);
         }
@@ -294,7 +310,9 @@ impl L2tpNode {
         let Some(session) = self.sessions.get_mut(&id) else {
             return Verdict::Drop(Drop::UnknownSession);
         };
-        let Some(lower) = self.lower else { return Verdict::Drop(Drop::NotConnected) };
+        let Some(lower) = self.lower else {
+            return Verdict::Drop(Drop::NotConnected);
+        };
         if buffer.len() >= MAX_DATA {
             bump(&mut self.stats.transmit_data_too_big);
             return Verdict::Drop(Drop::TooLong);
@@ -354,7 +372,9 @@ impl L2tpNode {
     }
 
     fn receive_control(&mut self, now: Instant, header: Header, buffer: &mut Buffer) -> Verdict {
-        let Some((ns, nr)) = header.sequence else { return Verdict::Drop(Drop::Malformed) };
+        let Some((ns, nr)) = header.sequence else {
+            return Verdict::Drop(Drop::Malformed);
+        };
         if self.channel.handle_ack(now, nr) == Acknowledged::Bad {
             bump(&mut self.stats.receive_bad_acks);
         }
@@ -376,8 +396,12 @@ impl L2tpNode {
                 return Verdict::Done;
             }
         }
-        let Some(control) = self.control else { return Verdict::Drop(Drop::NotConnected) };
-        let Some(room) = buffer.prepend(2) else { return Verdict::Drop(Drop::NoRoom) };
+        let Some(control) = self.control else {
+            return Verdict::Drop(Drop::NotConnected);
+        };
+        let Some(room) = buffer.prepend(2) else {
+            return Verdict::Drop(Drop::NoRoom);
+        };
         room.copy_from_slice(&header.session.to_be_bytes());
         Verdict::Acknowledge(control)
     }
@@ -399,14 +423,20 @@ impl L2tpNode {
             }
             session.nr = ns.wrapping_add(1);
         }
-        if buffer.is_empty() { Verdict::Done } else { Verdict::Forward(session.hook) }
+        if buffer.is_empty() {
+            Verdict::Done
+        } else {
+            Verdict::Forward(session.hook)
+        }
     }
 
     /// Sends what the window admits.
     fn flush(&mut self, now: Instant) {
         loop {
             let nr = self.channel.nr();
-            let Some((ns, message)) = self.channel.poll_send(now) else { return };
+            let Some((ns, message)) = self.channel.poll_send(now) else {
+                return;
+            };
             let length = header::CONTROL_HEADER + message.body.len();
             let mut packet = Vec::with_capacity(length);
             let field = u16::try_from(length).unwrap_or(u16::MAX);

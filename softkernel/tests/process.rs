@@ -1,0 +1,326 @@
+//! The process itself, in network namespaces of its own: devices, sockets, a ping between two of
+//! them, a clean end. Needs root and ip(8); without them there is nothing to test here.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use netgraph::generic::{ListNodes, Mkpeer, Name};
+use netgraph::node::soft_iface::{Mtu, SetAddress, SetMtu};
+use netgraph::node::{iface, ksocket, l2tp, ppp};
+use netgraph::{Errno, Netgraph};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
+use pfkey::{Direction, Numbering, Policy, PolicyRequest};
+use softkernel_port::{BindError, Meta, UdpPort};
+use support::{address, pair, transport_sa};
+use tempfile::TempDir;
+
+/// A process in a namespace.
+struct Process {
+    namespace: String,
+    folder: TempDir,
+    child: Child,
+}
+
+impl Process {
+    /// None without root or ip(8).
+    fn start(name: &str) -> Option<Self> {
+        if !Uid::effective().is_root() {
+            return None;
+        }
+        let namespace = format!("softkernel-{}-{name}", std::process::id());
+        if !ip(&["netns", "add", &namespace]) {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new("ip")
+            .args([
+                "netns",
+                "exec",
+                &namespace,
+                env!("CARGO_BIN_EXE_softkernel"),
+            ])
+            .arg("--runtime-dir")
+            .arg(folder.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = log.lines();
+        let ready = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .any(|line| line.contains("ready"));
+        assert!(ready, "the process did not come up");
+        // Whatever else it says must not block it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Some(Self {
+            namespace,
+            folder,
+            child,
+        })
+    }
+
+    fn socket(&self, name: &str) -> PathBuf {
+        self.folder.path().join("softkernel").join(name)
+    }
+
+    fn ip(&self, arguments: &str) {
+        let mut all = vec!["-n", &self.namespace];
+        all.extend(arguments.split(' '));
+        assert!(ip(&all), "ip {arguments}");
+    }
+
+    /// TERM, and what is left then.
+    fn end(mut self) {
+        kill(
+            Pid::from_raw(self.child.id().cast_signed()),
+            Signal::SIGTERM,
+        )
+        .unwrap();
+        assert!(self.child.wait().unwrap().success());
+        let left = fs::read_dir(self.folder.path().join("softkernel"))
+            .unwrap()
+            .count();
+        assert_eq!(left, 0, "no socket and no pid file stays behind");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        ip(&["netns", "del", &self.namespace]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    let status = Command::new("ip")
+        .args(arguments)
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+#[tokio::test]
+async fn sockets_devices_and_a_clean_end() {
+    let Some(process) = Process::start("one") else {
+        return;
+    };
+    let pid = process.child.id();
+    let mut ng = Netgraph::connect_soft(&process.socket("netgraph.sock")).unwrap();
+    assert!(ng.is_soft());
+    ng.call(".:", &Mkpeer::new(iface::TYPE, "i", iface::HOOK_INET))
+        .await
+        .unwrap();
+    let unknown = ng.call("nobody:", &ListNodes).await.unwrap_err();
+    assert_eq!(unknown.errno(), Some(Errno::ENOENT));
+    ng.call("i", &SetMtu(Mtu(1400))).await.unwrap();
+    ng.call("i", &SetAddress(pair("10.0.0.1", "10.0.0.2")))
+        .await
+        .unwrap();
+    // 10.0.0.2 as /proc has it: host order.
+    let routes = fs::read_to_string(format!("/proc/{pid}/net/route")).unwrap();
+    assert!(
+        routes
+            .lines()
+            .any(|line| line.starts_with("tanuki0\t0200000A")),
+        "{routes}"
+    );
+
+    let udp = process.socket("udp.sock");
+    let port = UdpPort::bind(&udp, address("0.0.0.0:1701"), false)
+        .await
+        .unwrap();
+    let taken = UdpPort::bind(&udp, address("0.0.0.0:1701"), false)
+        .await
+        .unwrap_err();
+    let BindError::Refused { source, .. } = taken else {
+        panic!("{taken}")
+    };
+    assert_eq!(source.kind(), ErrorKind::AddrInUse);
+    drop(port);
+    let natt = UdpPort::bind(&udp, address("0.0.0.0:4500"), true)
+        .await
+        .unwrap();
+    assert_eq!(natt.local(), address("0.0.0.0:4500"));
+    // The real socket outlives its binder and can be had again.
+    drop(natt);
+    let open = fs::read_to_string(format!("/proc/{pid}/net/udp")).unwrap();
+    assert!(open.contains(":1194 "), "{open}");
+    drop(ng);
+    process.end();
+}
+
+/// One end of an L2TP session made by hand.
+async fn session(process: &Process, local: SocketAddr, peer: SocketAddr, inner: [&str; 2]) {
+    let mut pfkey = pfkey_socket(process);
+    let (mine, other) = (
+        SocketAddr::new(local.ip(), 4500),
+        SocketAddr::new(peer.ip(), 4500),
+    );
+    let spi = |from: SocketAddr| {
+        if from.ip() < mine.ip().max(other.ip()) {
+            0x1001
+        } else {
+            0x1002
+        }
+    };
+    let mut client = pfkey::Client::new(Numbering::FreeBsd, std::process::id());
+    for (from, to) in [(mine, other), (other, mine)] {
+        let request = client.add(&transport_sa(spi(from), from, to, 7));
+        pfkey.send(&request.bytes);
+        let reply = pfkey.receive();
+        assert_eq!(reply[1..3], [3, 0], "SADB_ADD without error: {reply:02x?}");
+    }
+    let mut ng = Netgraph::connect_soft(&process.socket("netgraph.sock")).unwrap();
+    ng.call(".:", &Mkpeer::new(l2tp::TYPE, "c", l2tp::HOOK_CTRL))
+        .await
+        .unwrap();
+    ng.call("c", &Name::new("t")).await.unwrap();
+    ng.call(
+        "t:",
+        &Mkpeer::new(ksocket::TYPE, "lower", ksocket::HOOK_UDP4),
+    )
+    .await
+    .unwrap();
+    let request = PolicyRequest::esp_transport_unique(7);
+    let policy = Policy::ipsec(Direction::OUTBOUND, request).to_blob(Numbering::FreeBsd);
+    let option = ksocket::SocketOption::ipsec_policy(peer.ip(), policy);
+    ng.call("t:lower", &ksocket::SetOption(option))
+        .await
+        .unwrap();
+    ng.call("t:lower", &ksocket::Bind(ksocket::Address(local)))
+        .await
+        .unwrap();
+    ng.call("t:lower", &ksocket::Connect(ksocket::Address(peer)))
+        .await
+        .unwrap();
+    let config = l2tp::Config {
+        enabled: true,
+        match_id: true,
+        tunnel_id: 1,
+        peer_id: 1,
+        peer_window: 4,
+        retransmit_max: 5,
+        retransmit_max_timeout: 8,
+    };
+    ng.call("t:", &l2tp::SetConfig(config)).await.unwrap();
+    ng.call("t:", &Mkpeer::new(ppp::TYPE, "session_0001", "link0"))
+        .await
+        .unwrap();
+    let config = l2tp::SessionConfig {
+        session_id: 1,
+        peer_id: 1,
+        ..Default::default()
+    };
+    ng.call("t:", &l2tp::SetSessionConfig(config))
+        .await
+        .unwrap();
+    let bundle = ppp::BundleConfig {
+        ip: true,
+        ..Default::default()
+    };
+    let config = ppp::NodeConfig::single_link(bundle, 1400, true, true);
+    ng.call("t:session_0001", &ppp::SetConfig(config))
+        .await
+        .unwrap();
+    let mkpeer = Mkpeer::new(iface::TYPE, ppp::HOOK_INET, iface::HOOK_INET);
+    ng.call("t:session_0001", &mkpeer).await.unwrap();
+    let ng_path = "t:session_0001.inet";
+    ng.call(ng_path, &SetMtu(Mtu(1400))).await.unwrap();
+    ng.call(ng_path, &SetAddress(pair(inner[0], inner[1])))
+        .await
+        .unwrap();
+    // The nodes stay: only the control hook goes with this socket.
+}
+
+/// A blocking PF_KEY connection.
+struct Pfkey(socket2::Socket);
+
+fn pfkey_socket(process: &Process) -> Pfkey {
+    let socket =
+        socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::SEQPACKET, None).unwrap();
+    let path = socket2::SockAddr::unix(process.socket("pfkey.sock")).unwrap();
+    socket.connect(&path).unwrap();
+    Pfkey(socket)
+}
+
+impl Pfkey {
+    fn send(&mut self, message: &[u8]) {
+        use std::io::Write;
+        self.0.write_all(message).unwrap();
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        use std::io::Read;
+        let mut buffer = vec![0; 65_536];
+        let length = self.0.read(&mut buffer).unwrap();
+        buffer.truncate(length);
+        buffer
+    }
+}
+
+#[tokio::test]
+async fn a_ping_between_two_processes() {
+    let (Some(a), Some(b)) = (Process::start("a"), Process::start("b")) else {
+        return;
+    };
+    a.ip(&format!(
+        "link add veth0 type veth peer name veth0 netns {}",
+        b.namespace
+    ));
+    for (process, outer) in [(&a, "192.0.2.1/24"), (&b, "192.0.2.2/24")] {
+        process.ip("link set lo up");
+        process.ip(&format!("addr add {outer} dev veth0"));
+        process.ip("link set veth0 up");
+    }
+    // IKE goes through the encapsulation port with its marker.
+    let any = address("0.0.0.0:4500");
+    let ike_a = UdpPort::bind(&a.socket("udp.sock"), any, true)
+        .await
+        .unwrap();
+    let ike_b = UdpPort::bind(&b.socket("udp.sock"), any, true)
+        .await
+        .unwrap();
+    let meta = Meta {
+        local: any,
+        peer: address("192.0.2.2:4500"),
+        reqid: 0,
+    };
+    ike_a.send(meta, &[0, 0, 0, 0, 0xaa]).await.unwrap();
+    let (got, payload) = ike_b.recv().await.unwrap();
+    assert_eq!(payload, [0, 0, 0, 0, 0xaa]);
+    assert_eq!(got.peer, address("192.0.2.1:4500"));
+    assert_eq!(got.local, address("192.0.2.2:4500"));
+
+    let (one, two) = (address("192.0.2.1:1701"), address("192.0.2.2:1701"));
+    session(&a, one, two, ["10.0.0.1", "10.0.0.2"]).await;
+    session(&b, two, one, ["10.0.0.2", "10.0.0.1"]).await;
+    let status = Command::new("ip")
+        .args([
+            "netns",
+            "exec",
+            &a.namespace,
+            "ping",
+            "-c",
+            "3",
+            "-i",
+            "0.2",
+            "-s",
+            "1300",
+        ])
+        .args(["-W", "5", "10.0.0.2"])
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.unwrap().success());
+    a.end();
+    b.end();
+}
