@@ -14,15 +14,22 @@
 //! | `control.rs` | statistics |
 //! | `config.rs` | `softkernel.yaml` |
 //! | `run.rs` | the process |
+//!
+//! What touches devices is written for Linux; the rest runs anywhere.
 
 pub mod buffer;
 pub mod config;
+#[cfg(target_os = "linux")]
 pub mod control;
+#[cfg(target_os = "linux")]
 pub mod engine;
 pub mod graph;
 pub mod ipsec;
 pub mod kernel;
+#[cfg(target_os = "linux")]
 pub mod os;
+#[cfg(target_os = "linux")]
 pub mod run;
+#[cfg(target_os = "linux")]
 pub mod server;
 pub mod udp;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
 use softkernel::config::Config;
-use softkernel::run::{self, PROGRAM};
 use tanuki_daemon::config::Source;
 use tanuki_daemon::exit::{self, Failure};
 use tanuki_daemon::{log, runtime_dir};
@@ -31,6 +30,7 @@ struct Arguments {
     debug: u8,
 }
 
+const PROGRAM: &str = "softkernel";
 const DEFAULT_CONFIG: &str = "/usr/local/etc/tanuki/softkernel.yaml";
 
 fn main() -> ExitCode {
@@ -45,7 +45,18 @@ fn start(arguments: &Arguments) -> Result<(), Failure> {
     config.log.level = config.log.level.louder(arguments.debug);
     let (logger, _guard) = log::open(PROGRAM, &config.log)
         .map_err(|error| Failure::new(exit::CANT_CREATE, format!("log: {error}")))?;
-    run::run(&config, &arguments.runtime_dir, &logger)
+    run(&config, arguments, &logger)
+}
+
+#[cfg(target_os = "linux")]
+fn run(config: &Config, arguments: &Arguments, log: &slog::Logger) -> Result<(), Failure> {
+    softkernel::run::run(config, &arguments.runtime_dir, log)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run(_: &Config, _: &Arguments, _: &slog::Logger) -> Result<(), Failure> {
+    let message = "its devices are those of Linux; use `kernel: system` on this system";
+    Err(Failure::new(exit::UNAVAILABLE, message))
 }
 
 fn load(arguments: &Arguments) -> Result<Config, Failure> {

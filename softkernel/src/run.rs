@@ -28,7 +28,7 @@ use crate::os::tun::Tun;
 use crate::server::{self, Shared};
 
 /// The process's name, and that of its folder below the runtime folder.
-pub const PROGRAM: &str = "softkernel";
+const PROGRAM: &str = "softkernel";
 /// Only the owner may ask.
 const CONTROL_MODE: u32 = 0o600;
 /// Deadlines further away are looked at again then.
