@@ -1,7 +1,7 @@
 //! The IKE daemon: drives the protocol core `ike-proto` with sockets, a clock, randomness, a kernel
 //! and a configuration.
 //!
-//! * [`config`]: `ike-daemon.yaml`
+//! * [`config`]: the file `ike-daemon.yaml`
 //! * [`net`]: datagrams in and out
 //! * [`kernel`]: SAs and policies by PF_KEY
 //! * [`control`]: what `ikectl` asks

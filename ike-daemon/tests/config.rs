@@ -11,6 +11,7 @@ use ike_daemon::config::{Config, KernelChoice, Start};
 use ike_proto::iana::{EspAuth, EspTransform};
 use ike_proto::io::Mode;
 use ike_proto::policy::SecretPeer;
+use proptest::prelude::*;
 use tanuki_daemon::config::Source;
 
 const PSK: &str = "secrets:\n  - psk: kXv7mQz2-Tb9Lw4-Rn6Yc8\n";
@@ -443,4 +444,21 @@ fn unwise_choices_are_warned_about() {
     );
     assert!(warnings("phase1:\n  hashes: [md5]\n").contains("md5"));
     assert!(warnings("phase2:\n  suites: [3des-sha1]\n").contains("allow_3des"));
+}
+
+proptest! {
+    /// Whatever an operator types is accepted or refused.
+    #[test]
+    fn no_text_panics(text in "(secrets|listen|phase1|connections|log|[a-z]{0,3}|[: \n\\-\\[\\]{}'\"#,&*!|>%@0-9.]){0,40}") {
+        let _ = Config::from_source(&Source::new("ike.yaml", text));
+    }
+
+    /// The same below known keys.
+    #[test]
+    fn no_value_panics(
+        key in "(listen|port|identity|respond|secrets|phase1|phase2|nat_t|dpd|retransmit|limits|kernel|connections|log)",
+        value in ".{0,30}",
+    ) {
+        let _ = Config::from_source(&Source::new("ike.yaml", format!("{PSK}{key}: {value}\n")));
+    }
 }

@@ -13,6 +13,7 @@ use ike_proto::io::{
     SaInstall, SaLifetime, SecurityPolicy, Selector, TrafficSelectors, UdpEncapsulation,
 };
 use pfkey::{Message, Numbering};
+use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use softkernel::ipsec::{Config, Ipsec, PfkeySocketId};
@@ -420,14 +421,21 @@ fn an_audit_finds_the_lost_and_the_orphaned() {
     assert_eq!(Audit::new(&[known(spi)], &[]).lost.len(), 1);
 }
 
-#[test]
-fn bytes_that_are_no_message_are_said_to_be_none() {
-    let mut bench = Bench::new();
-    for bytes in [&[][..], &[0; 3], &[2; 16], &[0xff; 64]] {
-        let outcome = bench.translator.receive(bytes);
-        assert!(
-            matches!(outcome, None | Some(Outcome::Malformed(_))),
-            "{outcome:?}"
-        );
+proptest! {
+    #[test]
+    fn any_bytes_are_a_message_or_said_to_be_none(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        version in any::<bool>(),
+    ) {
+        let mut bytes = bytes;
+        let units = (bytes.len() / 8) as u8;
+        if version && let [first, .., _] = &mut bytes[..] {
+            *first = 2; // PF_KEY_V2
+            if let Some(length) = bytes.get_mut(4) {
+                *length = units;
+            }
+        }
+        let mut translator = Translator::new(Numbering::FreeBsd, 4242);
+        let _ = translator.receive(&bytes);
     }
 }

@@ -1,6 +1,6 @@
 //! PF_KEY messages as plain values for `ikectl --json`; keys stay out.
 
-use pfkey::{Address, Message};
+use pfkey::{Address, AuthenticationAlgorithm, Message};
 
 use super::protocol::{KernelPolicy, KernelSa};
 
@@ -17,7 +17,7 @@ pub fn sa(message: &Message) -> Option<KernelSa> {
         mode: named(sa2.mode.name(), sa2.mode.0),
         reqid: sa2.reqid,
         encryption: named(sa.encryption.name(), sa.encryption.0),
-        authentication: named(sa.authentication.name(), sa.authentication.0),
+        authentication: authentication(sa.authentication),
         state: named(sa.state.name(), sa.state.0),
         octets: current.bytes,
         packets: current.allocations,
@@ -55,6 +55,16 @@ pub fn policy(message: &Message) -> Option<KernelPolicy> {
             .map(|request| request.reqid)
             .collect(),
     })
+}
+
+/// The kernel gives AES-GCM SAs a GMAC number of its own; setkey(8) shows none for them.
+fn authentication(algorithm: AuthenticationAlgorithm) -> String {
+    match algorithm {
+        AuthenticationAlgorithm::AES128_GMAC
+        | AuthenticationAlgorithm::AES192_GMAC
+        | AuthenticationAlgorithm::AES256_GMAC => "none".to_owned(),
+        _ => named(algorithm.name(), algorithm.0),
+    }
 }
 
 fn place(address: &Address, port: Option<&u16>) -> String {

@@ -78,7 +78,7 @@ impl Udp {
     fn receive_now(
         &self,
         buffer: &mut [u8],
-        control: &mut Vec<u8>,
+        control: &mut [u8],
     ) -> io::Result<Option<(IpAddr, SocketAddr, usize)>> {
         let mut parts = [IoSliceMut::new(buffer)];
         let descriptor = self.socket.as_raw_fd();

@@ -19,7 +19,7 @@ use softkernel_port::{Meta, Packet};
 const WALL: u64 = 1_790_000_000;
 
 /// Everything that a restart of softkernel would lose.
-pub struct Kernel {
+pub(crate) struct Kernel {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     listeners: Vec<Socket>,
@@ -35,7 +35,7 @@ struct Shared {
 
 impl Kernel {
     /// Serves `pfkey.sock` and `udp.sock` in softkernel's folder below `runtime_dir`.
-    pub fn start(runtime_dir: &Path) -> Self {
+    pub(crate) fn start(runtime_dir: &Path) -> Self {
         let folder = runtime_dir.join("softkernel");
         std::fs::create_dir_all(&folder).unwrap();
         let shared = Arc::new(Shared {
@@ -71,18 +71,18 @@ impl Kernel {
     }
 
     /// Number of SAs, larval ones included.
-    pub fn sa_count(&self) -> usize {
+    pub(crate) fn sa_count(&self) -> usize {
         self.shared.ipsec.lock().unwrap().sa_count()
     }
 
     /// Number of policies.
-    pub fn policy_count(&self) -> usize {
+    pub(crate) fn policy_count(&self) -> usize {
         self.shared.ipsec.lock().unwrap().policy_count()
     }
 
     /// Protects a UDP datagram to port 1701 as the policies say and gives it to `other`, which must
     /// get the same out of it.
-    pub fn sends_to(&self, other: &Kernel, source: IpAddr, destination: IpAddr) {
+    pub(crate) fn sends_to(&self, other: &Kernel, source: IpAddr, destination: IpAddr) {
         let udp = b"\x06\xa5\x06\xa5\x00\x10\x00\x00 payload";
         let mut packet = Buffer::new(2000);
         assert!(packet.fill(udp));

@@ -120,6 +120,21 @@ impl Host {
         }
     }
 
+    /// Waits until the pair of IPsec SAs is in the checkpoint.
+    async fn until_saved(&self) {
+        let file = self.folder.path().join("ike-daemon/state/ike.json");
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let saved = std::fs::read(&file).unwrap_or_default();
+            let saved: serde_json::Value = serde_json::from_slice(&saved).unwrap_or_default();
+            if saved["endpoint"]["children"][0].is_object() {
+                return;
+            }
+            assert!(Instant::now() < end, "no checkpoint");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn ready(&self) {
         self.until("kernel and port", |dump| {
             dump.stats.kernel_connected && dump.stats.natt_bound
@@ -283,11 +298,8 @@ async fn a_crashed_daemon_is_succeeded_by_one_that_knows_its_clients() {
         .run_until(async {
             let (mut server, client, server_kernel, client_kernel) =
                 connected("nat_t: {force: true, NATT}\n").await;
-            let before = server
-                .until("saved", |dump| dump.stats.checkpoints > 0)
-                .await;
-            // The checkpoint of the last change is written a moment after it.
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            let before = server.dump().await;
+            server.until_saved().await;
             server.crash().await;
             client_kernel.sends_to(&server_kernel, client.address, server.address);
             server.start();
