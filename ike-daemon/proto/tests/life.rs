@@ -1,6 +1,8 @@
 //! What happens over the life of SAs: rekeying of both phases from both sides, dead peers,
 //! reconnects, mapping changes, restarts, loss, floods.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod pair;
 
 use std::time::Duration;
@@ -401,15 +403,16 @@ fn a_bad_network_never_leaks_state() {
                 )
             });
             if !failed {
-                // QM3 and then the Delete were lost, so only the client believes in its pair:
-                // its next rekeying heals that.
+                // A Delete was lost, so only the client believes in its pair: its next rekeying
+                // heals that, or dead peer detection ends it.
                 assert!(
                     !world.children(1).is_empty(),
                     "seed {seed}: neither connected nor failed"
                 );
                 (world.loss, world.duplicate, world.jitter_ms) = (0, 0, 0);
                 world.run_secs(420);
-                assert!(world.works(1), "seed {seed}: one-sided");
+                let ended = world.children(1).is_empty();
+                assert!(world.works(1) || ended, "seed {seed}: one-sided");
             }
         }
         // Rekey under loss for a while, then silence.

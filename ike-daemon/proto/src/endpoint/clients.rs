@@ -417,7 +417,8 @@ impl Endpoint {
         }
     }
 
-    /// Dead peer detection has had no answer: everything of this client goes.
+    /// Dead peer detection has had no answer: everything of this client goes. It is told, in case
+    /// only its answers were lost.
     pub(super) fn peer_dead(&mut self, now: Instant, rng: &mut dyn CryptoRng, id: IkeId) {
         let counters = &mut self.shared.counters;
         counters.dpd_deaths = counters.dpd_deaths.wrapping_add(1);
@@ -427,7 +428,7 @@ impl Endpoint {
             .and_then(|session| session.established())
             .map(|established| established.client);
         if let Some(reqid) = reqid {
-            self.remove_client(now, rng, reqid, &DownReason::DpdTimeout, false);
+            self.remove_client(now, rng, reqid, &DownReason::DpdTimeout, true);
         }
     }
 

@@ -1,0 +1,266 @@
+//! The initiator's side of Main Mode: MM1 out, MM2 in, MM3 out, MM4 in, MM5 out, MM6 in.
+
+use ike_crypto::{KeyPair, hash_i, hash_r, verify};
+
+use crate::context::{Context, Effect, JobOwner, random_bytes};
+use crate::error::{DownReason, Refusal};
+use crate::iana::{ExchangeType, NotifyType, PayloadType};
+use crate::ikev1::Session;
+use crate::io::{DhJob, DhResult, IkeId};
+use crate::nat::Path;
+use crate::negotiate::{accept_phase1, offer_phase1};
+use crate::vendor;
+use crate::vendor::{Capabilities, NatVariant};
+use crate::wire::chain::{Builder, Chain};
+use crate::wire::header::Header;
+use crate::wire::id::{IdPayload, Identification};
+use crate::wire::notification::Notification;
+use crate::wire::sa::SaPayload;
+
+use super::{
+    Agreed, Authentication, Exchanged, HalfExchanged, Mm1Sent, Mm3Sent, Mm5Sent, NONCE_LEN, Phase,
+    Step, cookie, lifetime, stay,
+};
+
+impl Session {
+    /// As initiator: sends MM1.
+    pub(crate) fn initiate(
+        cx: &mut Context<'_>,
+        path: Path,
+        local_identity: Identification,
+    ) -> Self {
+        let offer = offer_phase1(&cx.shared.policy.phase1);
+        let mut mm1 = Builder::new();
+        mm1.push(PayloadType::SA, offer.body());
+        if cx.shared.policy.nat.enabled {
+            for id in [
+                vendor::RFC_3947,
+                vendor::NATT_03,
+                vendor::NATT_02_N,
+                vendor::NATT_02,
+            ] {
+                mm1.push(PayloadType::VENDOR_ID, id);
+            }
+        }
+        mm1.push(PayloadType::VENDOR_ID, vendor::DPD);
+        let id = IkeId(cx.shared.number());
+        let cookies = (cookie(cx), [0; 8]);
+        let phase = Phase::Mm1Sent(Mm1Sent { offer });
+        let mut session = Self::new(id, true, cookies, path, local_identity, cx.now, phase);
+        session.send_main_mode(cx, &mm1);
+        session
+    }
+
+    pub(super) fn receive_mm2(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: Mm1Sent,
+        header: &Header,
+        body: &[u8],
+    ) -> Step {
+        let Ok(chain) = Chain::parse(header.next_payload, body) else {
+            return stay(Phase::Mm1Sent(state), Refusal::Malformed);
+        };
+        let answer = chain.one(PayloadType::SA).and_then(SaPayload::parse);
+        let choice = match answer.map(|answer| accept_phase1(&answer, &state.offer)) {
+            Ok(Ok(choice)) => choice,
+            Ok(Err(reason)) => return stay(Phase::Mm1Sent(state), reason),
+            Err(_) => return stay(Phase::Mm1Sent(state), Refusal::Malformed),
+        };
+        if header.responder_cookie == [0; 8] {
+            return stay(Phase::Mm1Sent(state), Refusal::Malformed);
+        }
+        let capabilities = Capabilities::from_vendor_ids(chain.all(PayloadType::VENDOR_ID));
+        self.learn(cx, &capabilities);
+        self.cky_r = header.responder_cookie;
+        self.retransmit = None;
+        let private = choice.suite.group.private_key(cx.rng);
+        cx.shared.start_job(JobOwner::MainMode(self.id), |id| {
+            DhJob::generate(id, private)
+        });
+        Ok(Phase::Generating(Agreed {
+            suite: choice.suite,
+            lifetime: choice.lifetime,
+            sai_b: state.offer.body(),
+        }))
+    }
+
+    pub(super) fn receive_mm4(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: Mm3Sent,
+        header: &Header,
+        body: &[u8],
+    ) -> Step {
+        let path = self.path;
+        let (peer, nr) = match self.read_ke_nonce(&state.agreed, path, header, body) {
+            Ok(read) => read,
+            Err(reason) => return stay(Phase::Mm3Sent(state), reason),
+        };
+        self.retransmit = None;
+        let Mm3Sent { agreed, pair, ni } = state;
+        let value = peer.clone();
+        cx.shared.start_job(JobOwner::MainMode(self.id), |id| {
+            DhJob::agree(id, pair, value)
+        });
+        Ok(Phase::Agreeing(HalfExchanged {
+            agreed,
+            ni,
+            nr,
+            peer,
+        }))
+    }
+
+    pub(super) fn send_mm3(
+        &mut self,
+        cx: &mut Context<'_>,
+        agreed: Agreed,
+        pair: KeyPair,
+    ) -> Phase {
+        let ni = random_bytes::<NONCE_LEN>(cx.rng).to_vec();
+        let mut mm3 = Builder::new();
+        mm3.push(PayloadType::KE, pair.public());
+        mm3.push(PayloadType::NONCE, ni.clone());
+        self.push_nat_d(cx, &agreed, &mut mm3);
+        self.send_main_mode(cx, &mm3);
+        Phase::Mm3Sent(Mm3Sent { agreed, pair, ni })
+    }
+
+    pub(super) fn send_mm5(
+        &mut self,
+        cx: &mut Context<'_>,
+        half: HalfExchanged,
+        result: DhResult,
+    ) -> Phase {
+        let HalfExchanged {
+            agreed,
+            ni,
+            nr,
+            peer,
+        } = half;
+        let Some(Ok(shared)) = result.shared else {
+            self.refuse(cx, Refusal::BadKeyExchange);
+            let reason = DownReason::Refused(Refusal::BadKeyExchange);
+            cx.effects.push(Effect::Ended(reason));
+            return Phase::Moving;
+        };
+        let gxi = result.pair.public().to_vec();
+        let exchanged = Exchanged {
+            agreed,
+            ni,
+            nr,
+            gxi,
+            gxr: peer,
+            shared,
+        };
+        let policy = &cx.shared.policy;
+        let expected = self.expected_identity.as_ref();
+        let keys = policy
+            .secrets_for(self.path.peer.ip(), expected)
+            .first()
+            .and_then(|entry| exchanged.keys(self, &entry.secret));
+        let Some(keys) = keys else {
+            self.refuse(cx, Refusal::NoSecret);
+            let reason = DownReason::Refused(Refusal::NoSecret);
+            cx.effects.push(Effect::Ended(reason));
+            return Phase::Moving;
+        };
+        self.nat.local |= policy.nat.force && self.nat.variant != NatVariant::None;
+        if self.nat.detected() && !self.path.natt_port {
+            // RFC 3947 4: from here on over port 4500.
+            let port = policy.nat.natt_port;
+            self.path.natt_port = true;
+            self.path.local.set_port(port);
+            self.path.peer.set_port(port);
+        }
+        let id = IdPayload {
+            identity: self.local_identity.clone(),
+            protocol: 0,
+            port: 0,
+        }
+        .body();
+        let hash = hash_i(
+            exchanged.agreed.suite.hash,
+            &keys.skeyids.skeyid,
+            &exchanged.exchange(self),
+            &id,
+        );
+        let mut mm5 = Builder::new();
+        mm5.push(PayloadType::ID, id);
+        mm5.push(PayloadType::HASH, hash.expose());
+        if self.announce_initial_contact {
+            let notification =
+                Notification::isakmp(NotifyType::INITIAL_CONTACT, self.spi(), Vec::new());
+            mm5.push(PayloadType::NOTIFICATION, notification.body());
+        }
+        let header = self.header(ExchangeType::MAIN_MODE, 0);
+        let Some((message, iv)) = keys.message.seal(&keys.iv, &header, &mm5) else {
+            cx.effects.push(Effect::Ended(DownReason::Timeout));
+            return Phase::Moving;
+        };
+        self.send_phase1(cx, message);
+        Phase::Mm5Sent(Box::new(Mm5Sent {
+            exchanged,
+            keys,
+            iv,
+        }))
+    }
+
+    pub(super) fn receive_mm6(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: Box<Mm5Sent>,
+        header: &Header,
+        body: &[u8],
+    ) -> Step {
+        let Some(proof) = Authentication::open(&state.keys, &state.iv, header, body) else {
+            return stay(Phase::Mm5Sent(state), Refusal::WrongSecret);
+        };
+        let suite = state.exchanged.agreed.suite;
+        let expected = hash_r(
+            suite.hash,
+            &state.keys.skeyids.skeyid,
+            &state.exchanged.exchange(self),
+            &proof.id_body,
+        );
+        if !verify(expected.expose(), &proof.hash) {
+            return stay(Phase::Mm5Sent(state), Refusal::BadHash);
+        }
+        if self
+            .expected_identity
+            .as_ref()
+            .is_some_and(|id| !id.matches(&proof.identity))
+        {
+            cx.effects
+                .push(Effect::Ended(DownReason::Refused(Refusal::WrongIdentity)));
+            return stay(Phase::Mm5Sent(state), Refusal::WrongIdentity);
+        }
+        self.retransmit = None;
+        self.sent = None;
+        let Mm5Sent {
+            exchanged, keys, ..
+        } = *state;
+        let lifetime = lifetime(&cx.shared.policy, exchanged.agreed.lifetime);
+        cx.effects.push(Effect::Established {
+            initial_contact: false,
+        });
+        let established = self.complete(cx, suite, lifetime, keys, proof.next_iv, proof.identity);
+        Ok(Phase::Established(Box::new(established)))
+    }
+
+    /// An unauthenticated notification: worth remembering as the likely cause if nothing better
+    /// comes, and no more, since anybody on the way can send it.
+    pub(in crate::ikev1) fn unauthenticated_error(
+        &mut self,
+        cx: &mut Context<'_>,
+        kind: NotifyType,
+    ) {
+        if !self.initiator || !kind.is_error() || self.established().is_some() {
+            return;
+        }
+        self.hint = Some(kind);
+        if let Some(retransmit) = &mut self.retransmit {
+            retransmit.last_try(&cx.shared.policy.retransmit);
+        }
+    }
+}

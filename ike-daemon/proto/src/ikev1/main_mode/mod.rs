@@ -1,0 +1,468 @@
+//! Main Mode with pre-shared keys: RFC 2409 5.4, with NAT-D payloads (RFC 3947 3).
+//!
+//! ```text
+//!   MM1   HDR, SA, VID*                 -->
+//!                                       <--   HDR, SA, VID*                MM2
+//!   MM3   HDR, KE, Ni, NAT-D, NAT-D     -->
+//!                                       <--   HDR, KE, Nr, NAT-D, NAT-D    MM4
+//!   MM5   HDR*, IDii, HASH_I            -->
+//!                                       <--   HDR*, IDir, HASH_R           MM6
+//! ```
+//!
+//! A message that is refused leaves the state as it was: nobody has proved anything before MM5, so
+//! nobody may destroy anything.
+
+mod initiator;
+mod responder;
+
+use std::time::{Duration, Instant};
+
+use ike_crypto::{Exchange, Iv, KeyPair, Secret, Skeyids};
+use ike_crypto::{cipher_key, phase1_iv, skeyid_psk};
+
+use crate::context::{Context, jittered, random_bytes};
+use crate::error::Refusal;
+use crate::iana::{ExchangeType, NotifyType, PayloadType};
+use crate::io::{DhResult, Reqid};
+use crate::nat::{Path, own_nat_d};
+use crate::negotiate::Phase1Suite;
+use crate::policy::Policy;
+use crate::retransmit::Retransmit;
+use crate::vendor::{Capabilities, NatVariant};
+use crate::wire::chain::{Builder, Chain};
+use crate::wire::header::Header;
+use crate::wire::id::{IdPayload, Identification};
+use crate::wire::notification::Notification;
+use crate::wire::opaque::nonce_fits;
+use crate::wire::sa::SaPayload;
+
+use super::dpd::Dpd;
+use super::protect::{MessageIds, MessageKey, SaKeys};
+use super::{Established, Session};
+
+/// Where phase 1 stands; each state holds what is known in it.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Initiator: MM1 is out.
+    Mm1Sent(Mm1Sent),
+    /// Responder: MM2 is out.
+    Mm2Sent(Agreed),
+    /// Initiator: MM2 is in, our public value is being computed.
+    Generating(Agreed),
+    /// Initiator: MM3 is out.
+    Mm3Sent(Mm3Sent),
+    /// Responder: MM3 is in, the shared secret is being computed.
+    Exchanging(HalfExchanged),
+    /// Initiator: MM4 is in, the shared secret is being computed.
+    Agreeing(HalfExchanged),
+    /// Responder: MM4 is out.
+    Mm4Sent(Box<Exchanged>),
+    /// Initiator: MM5 is out.
+    Mm5Sent(Box<Mm5Sent>),
+    /// Phase 1 is complete.
+    Established(Box<Established>),
+    /// Only while a step runs.
+    Moving,
+}
+
+#[derive(Debug)]
+pub(crate) struct Mm1Sent {
+    offer: SaPayload,
+}
+
+/// What MM1 and MM2 agree on.
+#[derive(Clone, Debug)]
+pub(crate) struct Agreed {
+    pub(crate) suite: Phase1Suite,
+    lifetime: Option<Duration>,
+    /// Body of the initiator's SA payload as it was offered.
+    sai_b: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Mm3Sent {
+    agreed: Agreed,
+    pair: KeyPair,
+    ni: Vec<u8>,
+}
+
+/// One side of the exchange is known, the other is being computed.
+#[derive(Debug)]
+pub(crate) struct HalfExchanged {
+    agreed: Agreed,
+    ni: Vec<u8>,
+    nr: Vec<u8>,
+    /// The peer's public value.
+    peer: Vec<u8>,
+}
+
+/// Everything HASH_I and HASH_R cover, and the shared secret.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    agreed: Agreed,
+    ni: Vec<u8>,
+    nr: Vec<u8>,
+    gxi: Vec<u8>,
+    gxr: Vec<u8>,
+    shared: Secret,
+}
+
+#[derive(Debug)]
+pub(crate) struct Mm5Sent {
+    exchanged: Exchanged,
+    keys: Phase1Keys,
+    /// IV of MM6.
+    iv: Iv,
+}
+
+/// What one pre-shared key makes of the exchange.
+#[derive(Clone, Debug)]
+struct Phase1Keys {
+    skeyids: Skeyids,
+    message: MessageKey,
+    /// IV of MM5.
+    iv: Iv,
+}
+
+/// A message that is not accepted: the state stays.
+struct Refused {
+    phase: Phase,
+    reason: Option<Refusal>,
+}
+
+type Step = Result<Phase, Box<Refused>>;
+
+fn stay(phase: Phase, reason: Refusal) -> Step {
+    Err(Box::new(Refused {
+        phase,
+        reason: Some(reason),
+    }))
+}
+
+fn ignore(phase: Phase) -> Step {
+    Err(Box::new(Refused {
+        phase,
+        reason: None,
+    }))
+}
+
+/// Length of our nonces. TunnelForge takes up to 64.
+const NONCE_LEN: usize = 32;
+
+impl Phase {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Phase::Mm1Sent(_) => "MM1-sent",
+            Phase::Mm2Sent(_) => "MM2-sent",
+            Phase::Generating(_) => "MM2-received",
+            Phase::Mm3Sent(_) => "MM3-sent",
+            Phase::Exchanging(_) => "MM3-received",
+            Phase::Agreeing(_) => "MM4-received",
+            Phase::Mm4Sent(_) => "MM4-sent",
+            Phase::Mm5Sent(_) => "MM5-sent",
+            Phase::Established(_) => "established",
+            Phase::Moving => "moving",
+        }
+    }
+
+    /// The algorithms, once agreed.
+    pub(crate) fn suite(&self) -> Option<Phase1Suite> {
+        match self {
+            Phase::Mm1Sent(_) | Phase::Moving => None,
+            Phase::Mm2Sent(agreed) | Phase::Generating(agreed) => Some(agreed.suite),
+            Phase::Mm3Sent(state) => Some(state.agreed.suite),
+            Phase::Exchanging(half) | Phase::Agreeing(half) => Some(half.agreed.suite),
+            Phase::Mm4Sent(exchanged) => Some(exchanged.agreed.suite),
+            Phase::Mm5Sent(state) => Some(state.exchanged.agreed.suite),
+            Phase::Established(established) => Some(established.suite),
+        }
+    }
+}
+
+impl Exchanged {
+    fn exchange<'a>(&'a self, session: &'a Session) -> Exchange<'a> {
+        Exchange {
+            gxi: &self.gxi,
+            gxr: &self.gxr,
+            cky_i: &session.cky_i,
+            cky_r: &session.cky_r,
+            sai_b: &self.agreed.sai_b,
+        }
+    }
+
+    /// SKEYID and what follows from it, for one pre-shared key.
+    fn keys(&self, session: &Session, psk: &Secret) -> Option<Phase1Keys> {
+        let Phase1Suite { hash, cipher, .. } = self.agreed.suite;
+        let skeyid = skeyid_psk(hash, psk.expose(), &self.ni, &self.nr);
+        let skeyids = Skeyids::derive(hash, skeyid, &self.shared, &session.cky_i, &session.cky_r);
+        let key = cipher_key(hash, cipher, &skeyids.e);
+        let iv = phase1_iv(hash, cipher, &self.gxi, &self.gxr).ok()?;
+        Some(Phase1Keys {
+            skeyids,
+            message: MessageKey { cipher, key },
+            iv,
+        })
+    }
+}
+
+/// An ID and a HASH payload, decrypted.
+struct Authentication {
+    id_body: Vec<u8>,
+    identity: Identification,
+    hash: Vec<u8>,
+    initial_contact: bool,
+    next_iv: Iv,
+}
+
+impl Authentication {
+    /// Decrypts MM5 or MM6. A wrong key makes garbage, which is no chain of payloads.
+    fn open(keys: &Phase1Keys, iv: &Iv, header: &Header, body: &[u8]) -> Option<Self> {
+        let (plain, next_iv) = keys.message.open(iv, body)?;
+        let chain = Chain::parse_padded(header.next_payload, &plain).ok()?;
+        let id_body = chain.one(PayloadType::ID).ok()?.to_vec();
+        let identity = IdPayload::parse(&id_body).ok()?.identity;
+        let hash = chain.one(PayloadType::HASH).ok()?.to_vec();
+        let initial_contact = chain
+            .all(PayloadType::NOTIFICATION)
+            .filter_map(|body| Notification::parse(body).ok())
+            .any(|notification| notification.kind == NotifyType::INITIAL_CONTACT);
+        Some(Self {
+            id_body,
+            identity,
+            hash,
+            initial_contact,
+            next_iv,
+        })
+    }
+}
+
+/// Why an MM5 was refused under every secret there is.
+enum NoSecretFits {
+    None,
+    Garbage,
+    BadHash,
+}
+
+impl Session {
+    fn learn(&mut self, cx: &Context<'_>, capabilities: &Capabilities) {
+        if cx.shared.policy.nat.enabled {
+            self.nat.variant = capabilities.natt;
+        }
+        self.dpd_supported = capabilities.dpd;
+        self.vendor_initial_contact = capabilities.initial_contact;
+        self.vendor = capabilities.vendor.map(str::to_owned);
+    }
+
+    /// Sends an unencrypted message of Main Mode.
+    fn send_main_mode(&mut self, cx: &mut Context<'_>, chain: &Builder) {
+        let header = Header {
+            next_payload: chain.first(),
+            ..self.header(ExchangeType::MAIN_MODE, 0)
+        };
+        self.send_phase1(cx, header.emit(&chain.emit()));
+    }
+
+    fn send_phase1(&mut self, cx: &mut Context<'_>, message: Vec<u8>) {
+        cx.shared.transmit(&self.path, message.clone());
+        if self.initiator {
+            self.retransmit = Some(Retransmit::start(cx.now, &cx.shared.policy.retransmit));
+            self.sent = Some(message);
+        } else {
+            self.answered.answer(&message);
+        }
+    }
+
+    /// Answers a repetition of the last request with the same octets; says whether it was one.
+    pub(crate) fn answer_repeated(&mut self, cx: &mut Context<'_>, datagram: &[u8]) -> bool {
+        if !self.answered.is_repeated(datagram) {
+            return false;
+        }
+        let counters = &mut cx.shared.counters;
+        counters.duplicates = counters.duplicates.wrapping_add(1);
+        if let Some(answer) = self.answered.again() {
+            let answer = answer.to_vec();
+            cx.shared.transmit(&self.path, answer);
+        }
+        true
+    }
+
+    /// A Main Mode message with our cookies.
+    pub(super) fn handle_main_mode(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+    ) {
+        if self.answer_repeated(cx, datagram) {
+            return;
+        }
+        let phase = std::mem::replace(&mut self.phase, Phase::Moving);
+        let encrypted = header.encrypted();
+        let step = match phase {
+            Phase::Mm1Sent(state) if !encrypted => self.receive_mm2(cx, state, header, body),
+            Phase::Mm2Sent(state) if !encrypted => {
+                self.receive_mm3(cx, state, path, header, body, datagram)
+            }
+            Phase::Mm3Sent(state) if !encrypted => self.receive_mm4(cx, state, header, body),
+            Phase::Mm4Sent(state) if encrypted => {
+                self.receive_mm5(cx, state, path, header, body, datagram)
+            }
+            Phase::Mm5Sent(state) if encrypted => self.receive_mm6(cx, state, header, body),
+            other => ignore(other),
+        };
+        match step {
+            Ok(phase) => self.phase = phase,
+            Err(refused) => {
+                self.phase = refused.phase;
+                if let Some(reason) = refused.reason {
+                    self.refuse(cx, reason);
+                    self.complain(cx, path, reason);
+                }
+            }
+        }
+    }
+
+    /// The payloads of MM3 and MM4, and NAT detection.
+    fn read_ke_nonce(
+        &mut self,
+        agreed: &Agreed,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+    ) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+        let chain = Chain::parse(header.next_payload, body).map_err(|_| Refusal::Malformed)?;
+        let ke = chain
+            .one(PayloadType::KE)
+            .map_err(|_| Refusal::BadKeyExchange)?;
+        let nonce = chain
+            .one(PayloadType::NONCE)
+            .map_err(|_| Refusal::BadNonce)?;
+        if ke.len() != agreed.suite.group.public_len() {
+            return Err(Refusal::BadKeyExchange);
+        }
+        if !nonce_fits(nonce) {
+            return Err(Refusal::BadNonce);
+        }
+        if self.nat.variant != NatVariant::None {
+            let hash = agreed.suite.hash;
+            let payloads = chain.all(self.nat.variant.nat_d());
+            self.nat
+                .detect(hash, &self.cky_i, &self.cky_r, &path, payloads);
+        }
+        Ok((ke.to_vec(), nonce.to_vec()))
+    }
+
+    /// A computation for phase 1 is done.
+    pub(crate) fn handle_job(&mut self, cx: &mut Context<'_>, result: DhResult) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Moving);
+        self.phase = match phase {
+            Phase::Generating(agreed) => self.send_mm3(cx, agreed, result.pair),
+            Phase::Exchanging(half) => self.send_mm4(cx, half, result),
+            Phase::Agreeing(half) => self.send_mm5(cx, half, result),
+            other => other,
+        };
+    }
+
+    fn push_nat_d(&mut self, cx: &Context<'_>, agreed: &Agreed, chain: &mut Builder) {
+        if self.nat.variant == NatVariant::None {
+            return;
+        }
+        let force = cx.shared.policy.nat.force;
+        let hash = agreed.suite.hash;
+        for body in own_nat_d(hash, &self.cky_i, &self.cky_r, &self.path, force) {
+            chain.push(self.nat.variant.nat_d(), body);
+        }
+    }
+
+    fn complete(
+        &mut self,
+        cx: &mut Context<'_>,
+        suite: Phase1Suite,
+        lifetime: Duration,
+        keys: Phase1Keys,
+        last_block: Iv,
+        peer_identity: Identification,
+    ) -> Established {
+        self.refusal = None;
+        self.hint = None;
+        let now = cx.now;
+        let policy = &cx.shared.policy;
+        let keepalive = (self.nat.local && self.path.natt_port && !policy.nat.keepalive.is_zero())
+            .then(|| now + policy.nat.keepalive);
+        let rekey_ourselves = self.initiator || policy.phase2.rekey_as_responder;
+        Established {
+            keys: SaKeys {
+                hash: suite.hash,
+                message: keys.message,
+                skeyid_d: keys.skeyids.d.clone(),
+                skeyid_a: keys.skeyids.a.clone(),
+                last_block,
+            },
+            suite,
+            peer_identity,
+            since: now,
+            rekey: rekey_moment(cx, lifetime, self.initiator).filter(|_| rekey_ourselves),
+            expires: now + lifetime,
+            client: Reqid(0),
+            quick: std::collections::BTreeMap::new(),
+            seen: MessageIds::default(),
+            dpd: Dpd::new(now, self.dpd_supported, cx.rng.next_u32()),
+            keepalive,
+            superseded: false,
+            retire: None,
+        }
+    }
+}
+
+/// The moment to rekey: the initiator early, the responder only when the initiator is late. Too
+/// short a lifetime is left to the peer.
+pub(super) fn rekey_moment(
+    cx: &mut Context<'_>,
+    lifetime: Duration,
+    initiator: bool,
+) -> Option<Instant> {
+    if lifetime < MIN_REKEY_LIFETIME {
+        return None;
+    }
+    let (low, high) = if initiator { (80, 88) } else { (93, 97) };
+    Some(jittered(cx.rng, cx.now, lifetime, low, high))
+}
+
+/// Lifetimes shorter than this are not worth rekeying.
+const MIN_REKEY_LIFETIME: Duration = Duration::from_secs(60);
+
+/// The lifetime in force: what the initiator offered, the default when it offered none, and never
+/// more than the policy allows.
+fn lifetime(policy: &Policy, offered: Option<Duration>) -> Duration {
+    offered
+        .unwrap_or(DEFAULT_LIFETIME)
+        .min(policy.phase1.lifetime_max)
+}
+
+/// RFC 2407 4.5 names 28800 seconds for phase 2; everybody uses it for phase 1 as well.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(28_800);
+
+/// Who we are to a peer.
+pub(crate) fn identity_for(
+    policy: &Policy,
+    connection: Option<&str>,
+    path: Path,
+) -> Identification {
+    connection
+        .and_then(|name| policy.connection(name))
+        .and_then(|connection| connection.local_identity.clone())
+        .or_else(|| policy.local_identity.clone())
+        .unwrap_or_else(|| Identification::from_address(path.local.ip()))
+}
+
+/// A cookie: random, never zero.
+fn cookie(cx: &mut Context<'_>) -> ike_crypto::Cookie {
+    loop {
+        let cookie = random_bytes(cx.rng);
+        if cookie != [0; 8] {
+            return cookie;
+        }
+    }
+}

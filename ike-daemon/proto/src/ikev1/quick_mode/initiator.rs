@@ -1,0 +1,251 @@
+//! The initiator's side of Quick Mode: QM1 out, QM2 in, QM3 out.
+
+use std::time::Duration;
+
+use ike_crypto::{KeyPair, Secret, hash_1, hash_2, hash_3, verify};
+
+use crate::context::{Context, Effect, JobOwner, random_bytes, random_message_id};
+use crate::error::{DownReason, Refusal};
+use crate::iana::{LifeType, NotifyType, PayloadType, Phase2Attribute};
+use crate::ikev1::Session;
+use crate::ikev1::traffic::read_nat_oa;
+use crate::io::{ChildId, DhJob, KernelRequest};
+use crate::nat::Path;
+use crate::negotiate::{Phase2Choice, accept_phase2, encapsulation_mode, offer_phase2};
+use crate::retransmit::{Answered, Retransmit};
+use crate::wire::attribute::Attribute;
+use crate::wire::chain::{Builder, Chain};
+use crate::wire::header::Header;
+use crate::wire::notification::Notification;
+use crate::wire::opaque::nonce_fits;
+use crate::wire::sa::SaPayload;
+
+use super::{
+    DEFAULT_LIFETIME, EXCHANGE_PATIENCE, LOCAL_PATIENCE, NONCE_LEN, QuickMode, QuickWish, Stage,
+};
+
+impl Session {
+    /// As initiator: starts a Quick Mode. The SPI comes first.
+    pub(crate) fn start_quick_mode(&mut self, cx: &mut Context<'_>, wish: QuickWish) {
+        let Some(established) = self.established_mut() else {
+            self.wishes.push(wish);
+            return;
+        };
+        let message_id = loop {
+            let id = random_message_id(cx.rng);
+            if !established.seen.contains(id) && !established.quick.contains_key(&id) {
+                break id;
+            }
+        };
+        let Some(iv) = established.keys.iv(message_id) else {
+            return;
+        };
+        established.seen.insert(message_id);
+        let quick = QuickMode {
+            child: ChildId(cx.shared.number()),
+            message_id,
+            initiator: true,
+            iv,
+            answered: Answered::default(),
+            sent: None,
+            retransmit: None,
+            deadline: cx.now + LOCAL_PATIENCE,
+            replaces: wish.replaces,
+            mode: wish.mode,
+            traffic: wish.traffic,
+            ni: random_bytes::<NONCE_LEN>(cx.rng).to_vec(),
+            nr: Vec::new(),
+            stage: Stage::Starting { pfs: wish.pfs },
+        };
+        let path = self.path;
+        self.ask_spi(cx, &quick, path);
+        self.put_back(message_id, quick);
+    }
+
+    pub(super) fn send_qm1(
+        &mut self,
+        cx: &mut Context<'_>,
+        quick: &mut QuickMode,
+        spi: u32,
+        pair: Option<KeyPair>,
+    ) {
+        let encapsulation = encapsulation_mode(quick.mode, self.nat.variant, self.nat.detected());
+        let group = pair.as_ref().map(KeyPair::group);
+        let offer = offer_phase2(&cx.shared.policy.phase2, encapsulation, group, spi);
+        let mut chain = Builder::new();
+        chain.push(PayloadType::SA, offer.body());
+        chain.push(PayloadType::NONCE, quick.ni.clone());
+        if let Some(pair) = &pair {
+            chain.push(PayloadType::KE, pair.public());
+        }
+        self.push_traffic(quick, encapsulation.is_udp(), &mut chain);
+        let Some(established) = self.established() else {
+            return;
+        };
+        let keys = &established.keys;
+        let hash = hash_1(keys.hash, &keys.skeyid_a, quick.message_id, &chain.emit());
+        self.send_quick_mode(cx, quick, hash.expose(), chain);
+        quick.retransmit = Some(Retransmit::start(cx.now, &cx.shared.policy.retransmit));
+        quick.deadline = cx.now + EXCHANGE_PATIENCE;
+        quick.stage = Stage::Qm1Sent { spi, offer, pair };
+    }
+
+    pub(super) fn receive_qm2(
+        &mut self,
+        cx: &mut Context<'_>,
+        quick: &mut QuickMode,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
+        let (plain, iv) = self
+            .open_quick_mode(quick, header, body)
+            .ok_or(Refusal::BadHash)?;
+        let chain =
+            Chain::parse_padded(header.next_payload, &plain).map_err(|_| Refusal::BadHash)?;
+        let hash = chain
+            .payloads()
+            .first()
+            .map(|first| first.body)
+            .unwrap_or_default();
+        let Some(established) = self.established() else {
+            return Ok(());
+        };
+        let keys = &established.keys;
+        let rest = chain.after_first();
+        let expected = hash_2(keys.hash, &keys.skeyid_a, quick.message_id, &quick.ni, rest);
+        if !verify(expected.expose(), hash) {
+            return Err(Refusal::BadHash);
+        }
+        // Authentic: from here on a refusal is final.
+        self.alive(cx, path);
+        quick.iv = iv;
+        quick.retransmit = None;
+        quick.answered.request(datagram);
+        let Stage::Qm1Sent { spi, offer, pair } =
+            std::mem::replace(&mut quick.stage, Stage::Moving)
+        else {
+            return Ok(());
+        };
+        match Self::read_qm2(&chain, &offer, pair.as_ref()) {
+            Ok((choice, nr, ke)) => {
+                quick.nr = nr;
+                let (i, r) = read_nat_oa(&chain, &self.nat);
+                quick.traffic.local_original = i.filter(|_| self.nat.local);
+                quick.traffic.peer_original = r.filter(|_| self.nat.peer);
+                let lifetime = responder_lifetime(&chain);
+                match (pair, ke) {
+                    (Some(pair), Some(ke)) => {
+                        let owner = JobOwner::QuickMode(self.id, quick.message_id);
+                        cx.shared.start_job(owner, |id| DhJob::agree(id, pair, ke));
+                        quick.deadline = cx.now + LOCAL_PATIENCE;
+                        quick.stage = Stage::Agreeing {
+                            spi,
+                            choice,
+                            lifetime,
+                        };
+                    }
+                    _ => self.send_qm3(cx, quick, choice, spi, None, lifetime),
+                }
+                Ok(())
+            }
+            Err(reason) => {
+                self.refuse_quick_mode(cx, reason, quick.message_id, &spi.to_be_bytes());
+                self.release_spi(cx, quick, spi);
+                quick.done(cx.now);
+                cx.effects.push(quick.failed(DownReason::Refused(reason)));
+                Ok(())
+            }
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    pub(super) fn read_qm2(
+        chain: &Chain<'_>,
+        offer: &SaPayload,
+        pair: Option<&KeyPair>,
+    ) -> Result<(Phase2Choice, Vec<u8>, Option<Vec<u8>>), Refusal> {
+        let answer = chain
+            .one(PayloadType::SA)
+            .and_then(SaPayload::parse)
+            .map_err(|_| Refusal::Malformed)?;
+        let choice = accept_phase2(&answer, offer)?;
+        let nr = chain
+            .one(PayloadType::NONCE)
+            .map_err(|_| Refusal::BadNonce)?;
+        if !nonce_fits(nr) {
+            return Err(Refusal::BadNonce);
+        }
+        let ke = chain
+            .at_most_one(PayloadType::KE)
+            .map_err(|_| Refusal::BadKeyExchange)?;
+        let fits = match (pair, ke) {
+            (Some(pair), Some(ke)) => ke.len() == pair.group().public_len(),
+            (None, None) => true,
+            _ => false,
+        };
+        if !fits {
+            return Err(Refusal::BadKeyExchange);
+        }
+        Ok((choice, nr.to_vec(), ke.map(<[u8]>::to_vec)))
+    }
+
+    pub(super) fn send_qm3(
+        &mut self,
+        cx: &mut Context<'_>,
+        quick: &mut QuickMode,
+        choice: Phase2Choice,
+        spi: u32,
+        shared: Option<&Secret>,
+        responder_lifetime: Option<Duration>,
+    ) {
+        let offered = choice.lifetime.unwrap_or(DEFAULT_LIFETIME);
+        let lifetime = responder_lifetime.map_or(offered, |theirs| theirs.min(offered));
+        let Some((child, inbound, outbound)) =
+            self.make_child(cx, quick, &choice, spi, shared, lifetime)
+        else {
+            return;
+        };
+        let Some(established) = self.established() else {
+            return;
+        };
+        let keys = &established.keys;
+        let hash = hash_3(
+            keys.hash,
+            &keys.skeyid_a,
+            quick.message_id,
+            &quick.ni,
+            &quick.nr,
+        );
+        let id = child.id;
+        cx.shared.kernel(KernelRequest::Install(Box::new(inbound)));
+        cx.shared.kernel(KernelRequest::Install(Box::new(outbound)));
+        cx.effects.push(Effect::ChildAgreed(Box::new(child)));
+        cx.effects.push(Effect::ChildComplete(id));
+        self.send_quick_mode(cx, quick, hash.expose(), Builder::new());
+        quick.done(cx.now);
+    }
+}
+
+/// The seconds of a RESPONDER-LIFETIME notification in QM2.
+fn responder_lifetime(chain: &Chain<'_>) -> Option<Duration> {
+    let notification = chain
+        .all(PayloadType::NOTIFICATION)
+        .filter_map(|body| Notification::parse(body).ok())
+        .find(|notification| notification.kind == NotifyType::RESPONDER_LIFETIME)?;
+    let attributes = Attribute::parse_all(&notification.data).ok()?;
+    match attributes.as_slice() {
+        [kind, duration, ..]
+            if kind.class == Phase2Attribute::LIFE_TYPE.0
+                && kind.as_number() == Some(u64::from(LifeType::SECONDS.0))
+                && duration.class == Phase2Attribute::LIFE_DURATION.0 =>
+        {
+            duration
+                .as_number()
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs)
+        }
+        _ => None,
+    }
+}

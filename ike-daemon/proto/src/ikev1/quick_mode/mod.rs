@@ -1,0 +1,546 @@
+//! Quick Mode: RFC 2409 5.5, with NAT-OA payloads (RFC 3947 5.2).
+//!
+//! ```text
+//!   QM1   HDR*, HASH(1), SA, Ni [, KE] [, IDci, IDcr] [, NAT-OAi, NAT-OAr]   -->
+//!                <--   HDR*, HASH(2), SA, Nr [, KE] [, IDci, IDcr] [, NAT-OAi, NAT-OAr]   QM2
+//!   QM3   HDR*, HASH(3)                                                      -->
+//! ```
+//!
+//! The inbound SA is in the kernel before the message that lets the peer use it leaves; the
+//! outbound SA follows when the peer has proved that it is alive.
+
+mod initiator;
+mod install;
+mod responder;
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use ike_crypto::{Group, Iv, KeyPair};
+
+use crate::context::{Context, Effect, JobOwner};
+use crate::error::{DownReason, Refusal};
+use crate::iana::{ExchangeType, PayloadType, ProtocolId};
+use crate::io::{
+    ChildId, DhJob, DhResult, Direction, GetSpi, KernelRequest, Mode, SaDelete, SaInstall,
+};
+use crate::nat::Path;
+use crate::negotiate::{Phase2Choice, Phase2Context};
+use crate::retransmit::{Answered, Due, Retransmit};
+use crate::vendor::NatVariant;
+use crate::wire::chain::Builder;
+use crate::wire::header::Header;
+use crate::wire::nat_oa;
+use crate::wire::notification::Notification;
+use crate::wire::sa::SaPayload;
+
+use super::Session;
+use super::traffic::Traffic;
+
+/// A Quick Mode to start.
+#[derive(Clone, Debug)]
+pub(crate) struct QuickWish {
+    pub(crate) mode: Mode,
+    pub(crate) traffic: Traffic,
+    pub(crate) pfs: Option<Group>,
+    pub(crate) replaces: Option<ChildId>,
+}
+
+/// One Quick Mode exchange.
+#[derive(Debug)]
+pub(crate) struct QuickMode {
+    pub(crate) child: ChildId,
+    message_id: u32,
+    initiator: bool,
+    /// IV of the next message in either direction.
+    iv: Iv,
+    answered: Answered,
+    sent: Option<Vec<u8>>,
+    retransmit: Option<Retransmit>,
+    deadline: Instant,
+    replaces: Option<ChildId>,
+    mode: Mode,
+    traffic: Traffic,
+    ni: Vec<u8>,
+    nr: Vec<u8>,
+    stage: Stage,
+}
+
+/// Where a Quick Mode stands.
+#[derive(Debug)]
+enum Stage {
+    /// Responder: QM1 is in, the kernel reserves an SPI.
+    Qm1Received {
+        choice: Phase2Choice,
+        ke: Option<Vec<u8>>,
+    },
+    /// Responder: the SPI is there, PFS is being computed.
+    Computing { choice: Phase2Choice, spi: u32 },
+    /// Responder: QM2 is out; the outbound SA waits for QM3.
+    Qm2Sent { outbound: Box<SaInstall> },
+    /// Initiator: the kernel reserves an SPI.
+    Starting { pfs: Option<Group> },
+    /// Initiator: our public value for PFS is being computed.
+    Generating { spi: u32 },
+    /// Initiator: QM1 is out.
+    Qm1Sent {
+        spi: u32,
+        offer: SaPayload,
+        pair: Option<KeyPair>,
+    },
+    /// Initiator: QM2 is in, PFS is being computed.
+    Agreeing {
+        spi: u32,
+        choice: Phase2Choice,
+        lifetime: Option<Duration>,
+    },
+    /// All messages are exchanged; kept to answer repeated ones.
+    Done,
+    /// Only while a step runs.
+    Moving,
+}
+
+/// How long the kernel, or a computation, may take.
+const LOCAL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long repeated messages of a finished exchange are answered.
+const LINGER: Duration = Duration::from_secs(60);
+
+/// Length of our nonces.
+const NONCE_LEN: usize = 32;
+
+impl QuickMode {
+    pub(super) fn due(&self) -> Instant {
+        self.retransmit
+            .as_ref()
+            .map_or(self.deadline, |r| r.due().min(self.deadline))
+    }
+
+    /// Whether it still uses resources of the kernel or hopes for the peer.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Done)
+    }
+
+    /// The SPI the kernel has reserved and no `Child` owns yet.
+    fn reserved_spi(&self) -> Option<u32> {
+        match &self.stage {
+            Stage::Computing { spi, .. }
+            | Stage::Generating { spi, .. }
+            | Stage::Qm1Sent { spi, .. }
+            | Stage::Agreeing { spi, .. } => Some(*spi),
+            _ => None,
+        }
+    }
+
+    fn failed(&self, reason: DownReason) -> Effect {
+        Effect::ChildFailed {
+            child: self.child,
+            replaces: self.replaces,
+            reason,
+        }
+    }
+
+    fn done(&mut self, now: Instant) {
+        self.stage = Stage::Done;
+        self.retransmit = None;
+        self.deadline = now + LINGER;
+    }
+}
+
+impl Session {
+    /// How many Quick Modes are not finished.
+    pub(crate) fn open_quick_modes(&self) -> usize {
+        self.established().map_or(0, |established| {
+            established.quick.values().filter(|q| q.is_open()).count()
+        })
+    }
+
+    fn phase2_context(&self, ke_len: Option<usize>) -> Phase2Context {
+        Phase2Context {
+            natt: self.nat.variant,
+            nat_detected: self.nat.detected(),
+            ke_len,
+        }
+    }
+
+    /// A Quick Mode message with our cookies.
+    pub(super) fn handle_quick_mode(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+    ) {
+        let own_path = self.path;
+        let Some(established) = self.established_mut() else {
+            self.refuse_silently(cx);
+            return;
+        };
+        if !header.encrypted() {
+            self.refuse_silently(cx);
+            return;
+        }
+        let Some(quick) = established.quick.get_mut(&header.message_id) else {
+            if established.seen.contains(header.message_id) {
+                let counters = &mut cx.shared.counters;
+                counters.duplicates = counters.duplicates.wrapping_add(1);
+                return;
+            }
+            self.receive_qm1(cx, path, header, body, datagram);
+            return;
+        };
+        if quick.answered.is_repeated(datagram) {
+            let counters = &mut cx.shared.counters;
+            counters.duplicates = counters.duplicates.wrapping_add(1);
+            if let Some(answer) = quick.answered.again() {
+                let answer = answer.to_vec();
+                cx.shared.transmit(&own_path, answer);
+            }
+            return;
+        }
+        let Some(mut quick) = established.quick.remove(&header.message_id) else {
+            return;
+        };
+        let step = match quick.stage {
+            Stage::Qm2Sent { .. } => self.receive_qm3(cx, &mut quick, path, header, body),
+            Stage::Qm1Sent { .. } => self.receive_qm2(cx, &mut quick, path, header, body, datagram),
+            _ => Ok(()),
+        };
+        self.put_back(header.message_id, quick);
+        if let Err(reason) = step {
+            self.refuse(cx, reason);
+        }
+    }
+
+    fn put_back(&mut self, message_id: u32, quick: QuickMode) {
+        if let Some(established) = self.established_mut() {
+            established.quick.insert(message_id, quick);
+        }
+    }
+
+    fn refuse_silently(&mut self, cx: &mut Context<'_>) {
+        let counters = &mut cx.shared.counters;
+        counters.bad_messages = counters.bad_messages.wrapping_add(1);
+        cx.shared
+            .refuse(cx.now, self.path.peer, Refusal::OutOfPlace);
+    }
+
+    /// Refuses a Quick Mode with an authenticated notification.
+    fn refuse_quick_mode(
+        &mut self,
+        cx: &mut Context<'_>,
+        reason: Refusal,
+        message_id: u32,
+        spi: &[u8],
+    ) {
+        let counters = &mut cx.shared.counters;
+        counters.phase2_failed = counters.phase2_failed.wrapping_add(1);
+        cx.shared.refuse(cx.now, self.path.peer, reason);
+        let notification = Notification {
+            doi: crate::iana::DOI_IPSEC,
+            protocol: ProtocolId::ESP,
+            kind: reason.notify(),
+            spi: spi.to_vec(),
+            // The peer has no other way to tell which of its exchanges this is about when it
+            // sent no SPI we could read.
+            data: message_id.to_be_bytes().to_vec(),
+        };
+        let mut chain = Builder::new();
+        chain.push(PayloadType::NOTIFICATION, notification.body());
+        self.send_informational(cx, chain);
+    }
+
+    fn ask_spi(&mut self, cx: &mut Context<'_>, quick: &QuickMode, path: Path) {
+        let reqid = self.established().map_or(crate::io::Reqid(0), |e| e.client);
+        cx.shared
+            .pending
+            .insert(quick.child, (self.id, quick.message_id));
+        cx.shared.kernel(KernelRequest::GetSpi(GetSpi {
+            child: quick.child,
+            source: path.peer.ip(),
+            destination: self.path.local.ip(),
+            mode: quick.mode,
+            reqid,
+        }));
+    }
+
+    /// The kernel has reserved an SPI.
+    pub(crate) fn spi_reserved(&mut self, cx: &mut Context<'_>, message_id: u32, spi: u32) {
+        let Some(mut quick) = self
+            .established_mut()
+            .and_then(|established| established.quick.remove(&message_id))
+        else {
+            return;
+        };
+        let owner = JobOwner::QuickMode(self.id, message_id);
+        match std::mem::replace(&mut quick.stage, Stage::Moving) {
+            Stage::Qm1Received { choice, ke: None } => {
+                self.send_qm2(cx, &mut quick, choice, spi, None);
+            }
+            Stage::Qm1Received {
+                choice,
+                ke: Some(ke),
+            } => {
+                let group = choice.pfs.unwrap_or(Group::Modp2048);
+                let private = group.private_key(cx.rng);
+                cx.shared
+                    .start_job(owner, |id| DhJob::exchange(id, private, ke));
+                quick.stage = Stage::Computing { choice, spi };
+            }
+            Stage::Starting { pfs: None } => self.send_qm1(cx, &mut quick, spi, None),
+            Stage::Starting { pfs: Some(group) } => {
+                let private = group.private_key(cx.rng);
+                cx.shared
+                    .start_job(owner, |id| DhJob::generate(id, private));
+                quick.stage = Stage::Generating { spi };
+            }
+            other => quick.stage = other,
+        }
+        self.put_back(message_id, quick);
+    }
+
+    /// A computation for PFS is done.
+    pub(crate) fn quick_mode_job(
+        &mut self,
+        cx: &mut Context<'_>,
+        message_id: u32,
+        result: DhResult,
+    ) {
+        let Some(mut quick) = self
+            .established_mut()
+            .and_then(|established| established.quick.remove(&message_id))
+        else {
+            return;
+        };
+        match std::mem::replace(&mut quick.stage, Stage::Moving) {
+            Stage::Computing { choice, spi } => match result.shared {
+                Some(Ok(shared)) => {
+                    let pfs = Some((result.pair.public().to_vec(), shared));
+                    self.send_qm2(cx, &mut quick, choice, spi, pfs);
+                }
+                _ => self.fail_computing(cx, &mut quick, spi),
+            },
+            Stage::Generating { spi } => {
+                self.send_qm1(cx, &mut quick, spi, Some(result.pair));
+            }
+            Stage::Agreeing {
+                spi,
+                choice,
+                lifetime,
+            } => match result.shared {
+                Some(Ok(shared)) => {
+                    self.send_qm3(cx, &mut quick, choice, spi, Some(&shared), lifetime);
+                }
+                _ => self.fail_computing(cx, &mut quick, spi),
+            },
+            other => quick.stage = other,
+        }
+        self.put_back(message_id, quick);
+    }
+
+    fn fail_computing(&mut self, cx: &mut Context<'_>, quick: &mut QuickMode, spi: u32) {
+        let reason = Refusal::BadKeyExchange;
+        self.refuse_quick_mode(cx, reason, quick.message_id, &[]);
+        self.release_spi(cx, quick, spi);
+        quick.done(cx.now);
+        cx.effects.push(quick.failed(DownReason::Refused(reason)));
+    }
+
+    fn release_spi(&self, cx: &mut Context<'_>, quick: &QuickMode, spi: u32) {
+        cx.shared.pending.remove(&quick.child);
+        cx.shared.kernel(KernelRequest::Delete(SaDelete {
+            child: quick.child,
+            direction: Direction::Inbound,
+            spi,
+            source: self.path.peer.ip(),
+            destination: self.path.local.ip(),
+        }));
+    }
+
+    /// ID and NAT-OA payloads, the same in QM1 and QM2 but for who is the initiator.
+    fn push_traffic(&self, quick: &QuickMode, udp: bool, chain: &mut Builder) {
+        if let Some((own, peer)) = &quick.traffic.ids {
+            let (idci, idcr) = if quick.initiator {
+                (own, peer)
+            } else {
+                (peer, own)
+            };
+            chain.push(PayloadType::ID, idci.body());
+            chain.push(PayloadType::ID, idcr.body());
+        }
+        if udp && quick.mode == Mode::Transport && self.nat.variant != NatVariant::None {
+            let (local, peer) = (self.path.local.ip(), self.path.peer.ip());
+            let (i, r) = if quick.initiator {
+                (local, peer)
+            } else {
+                (peer, local)
+            };
+            chain.push(self.nat.variant.nat_oa(), nat_oa::body(i));
+            chain.push(self.nat.variant.nat_oa(), nat_oa::body(r));
+        }
+    }
+
+    /// Encrypts and sends a message of a Quick Mode behind its HASH payload.
+    fn send_quick_mode(
+        &mut self,
+        cx: &mut Context<'_>,
+        quick: &mut QuickMode,
+        hash: &[u8],
+        mut chain: Builder,
+    ) {
+        chain.push_front(PayloadType::HASH, hash);
+        let header = self.header(ExchangeType::QUICK_MODE, quick.message_id);
+        let path = self.path;
+        let Some(established) = self.established() else {
+            return;
+        };
+        let Some((message, iv)) = established.keys.message.seal(&quick.iv, &header, &chain) else {
+            return;
+        };
+        quick.iv = iv;
+        cx.shared.transmit(&path, message.clone());
+        quick.answered.answer(&message);
+        quick.sent = Some(message);
+    }
+
+    /// Decrypts a message of a Quick Mode under way, and checks that it begins with a HASH.
+    fn open_quick_mode(
+        &self,
+        quick: &QuickMode,
+        header: &Header,
+        body: &[u8],
+    ) -> Option<(Vec<u8>, Iv)> {
+        let keys = &self.established()?.keys;
+        let (plain, iv) = keys.message.open(&quick.iv, body)?;
+        (header.next_payload == PayloadType::HASH).then_some((plain, iv))
+    }
+
+    /// Timers of all Quick Modes.
+    pub(super) fn fire_quick_modes(&mut self, cx: &mut Context<'_>) {
+        let path = self.path;
+        let Some(established) = self.established_mut() else {
+            return;
+        };
+        let now = cx.now;
+        let mut failed = Vec::new();
+        established
+            .quick
+            .retain(|_, quick| quick.is_open() || now < quick.deadline);
+        for (message_id, quick) in &mut established.quick {
+            if quick.is_open() && now >= quick.deadline {
+                failed.push((*message_id, DownReason::Kernel("no answer".to_owned())));
+                continue;
+            }
+            let Some(retransmit) = &mut quick.retransmit else {
+                continue;
+            };
+            match retransmit.fire(now, &cx.shared.policy.retransmit) {
+                Due::Wait => {}
+                Due::Again => {
+                    if let Some(message) = quick.sent.clone() {
+                        let counters = &mut cx.shared.counters;
+                        counters.retransmits = counters.retransmits.wrapping_add(1);
+                        cx.shared.transmit(&path, message);
+                    }
+                }
+                Due::GiveUp => failed.push((*message_id, DownReason::Timeout)),
+            }
+        }
+        for (message_id, reason) in failed {
+            self.fail_quick_mode(cx, message_id, reason);
+        }
+    }
+
+    /// Gives up a Quick Mode: SPIs go back, the endpoint removes what it has of the pair.
+    pub(crate) fn fail_quick_mode(
+        &mut self,
+        cx: &mut Context<'_>,
+        message_id: u32,
+        reason: DownReason,
+    ) {
+        let Some(mut quick) = self
+            .established_mut()
+            .and_then(|established| established.quick.remove(&message_id))
+        else {
+            return;
+        };
+        if quick.is_open() {
+            let counters = &mut cx.shared.counters;
+            counters.phase2_failed = counters.phase2_failed.wrapping_add(1);
+            if let Some(spi) = quick.reserved_spi() {
+                self.release_spi(cx, &quick, spi);
+            }
+            cx.effects.push(quick.failed(reason));
+            quick.done(cx.now);
+        }
+        self.put_back(message_id, quick);
+    }
+
+    /// The peer has refused one of our Quick Modes with an authenticated notification: the one
+    /// with this SPI, or with this message id, or the only one there is.
+    pub(super) fn quick_mode_refused(&mut self, cx: &mut Context<'_>, notification: &Notification) {
+        let Some(established) = self.established() else {
+            return;
+        };
+        let waiting: Vec<(u32, u32)> = established
+            .quick
+            .values()
+            .filter_map(|quick| match &quick.stage {
+                Stage::Qm1Sent { spi, .. } => Some((quick.message_id, *spi)),
+                _ => None,
+            })
+            .collect();
+        let named = waiting.iter().find(|(message_id, spi)| {
+            notification.spi == spi.to_be_bytes()
+                || notification.data.starts_with(&message_id.to_be_bytes())
+        });
+        let refused = match (named, waiting.as_slice()) {
+            (Some((message_id, _)), _) | (None, [(message_id, _)]) => *message_id,
+            _ => return,
+        };
+        let kind = notification.kind;
+        self.fail_quick_mode(cx, refused, DownReason::PeerRefused(kind));
+    }
+
+    /// All Quick Modes end with the ISAKMP SA; pairs that are complete live on.
+    pub(crate) fn abandon_quick_modes(&mut self, cx: &mut Context<'_>, reason: &DownReason) {
+        let ids: Vec<u32> = self
+            .established()
+            .map(|established| established.quick.keys().copied().collect())
+            .unwrap_or_default();
+        for message_id in ids {
+            self.fail_quick_mode(cx, message_id, reason.clone());
+        }
+    }
+
+    /// Releases an SPI that came when its Quick Mode was over already.
+    pub(crate) fn release_late_spi(&self, cx: &mut Context<'_>, child: ChildId, spi: u32) {
+        let source: IpAddr = self.path.peer.ip();
+        cx.shared.kernel(KernelRequest::Delete(SaDelete {
+            child,
+            direction: Direction::Inbound,
+            spi,
+            source,
+            destination: self.path.local.ip(),
+        }));
+    }
+
+    /// Whether a Quick Mode still waits for its SPI.
+    pub(crate) fn wants_spi(&self, message_id: u32) -> bool {
+        self.established()
+            .and_then(|established| established.quick.get(&message_id))
+            .is_some_and(|quick| {
+                matches!(
+                    quick.stage,
+                    Stage::Qm1Received { .. } | Stage::Starting { .. }
+                )
+            })
+    }
+}
+
+/// RFC 2407 4.5: 8 hours when nothing is said.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(28_800);
+
+/// Retransmission ends an exchange earlier; this only bounds it.
+const EXCHANGE_PATIENCE: Duration = Duration::from_secs(600);

@@ -1,0 +1,295 @@
+//! The responder's side of Quick Mode: QM1 in, QM2 out, QM3 in.
+
+use std::time::Duration;
+
+use ike_crypto::{Secret, hash_1, hash_2, hash_3, verify};
+
+use crate::context::{Context, Effect, random_bytes};
+use crate::error::Refusal;
+use crate::iana::{LifeType, NotifyType, PayloadType, Phase2Attribute, ProtocolId};
+use crate::ikev1::Session;
+use crate::ikev1::traffic::{Traffic, admit, read_ids, read_nat_oa};
+use crate::io::{ChildId, KernelRequest, Mode};
+use crate::nat::Path;
+use crate::negotiate::{Phase2Choice, choose_phase2};
+use crate::retransmit::{Answered, Retransmit};
+use crate::wire::attribute::Attribute;
+use crate::wire::chain::{Builder, Chain};
+use crate::wire::header::Header;
+use crate::wire::notification::Notification;
+use crate::wire::opaque::nonce_fits;
+use crate::wire::sa::SaPayload;
+
+use super::{DEFAULT_LIFETIME, EXCHANGE_PATIENCE, LOCAL_PATIENCE, NONCE_LEN, QuickMode, Stage};
+
+impl Session {
+    pub(super) fn receive_qm1(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+    ) {
+        let open = self.open_quick_modes();
+        let Some(established) = self.established_mut() else {
+            return;
+        };
+        let keys = &established.keys;
+        let message_id = header.message_id;
+        let opened = keys
+            .iv(message_id)
+            .and_then(|iv| keys.message.open(&iv, body));
+        let Some((plain, iv)) = opened else {
+            self.refuse(cx, Refusal::BadHash);
+            return;
+        };
+        let chain = Chain::parse_padded(header.next_payload, &plain)
+            .ok()
+            .filter(|chain| {
+                chain.payloads().first().is_some_and(|first| {
+                    let expected =
+                        hash_1(keys.hash, &keys.skeyid_a, message_id, chain.after_first());
+                    first.kind == PayloadType::HASH && verify(expected.expose(), first.body)
+                })
+            });
+        let Some(chain) = chain else {
+            self.refuse(cx, Refusal::BadHash);
+            return;
+        };
+        // Authentic and fresh from here on.
+        established.seen.insert(message_id);
+        self.alive(cx, path);
+        if open >= cx.shared.policy.limits.quick_modes {
+            self.refuse_quick_mode(cx, Refusal::TooManyChildren, message_id, &[]);
+            return;
+        }
+        match self.admit_qm1(cx, path, &chain) {
+            Ok((choice, ke, ni, traffic, mode)) => {
+                let child = ChildId(cx.shared.number());
+                let mut answered = Answered::default();
+                answered.request(datagram);
+                let quick = QuickMode {
+                    child,
+                    message_id,
+                    initiator: false,
+                    iv,
+                    answered,
+                    sent: None,
+                    retransmit: None,
+                    deadline: cx.now + LOCAL_PATIENCE,
+                    replaces: None,
+                    mode,
+                    traffic,
+                    ni,
+                    nr: random_bytes::<NONCE_LEN>(cx.rng).to_vec(),
+                    stage: Stage::Qm1Received { choice, ke },
+                };
+                self.ask_spi(cx, &quick, path);
+                self.put_back(message_id, quick);
+            }
+            Err((reason, spi)) => self.refuse_quick_mode(cx, reason, message_id, &spi),
+        }
+    }
+
+    /// Everything QM1 says, checked; or why not and the SPI it was about.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn admit_qm1(
+        &self,
+        cx: &Context<'_>,
+        path: Path,
+        chain: &Chain<'_>,
+    ) -> Result<(Phase2Choice, Option<Vec<u8>>, Vec<u8>, Traffic, Mode), (Refusal, Vec<u8>)> {
+        let malformed = |_| (Refusal::Malformed, Vec::new());
+        let policy = &cx.shared.policy;
+        let sa = chain
+            .one(PayloadType::SA)
+            .and_then(SaPayload::parse)
+            .map_err(malformed)?;
+        let ni = chain.one(PayloadType::NONCE).map_err(malformed)?;
+        let ke = chain.at_most_one(PayloadType::KE).map_err(malformed)?;
+        let spi = sa
+            .proposals
+            .first()
+            .map(|proposal| proposal.spi.clone())
+            .unwrap_or_default();
+        if !nonce_fits(ni) {
+            return Err((Refusal::BadNonce, spi));
+        }
+        let context = self.phase2_context(ke.map(<[u8]>::len));
+        let choice =
+            choose_phase2(&sa, &policy.phase2, &context).map_err(|reason| (reason, spi.clone()))?;
+        let mode = match choice.mode.is_transport() {
+            Some(true) => Mode::Transport,
+            _ => Mode::Tunnel,
+        };
+        let spi = choice.spi.to_be_bytes().to_vec();
+        let ids = read_ids(chain).map_err(|reason| (reason, spi.clone()))?;
+        let original = read_nat_oa(chain, &self.nat);
+        let had_ids = ids.is_some();
+        let path = Path {
+            local: self.path.local,
+            ..path
+        };
+        let mut traffic =
+            admit(policy, &path, &self.nat, mode, ids, original).map_err(|reason| (reason, spi))?;
+        if !had_ids {
+            traffic.ids = None;
+        }
+        let ke = choice.pfs.and(ke).map(<[u8]>::to_vec);
+        Ok((choice, ke, ni.to_vec(), traffic, mode))
+    }
+
+    pub(super) fn send_qm2(
+        &mut self,
+        cx: &mut Context<'_>,
+        quick: &mut QuickMode,
+        choice: Phase2Choice,
+        spi: u32,
+        pfs: Option<(Vec<u8>, Secret)>,
+    ) {
+        let mut proposal = choice.proposal.clone();
+        proposal.spi = spi.to_be_bytes().to_vec();
+        let mut chain = Builder::new();
+        chain.push(
+            PayloadType::SA,
+            SaPayload {
+                proposals: vec![proposal],
+            }
+            .body(),
+        );
+        chain.push(PayloadType::NONCE, quick.nr.clone());
+        if let Some((public, _)) = &pfs {
+            chain.push(PayloadType::KE, public.clone());
+        }
+        self.push_traffic(quick, choice.mode.is_udp(), &mut chain);
+        let lifetime = phase2_lifetime(cx, choice.lifetime);
+        if choice.lifetime.is_some_and(|offered| offered > lifetime) {
+            let notification = Notification {
+                doi: crate::iana::DOI_IPSEC,
+                protocol: ProtocolId::ESP,
+                kind: NotifyType::RESPONDER_LIFETIME,
+                spi: spi.to_be_bytes().to_vec(),
+                data: lifetime_data(lifetime),
+            };
+            chain.push(PayloadType::NOTIFICATION, notification.body());
+        }
+        let shared = pfs.as_ref().map(|(_, shared)| shared);
+        let Some((child, inbound, outbound)) =
+            self.make_child(cx, quick, &choice, spi, shared, lifetime)
+        else {
+            return;
+        };
+        let Some(established) = self.established() else {
+            return;
+        };
+        let keys = &established.keys;
+        let rest = chain.emit();
+        let hash = hash_2(
+            keys.hash,
+            &keys.skeyid_a,
+            quick.message_id,
+            &quick.ni,
+            &rest,
+        );
+        // The inbound SA first: the peer may use it as soon as it has QM2.
+        cx.shared.kernel(KernelRequest::Install(Box::new(inbound)));
+        cx.effects.push(Effect::ChildAgreed(Box::new(child)));
+        self.send_quick_mode(cx, quick, hash.expose(), chain);
+        quick.retransmit = Some(Retransmit::start(cx.now, &cx.shared.policy.retransmit));
+        quick.deadline = cx.now + EXCHANGE_PATIENCE;
+        quick.stage = Stage::Qm2Sent {
+            outbound: Box::new(outbound),
+        };
+    }
+
+    pub(super) fn receive_qm3(
+        &mut self,
+        cx: &mut Context<'_>,
+        quick: &mut QuickMode,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+    ) -> Result<(), Refusal> {
+        let (plain, _) = self
+            .open_quick_mode(quick, header, body)
+            .ok_or(Refusal::BadHash)?;
+        let chain =
+            Chain::parse_padded(header.next_payload, &plain).map_err(|_| Refusal::BadHash)?;
+        let hash = chain
+            .payloads()
+            .first()
+            .map(|first| first.body)
+            .unwrap_or_default();
+        let Some(established) = self.established() else {
+            return Ok(());
+        };
+        let keys = &established.keys;
+        let expected = hash_3(
+            keys.hash,
+            &keys.skeyid_a,
+            quick.message_id,
+            &quick.ni,
+            &quick.nr,
+        );
+        if !verify(expected.expose(), hash) {
+            return Err(Refusal::BadHash);
+        }
+        self.alive(cx, path);
+        self.complete_responder(cx, quick, path);
+        Ok(())
+    }
+
+    pub(super) fn complete_responder(
+        &self,
+        cx: &mut Context<'_>,
+        quick: &mut QuickMode,
+        path: Path,
+    ) {
+        if let Stage::Qm2Sent { mut outbound } = std::mem::replace(&mut quick.stage, Stage::Moving)
+        {
+            // The mapping may have moved since QM1.
+            outbound.peer = path.peer.ip();
+            if let Some(encapsulation) = &mut outbound.encapsulation
+                && path.natt_port
+            {
+                encapsulation.peer_port = path.peer.port();
+            }
+            cx.shared.kernel(KernelRequest::Install(outbound));
+        }
+        cx.effects.push(Effect::ChildComplete(quick.child));
+        quick.done(cx.now);
+    }
+
+    /// The peer uses the new inbound SA although its QM3 has not come: that it has the keys
+    /// proves as much as HASH(3) does.
+    pub(crate) fn inbound_in_use(&mut self, cx: &mut Context<'_>, message_id: u32) {
+        let path = self.path;
+        let Some(mut quick) = self
+            .established_mut()
+            .and_then(|established| established.quick.remove(&message_id))
+        else {
+            return;
+        };
+        if matches!(quick.stage, Stage::Qm2Sent { .. }) {
+            self.complete_responder(cx, &mut quick, path);
+        }
+        self.put_back(message_id, quick);
+    }
+}
+
+/// The lifetime in force as responder.
+fn phase2_lifetime(cx: &Context<'_>, offered: Option<Duration>) -> Duration {
+    offered
+        .unwrap_or(DEFAULT_LIFETIME)
+        .min(cx.shared.policy.phase2.lifetime_max)
+}
+
+/// Attributes of a RESPONDER-LIFETIME notification, RFC 2407 4.6.3.1.
+fn lifetime_data(lifetime: Duration) -> Vec<u8> {
+    let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+    let mut data = Vec::new();
+    Attribute::short(Phase2Attribute::LIFE_TYPE.0, LifeType::SECONDS.0).emit(&mut data);
+    Attribute::number(Phase2Attribute::LIFE_DURATION.0, seconds).emit(&mut data);
+    data
+}
