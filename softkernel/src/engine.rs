@@ -21,6 +21,7 @@ use crate::kernel::{Action, Kernel, Now, PortId};
 use crate::os::netlink::Netlink;
 use crate::os::outer::{Addresses, OuterSocket};
 use crate::os::tun::Tun;
+use crate::tunnel_routes::TunnelRoutes;
 
 /// Packets taken from one device before the others have their turn.
 pub const BATCH: usize = 64;
@@ -96,6 +97,7 @@ struct Encapsulation {
 pub struct Engine {
     kernel: Kernel,
     buffer: Buffer,
+    tunnel_routes: TunnelRoutes,
     tun: Rc<Tun>,
     netlink: Netlink,
     raw: Vec<Rc<OuterSocket>>,
@@ -123,6 +125,7 @@ impl Engine {
         Self {
             kernel,
             buffer: Buffer::new(Buffer::PAYLOAD),
+            tunnel_routes: TunnelRoutes::default(),
             tun,
             netlink,
             raw,
@@ -230,6 +233,7 @@ impl Engine {
         while let Some(change) = self.kernel.graph.poll_host_change() {
             self.change_host(&change);
         }
+        self.route_tunnels();
         self.deadline_changed.notify_one();
     }
 
@@ -452,6 +456,24 @@ impl Engine {
         if let Err(error) = result {
             self.counters.send_errors += 1;
             debug!(self.log, "packet not sent"; "reason" => %error);
+        }
+    }
+
+    fn route_tunnels(&mut self) {
+        let mut changes = Vec::new();
+        let log = &self.log;
+        self.tunnel_routes.update(
+            &self.kernel.ipsec,
+            |change| changes.push(change),
+            |tunnel| {
+                warn!(log, "no route set for a tunnel that covers its own gateway";
+                    "network" => format!("{}/{}", tunnel.network, tunnel.prefix),
+                    "gateway" => %tunnel.gateway,
+                    "remedy" => "route the network to this device, and the gateway around it");
+            },
+        );
+        for change in &changes {
+            self.change_host(change);
         }
     }
 

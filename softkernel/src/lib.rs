@@ -13,6 +13,7 @@
 //! | `server/` | the sockets that daemons connect to |
 //! | `control.rs` | statistics |
 //! | `config.rs` | `softkernel.yaml` |
+//! | `tunnel_routes.rs` | host routes for tunnel mode |
 //! | `run.rs` | the process |
 //!
 //! What touches devices is written for Linux; the rest runs anywhere.
@@ -32,4 +33,5 @@ pub mod os;
 pub mod run;
 #[cfg(target_os = "linux")]
 pub mod server;
+pub mod tunnel_routes;
 pub mod udp;

@@ -42,6 +42,7 @@ use self::l2tp::L2tpNode;
 use self::ppp::PppNode;
 pub use self::routes::HostChange;
 use self::routes::Routes;
+pub(crate) use self::routes::covers;
 use self::socket::SocketNode;
 use self::tcpmss::TcpmssNode;
 use crate::buffer::Buffer;

@@ -151,7 +151,7 @@ pub(super) fn host(address: IpAddr) -> Network {
 }
 
 /// Whether the network contains the address.
-pub(super) fn covers(network: &Network, address: IpAddr) -> bool {
+pub(crate) fn covers(network: &Network, address: IpAddr) -> bool {
     network.address.is_ipv4() == address.is_ipv4()
         && mask(network.address, network.prefix) == mask(address, network.prefix)
 }

@@ -57,6 +57,7 @@ pub use self::counters::{Counters, Drop};
 use self::events::{Acquires, Wanted};
 use self::sadb::Sadb;
 use self::server::Sockets;
+pub use self::spd::Tunnel;
 use self::spd::{Selectors, Spd};
 use crate::buffer::Buffer;
 
@@ -243,6 +244,16 @@ impl Ipsec {
     /// Number of policies.
     pub fn policy_count(&self) -> usize {
         self.spd.len()
+    }
+
+    /// Goes up whenever a policy comes or goes.
+    pub fn policy_generation(&self) -> u64 {
+        self.spd.generation()
+    }
+
+    /// What outbound tunnel policies cover: the host has to route it here.
+    pub fn tunnels(&self) -> impl Iterator<Item = Tunnel> + '_ {
+        self.spd.tunnels()
     }
 
     /// Authenticates and decrypts one ESP packet (from the SPI on) in place. What the packet holds

@@ -31,6 +31,19 @@ pub(super) struct SecurityPolicy {
     lifetime: Option<Lifetime>,
 }
 
+/// The far side of an outbound tunnel policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Any address of the network behind the peer.
+    pub network: IpAddr,
+    /// Bits of its network part.
+    pub prefix: u8,
+    /// Our inner address, when the policy names a single one.
+    pub source: Option<IpAddr>,
+    /// The peer's outer address.
+    pub gateway: IpAddr,
+}
+
 /// A packet's selectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Selectors {
@@ -45,6 +58,8 @@ pub(super) struct Selectors {
 #[derive(Debug)]
 pub(super) struct Spd {
     policies: Vec<SecurityPolicy>,
+    /// Goes up with every change.
+    generation: u64,
     last_id: u32,
     last_reqid: u32,
 }
@@ -53,6 +68,7 @@ impl Default for Spd {
     fn default() -> Self {
         Self {
             policies: Vec::new(),
+            generation: 0,
             last_id: 0,
             last_reqid: IPSEC_MANUAL_REQID_MAX,
         }
@@ -123,6 +139,7 @@ impl Spd {
                 break;
             }
         }
+        self.generation += 1;
         policy.id = self.last_id;
         policy.scope = SCOPE_GLOBAL;
         let place = self
@@ -167,10 +184,12 @@ impl Spd {
 
     pub(super) fn remove(&mut self, id: u32) -> Option<SecurityPolicy> {
         let place = self.policies.iter().position(|sp| sp.policy.id == id)?;
+        self.generation += 1;
         Some(self.policies.remove(place))
     }
 
     pub(super) fn clear(&mut self) {
+        self.generation += 1;
         self.policies.clear();
     }
 
@@ -202,6 +221,28 @@ impl Spd {
             .collect()
     }
 
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What outbound tunnel policies cover.
+    pub(super) fn tunnels(&self) -> impl Iterator<Item = Tunnel> + '_ {
+        self.policies
+            .iter()
+            .filter(|sp| sp.policy.direction == Direction::OUTBOUND)
+            .filter_map(|sp| {
+                let mut requests = sp.policy.requests.iter();
+                let request = requests.find(|request| request.mode == Mode::TUNNEL)?;
+                let full = if sp.source.ip().is_ipv4() { 32 } else { 128 };
+                Some(Tunnel {
+                    network: sp.destination.ip(),
+                    prefix: sp.destination.prefix_len,
+                    source: (sp.source.prefix_len == full).then(|| sp.source.ip()),
+                    gateway: request.tunnel?.1.ip(),
+                })
+            })
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.policies
             .iter()
@@ -215,6 +256,7 @@ impl Spd {
             .policies
             .iter()
             .position(|sp| sp.deadline().is_some_and(|deadline| deadline <= now))?;
+        self.generation += 1;
         Some(self.policies.remove(place))
     }
 }
