@@ -13,8 +13,8 @@ use tanuki_daemon::{log, runtime_dir};
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Configuration file.
-    #[arg(short, long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    /// Configuration file: YAML, or racoon.conf.
+    #[arg(short, visible_short_alias = 'f', long, value_name = "FILE", default_value = DEFAULT_PATH)]
     config: PathBuf,
     /// Folder for sockets, pid file and state.
     #[arg(long, value_name = "DIR", default_value = runtime_dir::DEFAULT)]
