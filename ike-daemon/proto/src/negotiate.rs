@@ -589,11 +589,13 @@ mod tests {
         let transforms = &offer.proposals[0].transforms;
         assert!(transforms.len() <= MAX_OFFERED);
         let values = |kind: Phase1Attribute| -> std::collections::BTreeSet<u64> {
-            let all = transforms
+            let parsed = transforms
                 .iter()
-                .flat_map(|transform| &transform.attributes);
-            all.filter(|attribute| attribute.class == kind.0)
-                .filter_map(Attribute::as_number)
+                .map(|transform| transform.attributes().unwrap());
+            parsed
+                .flatten()
+                .filter(|attribute| attribute.class == kind.0)
+                .filter_map(|attribute| attribute.as_number())
                 .collect()
         };
         assert_eq!(values(Phase1Attribute::GROUP).len(), policy.groups.len());
