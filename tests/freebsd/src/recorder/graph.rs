@@ -55,8 +55,12 @@ pub async fn generic() -> io::Result<Vec<Line>> {
     r.call("a", ".:two", Name::new("with:colon")).await?;
     r.call("a", ".:two", Name::new("[1]")).await?;
     r.heading("connect two nodes by names and by relative paths");
-    r.call("a", "tanuki-again:", Connect::new("bypass.two", "link0", "inet"))
-        .await?;
+    r.call(
+        "a",
+        "tanuki-again:",
+        Connect::new("bypass.two", "link0", "inet"),
+    )
+    .await?;
     r.call("a", ".:", Connect::new("tanuki-again:", "three", "inet"))
         .await?;
     r.call("a", ".:one", ListHooks).await?;

@@ -98,12 +98,8 @@ pub async fn l2tp_control() -> io::Result<Vec<Line>> {
     r.heading("no limits to retransmission, which is not refused; another tunnel id, which is");
     r.call("a", "tanuki-t0101:", set(&|c| c.retransmit_max = 0))
         .await?;
-    r.call(
-        "a",
-        "tanuki-t0101:",
-        set(&|c| c.retransmit_max_timeout = 0),
-    )
-    .await?;
+    r.call("a", "tanuki-t0101:", set(&|c| c.retransmit_max_timeout = 0))
+        .await?;
     r.call("a", "tanuki-t0101:", set(&|c| c.tunnel_id = 0x0109))
         .await?;
     r.call("a", "tanuki-t0101:", l2tp::SetConfig(good)).await?;
@@ -158,7 +154,8 @@ pub async fn l2tp_control() -> io::Result<Vec<Line>> {
         .await?;
     r.call("a", "tanuki-t0101:", sequence(0, 1, 0, 1)).await?;
     r.heading("an initiator learns the peer's id later, once");
-    r.call("a", "tanuki-t0101:", set(&|c| c.peer_id = 0)).await?;
+    r.call("a", "tanuki-t0101:", set(&|c| c.peer_id = 0))
+        .await?;
     r.call("a", "tanuki-t0101:", set(&|c| c.peer_id = 0x0404))
         .await?;
     r.call("a", "tanuki-t0101:", set(&|c| c.peer_id = 0x0505))
