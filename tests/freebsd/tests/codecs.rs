@@ -1,6 +1,8 @@
 //! Every byte that passed between our programs and a FreeBSD 14 kernel is understood by our codecs
 //! and written again as it was.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,6 +1,8 @@
 //! softkernel answers what a FreeBSD 14 kernel was asked, and answers alike; where it does not on
 //! purpose, a table says so, and says it of nothing else.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod netgraph;
 mod pfkey;
 
