@@ -18,7 +18,7 @@ use ipnet::Ipv4Net;
 
 use crate::diag::{Diagnostics, Problem, Span};
 use crate::lexer::{Word, rows};
-use crate::model::Secret;
+use crate::model::{Program, Secret};
 use crate::values;
 
 /// Logins and passwords in mpd are at most this long, octets.
@@ -30,12 +30,7 @@ pub enum Source {
     /// It stands in the file.
     Password(Secret),
     /// The first line of output of this program, called with these arguments and the login.
-    Program {
-        /// An absolute path.
-        program: String,
-        /// Arguments before the login.
-        arguments: Vec<String>,
-    },
+    Program(Program),
 }
 
 /// One line.
@@ -132,7 +127,7 @@ fn entry(words: &[Word]) -> Result<Entry, Problem> {
     }
     values::text(login, MAX_FIELD, "login")?;
     let source = match password.text.strip_prefix('!') {
-        Some(command) => program(command, password)?,
+        Some(command) => Source::Program(values::program(command, password)?),
         None if login.text == "*" => {
             return Err(
                 Problem::new(&login.span, "'*' matches together with a program only")
@@ -150,32 +145,4 @@ fn entry(words: &[Word]) -> Result<Entry, Problem> {
         addresses,
         span: login.span.clone(),
     })
-}
-
-/// What mpd gave to a shell is split at blanks and run directly.
-fn program(command: &str, word: &Word) -> Result<Source, Problem> {
-    if let Some(odd) = command
-        .chars()
-        .find(|c| ";&|<>$`'\"*?()\\\n\r".contains(*c))
-    {
-        return Err(Problem::new(
-            &word.span,
-            format!("'{odd}' is for a shell, and none is used"),
-        )
-        .remedy("put the command line into a script file and name that"));
-    }
-    let mut words = command.split_whitespace().map(str::to_owned);
-    match words.next() {
-        Some(program) if program.starts_with('/') => Ok(Source::Program {
-            program,
-            arguments: words.collect(),
-        }),
-        Some(program) => Err(
-            Problem::new(&word.span, format!("'{program}' is no absolute path"))
-                .remedy("write the program's whole path after '!'"),
-        ),
-        None => {
-            Err(Problem::new(&word.span, "no program after '!'").remedy("write its whole path"))
-        }
-    }
 }

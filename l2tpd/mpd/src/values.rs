@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::diag::Problem;
 use crate::lexer::Word;
-use crate::model::{Endpoint, Setting};
+use crate::model::{Endpoint, Program, Setting};
 
 /// A decimal number within bounds.
 pub(crate) fn number<T>(word: &Word, bounds: RangeInclusive<T>) -> Result<Setting<T>, Problem>
@@ -122,4 +122,30 @@ pub(crate) fn text(word: &Word, most: usize, what: &str) -> Result<Setting<Strin
         .remedy("shorten it"));
     }
     Ok(Setting::given(word.text.clone(), &word.span))
+}
+
+/// What mpd gave to a shell: split at blanks, and refused where only a shell would do.
+pub(crate) fn program(command: &str, word: &Word) -> Result<Program, Problem> {
+    if let Some(odd) = command
+        .chars()
+        .find(|c| ";&|<>$`'\"*?()\\\n\r".contains(*c))
+    {
+        return Err(Problem::new(
+            &word.span,
+            format!("'{odd}' is for a shell, and none is used"),
+        )
+        .remedy("put the command line into a script file and name that"));
+    }
+    let mut words = command.split_whitespace().map(str::to_owned);
+    match words.next() {
+        Some(path) if path.starts_with('/') => Ok(Program {
+            path,
+            arguments: words.collect(),
+        }),
+        Some(path) => Err(
+            Problem::new(&word.span, format!("'{path}' is no absolute path"))
+                .remedy("write the program's whole path"),
+        ),
+        None => Err(Problem::new(&word.span, "no program is named").remedy("write its whole path")),
+    }
 }

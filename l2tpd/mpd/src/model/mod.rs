@@ -52,6 +52,15 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A program of the operator, to be run without a shell whatever mpd did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Absolute.
+    pub path: String,
+    /// Before those that the daemon adds.
+    pub arguments: Vec<String>,
+}
+
 /// A value and the word that set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
@@ -239,9 +248,9 @@ pub struct Iface {
     /// `description`.
     pub description: Setting<Option<String>>,
     /// Run when an NCP is up; another status than 0 refuses it.
-    pub up_script: Setting<Option<String>>,
+    pub up_script: Setting<Option<Program>>,
     /// Run when it goes down.
-    pub down_script: Setting<Option<String>>,
+    pub down_script: Setting<Option<Program>>,
     /// Seconds without traffic that end a session; 0: never.
     pub idle: Setting<u32>,
     /// Seconds a session lasts at most; 0: for ever.

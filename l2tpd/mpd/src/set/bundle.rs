@@ -7,13 +7,13 @@ use ipnet::{IpNet, Ipv4Net};
 use super::not_understood;
 use crate::diag::Problem;
 use crate::lexer::Word;
-use crate::model::{Addresses, Bundle, InterfaceAddresses, Secret, Setting};
+use crate::model::{Addresses, Bundle, InterfaceAddresses, Program, Secret, Setting};
 use crate::values;
 
 /// Routes of one bundle.
 const MAX_ROUTES: usize = 256;
-/// A path that mpd has room for is shorter.
-const MAX_PATH: usize = 1024;
+/// A description that mpd has room for is shorter.
+const MAX_DESCRIPTION: usize = 1024;
 
 pub(super) fn bundle(
     bundle: &mut Bundle,
@@ -45,15 +45,15 @@ pub(super) fn iface(bundle: &mut Bundle, setting: &str, arguments: &[Word]) -> R
         let Some(word) = arguments.first() else {
             return Ok(Setting::default(None));
         };
-        let text = values::text(word, MAX_PATH, setting)?;
+        let text = values::text(word, MAX_DESCRIPTION, setting)?;
         Ok(Setting {
             value: Some(text.value).filter(|text| !text.is_empty()),
             span: text.span,
         })
     };
     match (setting, arguments) {
-        ("up-script", _) => iface.up_script = script(optional()?)?,
-        ("down-script", _) => iface.down_script = script(optional()?)?,
+        ("up-script", _) => iface.up_script = script(arguments)?,
+        ("down-script", _) => iface.down_script = script(arguments)?,
         ("description", _) => iface.description = optional()?,
         ("idle", [first, ..]) => iface.idle = values::number(first, 0..=u32::MAX)?,
         ("session", [first, ..]) => iface.session = values::number(first, 0..=u32::MAX)?,
@@ -100,21 +100,15 @@ pub(super) fn iface(bundle: &mut Bundle, setting: &str, arguments: &[Word]) -> R
     Ok(())
 }
 
-/// Programs are run without a shell, so the setting names a program and nothing else.
-fn script(setting: Setting<Option<String>>) -> Result<Setting<Option<String>>, Problem> {
-    if let (Some(path), Some(span)) = (&setting.value, &setting.span) {
-        if !path.starts_with('/') {
-            return Err(Problem::new(span, format!("'{path}' is no absolute path"))
-                .remedy("write the program's whole path"));
-        }
-        if path.contains(|c: char| c.is_whitespace() || ";&|<>$`'\"*?()".contains(c)) {
-            return Err(
-                Problem::new(span, "a script is one program, run without a shell")
-                    .remedy("put the command line into a script file and name that"),
-            );
-        }
+/// No argument, or an empty one: no script.
+fn script(arguments: &[Word]) -> Result<Setting<Option<Program>>, Problem> {
+    match arguments.first() {
+        Some(word) if !word.text.is_empty() => Ok(Setting::given(
+            Some(values::program(&word.text, word)?),
+            &word.span,
+        )),
+        _ => Ok(Setting::default(None)),
     }
-    Ok(setting)
 }
 
 fn addresses(own: &Word, peer: &Word) -> Result<InterfaceAddresses, Problem> {

@@ -167,8 +167,8 @@ fn bundle_settings() {
             "4:22: 'up.sh' is no absolute path",
         ),
         (
-            "set iface down-script \"/bin/sh -c x\"",
-            "4:24: a script is one program, run without a shell",
+            "set iface down-script \"/bin/x > /tmp/y\"",
+            "4:24: '>' is for a shell, and none is used",
         ),
         (
             "set ipcp ranges 10.0.0.1",

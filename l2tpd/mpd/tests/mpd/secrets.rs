@@ -1,5 +1,6 @@
 //! mpd.secret.
 
+use mpd_conf::model::Program;
 use mpd_conf::{Diagnostics, SecretsFile, Source};
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ fn parse(text: &str) -> (SecretsFile, Diagnostics) {
 fn password_of(file: &SecretsFile, login: &str) -> Option<String> {
     match &file.find(login)?.source {
         Source::Password(secret) => Some(secret.expose().to_owned()),
-        Source::Program { program, .. } => Some(format!("!{program}")),
+        Source::Program(program) => Some(format!("!{}", program.path)),
     }
 }
 
@@ -45,10 +46,10 @@ fn lines_of_every_kind() {
     assert_eq!(address("bob smith").as_deref(), Some("10.7.0.16/28"));
     assert_eq!(
         file.find("carol").map(|entry| entry.source.clone()),
-        Some(Source::Program {
-            program: "/usr/local/bin/otp".to_owned(),
-            arguments: vec!["-n".to_owned(), "6".to_owned()],
-        })
+        Some(Source::Program(Program {
+            path: "/usr/local/bin/otp".to_owned(),
+            arguments: vec!["-n".to_owned(), "6".to_owned()]
+        }))
     );
 }
 
@@ -85,7 +86,7 @@ fn errors_and_their_places() {
             "'10.0.0.1/33' is no address range",
         ),
         ("alice a 2001:db8::1", "1:9", "'2001:db8::1' is not IPv4"),
-        ("alice !", "1:7", "no program after '!'"),
+        ("alice !", "1:7", "no program is named"),
         ("alice !otp", "1:7", "'otp' is no absolute path"),
         (
             "alice \"!/bin/echo $(id)\"",

@@ -110,6 +110,25 @@ fn peers() {
 }
 
 #[test]
+fn scripts() {
+    let model = accepted("bundle B\n set iface up-script \"/bin/up -v now\"");
+    let script = model
+        .bundles
+        .first()
+        .and_then(|bundle| bundle.iface.up_script.value.as_ref());
+    assert_eq!(script.map(|script| script.path.as_str()), Some("/bin/up"));
+    assert_eq!(script.map(|script| script.arguments.len()), Some(2));
+    let model = accepted("bundle B\n set iface up-script /bin/up\n set iface up-script");
+    assert_eq!(
+        model
+            .bundles
+            .first()
+            .and_then(|b| b.iface.up_script.value.clone()),
+        None
+    );
+}
+
+#[test]
 fn interface_addresses_and_routes() {
     let model = accepted(
         "bundle B\n set iface addrs !10.0.0.1 10.0.0.2!\n set iface addrs fe80::1 fe80::2\n \
@@ -154,7 +173,7 @@ fn switches() {
     assert_eq!(state("set link deny pap", LinkOption::Pap), (false, false));
     assert_eq!(
         state("set link enable PAP\n set link deny Pap\n", LinkOption::Pap),
-        (false, true)
+        (true, false)
     );
 }
 

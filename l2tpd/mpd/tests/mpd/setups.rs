@@ -88,7 +88,12 @@ fn the_typical_server_is_kept_whole_and_refused_for_radius_only() {
     assert!(bundle.iface.options.enabled(IfaceOption::Tcpmssfix));
     assert_eq!(bundle.iface.mtu.value, 1400);
     assert_eq!(
-        bundle.iface.up_script.value.as_deref(),
+        bundle
+            .iface
+            .up_script
+            .value
+            .as_ref()
+            .map(|script| script.path.as_str()),
         Some("/usr/local/etc/mpd5/link-up.sh")
     );
     assert_eq!(bundle.ipcp.peer.value, Addresses::Pool("roam".to_owned()));
