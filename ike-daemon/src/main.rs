@@ -20,13 +20,13 @@ struct Arguments {
     #[arg(long, value_name = "DIR", default_value = runtime_dir::DEFAULT)]
     runtime_dir: PathBuf,
     /// Check the configuration and end.
-    #[arg(short = 'n')]
+    #[arg(short = 'n', long = "check")]
     check: bool,
     /// Stay in the foreground (always the case).
     #[arg(short = 'F', long)]
     foreground: bool,
     /// Log more; twice for even more.
-    #[arg(short, action = clap::ArgAction::Count)]
+    #[arg(short, long, action = clap::ArgAction::Count)]
     debug: u8,
 }
 
