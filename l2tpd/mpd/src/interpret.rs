@@ -82,6 +82,9 @@ pub fn interpret(bytes: &[u8], request: &Request, loader: &mut dyn Loader) -> In
         current: Current::Nothing,
         foreign: BTreeSet::new(),
         ignore_foreign: request.ignore_foreign_links,
+        foreign_bundles: BTreeSet::new(),
+        parents: BTreeSet::new(),
+        refused: Vec::new(),
         files: BTreeMap::from([(name.to_string(), Rc::clone(&main))]),
         main: Rc::clone(&main),
         text: bytes.len(),
@@ -99,6 +102,7 @@ pub fn interpret(bytes: &[u8], request: &Request, loader: &mut dyn Loader) -> In
         machine.run(&main, "startup", &start);
     }
     machine.run(&main, request.label.as_deref().unwrap_or("default"), &start);
+    machine.leave_out_foreign_bundles();
     machine.check();
     let Machine {
         model, diagnostics, ..
@@ -134,6 +138,12 @@ pub(crate) struct Machine<'a> {
     pub(crate) current: Current,
     foreign: BTreeSet<String>,
     ignore_foreign: bool,
+    /// Bundles that links of other types use.
+    foreign_bundles: BTreeSet<String>,
+    /// Bundles that others were made from.
+    parents: BTreeSet<String>,
+    /// Positions of problems that are refusals of a bundle's settings.
+    refused: Vec<(usize, String)>,
     files: BTreeMap<String, Rc<File>>,
     main: Rc<File>,
     text: usize,
@@ -216,7 +226,15 @@ impl Machine<'_> {
             (Needs::Nothing, _)
             | (Needs::Bundle, Current::Bundle(_))
             | (Needs::Link, Current::Link(_)) => {}
-            (_, Current::Failed) | (Needs::Link, Current::Foreign) => return Ok(()),
+            (Needs::Link, Current::Foreign) => {
+                if let ("set link action bundle", Some(name)) = (path, resolved.arguments.first())
+                    && self.foreign_bundles.len() < MAX_OBJECTS
+                {
+                    self.foreign_bundles.insert(name.text.clone());
+                }
+                return Ok(());
+            }
+            (_, Current::Failed) => return Ok(()),
             (needs, _) => {
                 let (what, how) = match needs {
                     Needs::Bundle => ("bundle", "create bundle template NAME"),
@@ -234,7 +252,8 @@ impl Machine<'_> {
         }
         match directives::command(path) {
             Some(Class::Refused { reason, remedy }) => {
-                return Err(refusal(resolved.span, path, reason, remedy));
+                self.refuse(refusal(resolved.span, path, reason, remedy));
+                return Ok(());
             }
             Some(Class::ZeroOnly { reason, remedy }) => {
                 if resolved
@@ -243,7 +262,8 @@ impl Machine<'_> {
                     .is_some_and(|word| word.text != "0")
                 {
                     self.apply(resolved)?;
-                    return Err(refusal(resolved.span, path, reason, remedy));
+                    self.refuse(refusal(resolved.span, path, reason, remedy));
+                    return Ok(());
                 }
             }
             Some(Class::NoOp(why) | Class::Always(_, why)) => {
@@ -456,6 +476,7 @@ impl Machine<'_> {
                 })?;
                 let (name, span) = (name.text.clone(), name.span.clone());
                 from_template(template.kind, parent)?;
+                self.parents.insert(parent.text.clone());
                 Bundle {
                     name,
                     span,
@@ -569,6 +590,57 @@ impl Machine<'_> {
         }
         *opened = open.then(|| span.clone());
         Ok(())
+    }
+
+    /// Reports a directive that is not accepted, and remembers for which bundle it was.
+    pub(crate) fn refuse(&mut self, problem: Problem) {
+        if let Current::Bundle(at) = self.current
+            && let Some(bundle) = self.model.bundles.get(at)
+        {
+            self.refused
+                .push((self.diagnostics.problems.len(), bundle.name.clone()));
+        }
+        self.diagnostics.problem(problem);
+    }
+
+    /// Where links of other types are passed over, so are bundles that only they use, together
+    /// with what was refused about them.
+    fn leave_out_foreign_bundles(&mut self) {
+        if !self.ignore_foreign {
+            return;
+        }
+        let mut kept = self.parents.clone();
+        for action in self.model.links.iter().flat_map(|link| &link.actions) {
+            if let Action::Bundle(name) = &action.action {
+                kept.insert(name.clone());
+            }
+        }
+        for bundle in &self.model.bundles {
+            for link in &bundle.links.value {
+                if self.foreign.contains(link) {
+                    self.foreign_bundles.insert(bundle.name.clone());
+                } else {
+                    kept.insert(bundle.name.clone());
+                }
+            }
+        }
+        let gone = &self.foreign_bundles - &kept;
+        for bundle in self
+            .model
+            .bundles
+            .extract_if(.., |bundle| gone.contains(&bundle.name))
+        {
+            let text = format!(
+                "bundle '{}' is left out: only links left out use it",
+                bundle.name
+            );
+            self.diagnostics.notice(&bundle.span, text);
+        }
+        for (at, name) in self.refused.drain(..).rev() {
+            if gone.contains(&name) && at < self.diagnostics.problems.len() {
+                self.diagnostics.problems.remove(at);
+            }
+        }
     }
 
     /// What only the whole file shows.

@@ -137,8 +137,7 @@ impl Machine<'_> {
                     self.notice_once(&path, &order.span, reason);
                 } else {
                     let named = format!("set {menu} {} {}", word(verb), order.spec.name);
-                    self.diagnostics
-                        .problem(refusal(&order.span, &named, reason, remedy));
+                    self.refuse(refusal(&order.span, &named, reason, remedy));
                 }
             }
             Some(Class::NoOp(why)) => self.notice_once(&path, &order.span, why),

@@ -377,6 +377,47 @@ fn mixed_link_types_are_passed_over_on_request() {
         "what P gets does not reach L"
     );
     assert_eq!(notices(&done).len(), 3);
+    assert!(done.model.bundle("B").is_some(), "L uses it too");
+}
+
+/// What is refused about a bundle that PPTP alone uses does not matter where PPTP is passed over.
+#[test]
+fn bundles_of_links_passed_over_are_passed_over() {
+    let text = "
+default:
+	create bundle template PB
+	set iface idle 1800
+	set iface enable nat
+	create link template P pptp
+	set link action bundle PB
+	create bundle template LB
+	set ipcp ranges 172.16.0.1 172.16.0.0/24
+	create link template L l2tp
+	set link action bundle LB
+	set link enable incoming
+";
+    assert_eq!(problems(&run(text)).len(), 3);
+    let done = run_with(text, true);
+    assert_eq!(problems(&done), Vec::<String>::new());
+    assert_eq!(
+        notices(&done),
+        [
+            "6:25: link 'P' is left out: PPTP links are not served",
+            "3:25: bundle 'PB' is left out: only links left out use it",
+        ]
+    );
+    let shared = text.replace("bundle LB", "bundle PB");
+    assert_eq!(
+        problems(&run_with(&shared, true)).len(),
+        2,
+        "L would miss what is refused"
+    );
+    let derived = text.replace("template LB", "template LB PB");
+    assert_eq!(
+        problems(&run_with(&derived, true)).len(),
+        2,
+        "LB inherits what is refused"
+    );
 }
 
 /// IPv6 inside, IPv6 outside, sequence numbers off, every word shortened as far as mpd allows.
