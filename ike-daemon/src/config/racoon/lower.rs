@@ -177,7 +177,7 @@ impl Lowering {
 
     /// Does what the table says about a special value of an honoured directive.
     pub(super) fn value(&mut self, directive: &str, value: &str, span: Span, found: &str) {
-        let word = directive.split(' ').next_back().unwrap_or_default();
+        let word = word_of(directive);
         let subject = match found {
             "" => format!("`{word}`"),
             found => format!("`{word}`: {found}"),
@@ -203,7 +203,7 @@ impl Lowering {
     /// Something out of a list that is not served: refused when nothing else is on the list.
     pub(super) fn unserved(&mut self, directive: &str, span: Span, found: &str, others: bool) {
         if others {
-            let word = directive.split(' ').next_back().unwrap_or_default();
+            let word = word_of(directive);
             self.notice(
                 span,
                 format!("`{word}`: {found} is not served and left out; the others count"),
@@ -370,6 +370,13 @@ fn names<T>(
         .iter()
         .map(|item| (name(&item.value), item.span))
         .collect()
+}
+
+/// A directive without its section.
+fn word_of(directive: &str) -> &str {
+    directive
+        .split_once(' ')
+        .map_or(directive, |(_, word)| word)
 }
 
 /// The port of an endpoint.
