@@ -348,9 +348,15 @@ fn r07_initial_contact_in_all_three_ways() {
             let message = new.informational(&[(NOTIFY, notify)]);
             assert!(gateway.receive(FROM.1, true, &message).is_empty());
         }
-        assert_eq!(gateway.established().len(), 1, "{way}");
-        assert_eq!(gateway.children().len(), 0, "{way}");
+        if way != "vendor" {
+            assert_eq!(gateway.children().len(), 0, "{way}");
+        }
+        // Windows says it in every Main Mode: there the old goes when the new works.
         gateway.quick_mode(&mut new, FROM.1, &quick(1, 0xa061, PRIVATE, 4));
+        assert_eq!(gateway.children().len(), 1, "{way}");
+        if way != "vendor" {
+            assert_eq!(gateway.established().len(), 1, "{way}");
+        }
     }
 }
 
@@ -565,7 +571,7 @@ fn r13_other_protocols_on_the_same_port() {
             answers += 1;
         }
     }
-    assert!((1..20).contains(&answers), "{answers}");
+    assert!((1..=20).contains(&answers), "{answers}");
     assert_eq!(gateway.endpoint.table_entries(), 0);
 }
 
