@@ -402,7 +402,14 @@ pub const OPTIONS: &[(&str, &str, Class)] = &[
         "protocomp",
         Class::Always(true, "field compression is always offered"),
     ),
-    ("link", "keep-ms-domain", HONOURED),
+    (
+        "link",
+        "keep-ms-domain",
+        refused(
+            "a Windows domain is always taken off: DOMAIN\\user logs in as user",
+            "take it out, and write the names in mpd.secret without their domains",
+        ),
+    ),
     (
         "link",
         "magicnum",
@@ -486,22 +493,22 @@ pub const OPTIONS: &[(&str, &str, Class)] = &[
     (
         "ipcp",
         "req-pri-dns",
-        Class::Always(false, "name servers are not asked for"),
+        Class::Always(true, "both name servers are always asked for"),
     ),
     (
         "ipcp",
         "req-sec-dns",
-        Class::Always(false, "name servers are not asked for"),
+        Class::Always(true, "both name servers are always asked for"),
     ),
     (
         "ipcp",
         "req-pri-nbns",
-        Class::Always(false, "name servers are not asked for"),
+        Class::Always(false, "NetBIOS name servers are not asked for"),
     ),
     (
         "ipcp",
         "req-sec-nbns",
-        Class::Always(false, "name servers are not asked for"),
+        Class::Always(false, "NetBIOS name servers are not asked for"),
     ),
     (
         "ipcp",
@@ -592,7 +599,7 @@ pub const OPTIONS: &[(&str, &str, Class)] = &[
     (
         "l2tp",
         "length",
-        Class::NoOp("the kernel's L2TP node decides about the Length field"),
+        Class::Always(true, "data messages always carry their length"),
     ),
     ("l2tp", "dataseq", HONOURED),
     (
