@@ -10,7 +10,7 @@ use racoon_conf::ast::{
     Endpoint, Host, LdapCfg, Listen, ModeCfg, Padding, Port, Privsep, RadiusCfg, Statement, Timer,
 };
 use racoon_conf::setkey::Script;
-use racoon_conf::words::{LogLevel, PathKind};
+use racoon_conf::words::{LogLevel, PathKind, ProposalCheck};
 use racoon_conf::{Parsed, Span};
 use slog::Level;
 use tanuki_daemon::config::{Problem, Problems};
@@ -42,6 +42,7 @@ pub(super) fn lower(
         notices: Vec::new(),
         said: BTreeSet::new(),
         policy: Policy::default(),
+        check: ProposalCheck::Strict,
         connections: Vec::new(),
         remotes: Vec::new(),
     };
@@ -122,6 +123,8 @@ pub(super) struct Lowering {
     notices: Vec<Problem>,
     said: BTreeSet<&'static str>,
     pub(super) policy: Policy,
+    /// What `proposal_check` says in the block that counts.
+    pub(super) check: ProposalCheck,
     pub(super) connections: Vec<ConfiguredConnection>,
     /// Addresses of `remote` blocks that we connect to: connection by index, and the place.
     pub(super) remotes: Vec<(IpAddr, usize, Span)>,

@@ -65,12 +65,7 @@ impl PskFile {
     /// # Errors
     /// It is not there, or its owner or permissions are not safe: no key of it is used then.
     pub fn read(&mut self) -> Result<Keys, Problem> {
-        let (outcome, stamp) = match self.open() {
-            Ok((octets, metadata)) => (Ok(octets), Some(Stamp::of(&metadata))),
-            Err((why, metadata)) => (Err(why), metadata.as_ref().map(Stamp::of)),
-        };
-        self.stamp = stamp;
-        match outcome {
+        match self.open() {
             Ok(octets) => Ok(keys(&self.path, &Lines::parse(&octets))),
             Err(message) => Err(Problem {
                 file: self.path.clone(),
@@ -91,12 +86,15 @@ impl PskFile {
         (stamp != self.stamp).then(|| self.read())
     }
 
-    fn open(&self) -> Result<(Zeroizing<Vec<u8>>, Metadata), (String, Option<Metadata>)> {
-        let plain = |error: io::Error| (error.to_string(), None);
-        let mut file = File::open(&self.path).map_err(plain)?;
+    /// The contents, if they are safe to use; [`PskFile::stamp`] is that of the file either way.
+    fn open(&mut self) -> Result<Zeroizing<Vec<u8>>, String> {
+        self.stamp = None;
+        let plain = |error: io::Error| error.to_string();
+        let file = File::open(&self.path).map_err(plain)?;
         let metadata = file.metadata().map_err(plain)?;
+        self.stamp = Some(Stamp::of(&metadata));
         if let Some(why) = unsafe_to_use(&metadata, nix::unistd::geteuid().as_raw()) {
-            return Err((why, Some(metadata)));
+            return Err(why);
         }
         // As large as it will get: growing would leave copies of keys behind.
         let limit = u64::try_from(MAX_FILE)
@@ -104,10 +102,8 @@ impl PskFile {
             .saturating_add(1);
         let room = usize::try_from(metadata.len().min(limit)).unwrap_or(0);
         let mut octets = Zeroizing::new(Vec::with_capacity(room + 1));
-        match (&mut file).take(limit).read_to_end(&mut octets) {
-            Ok(_) => Ok((octets, metadata)),
-            Err(error) => Err((error.to_string(), Some(metadata))),
-        }
+        file.take(limit).read_to_end(&mut octets).map_err(plain)?;
+        Ok(octets)
     }
 }
 

@@ -35,6 +35,9 @@ struct Block<'t> {
     items: Vec<&'t Spanned<RemoteItem>>,
 }
 
+/// An algorithm that is not served: the directive, the place, the word.
+struct Unserved(&'static str, Span, &'static str);
+
 /// A proposal that can be served.
 struct Proposal {
     encryption: Encryption,
@@ -150,6 +153,7 @@ impl Lowering {
     /// The settings of all peers.
     fn first_block(&mut self, block: &Block<'_>) {
         let check = block.check();
+        self.check = check.value;
         match check.value {
             ProposalCheck::Strict if block.writes_check() => {
                 self.value("remote proposal_check", "strict", check.span, "");
@@ -364,7 +368,7 @@ impl Lowering {
 
     fn proposals_with_places(&mut self, block: &Block<'_>) -> Vec<(Proposal, Span)> {
         let mut served = Vec::new();
-        let mut unserved: Vec<(&str, Span, &str)> = Vec::new();
+        let mut unserved: Vec<Unserved> = Vec::new();
         let mut any = false;
         for item in &block.items {
             let RemoteItem::Proposal(items) = &item.value else {
@@ -380,19 +384,18 @@ impl Lowering {
         if !any {
             self.missing("remote proposal", "missing", block.span);
         }
-        for (directive, span, found) in unserved {
-            self.unserved(directive, span, found, !served.is_empty());
+        for Unserved(directive, span, word) in unserved {
+            self.unserved(directive, span, word, !served.is_empty());
         }
         served
     }
 
     /// One proposal: served, not served because of some algorithms, or not complete.
-    #[allow(clippy::type_complexity)]
     fn proposal(
         &mut self,
         items: &[Spanned<ProposalItem>],
         span: Span,
-    ) -> Option<Result<Proposal, Vec<(&'static str, Span, &'static str)>>> {
+    ) -> Option<Result<Proposal, Vec<Unserved>>> {
         let (mut cipher, mut own_hash, mut method, mut own_group) = (None, None, None, None);
         let mut lifetime = None;
         for item in items {
@@ -425,11 +428,19 @@ impl Lowering {
         let mut bad = Vec::new();
         if !serves(cipher.name.value) {
             let word = spelling(cipher.name.value);
-            bad.push(("proposal encryption_algorithm", cipher.name.span, word));
+            bad.push(Unserved(
+                "proposal encryption_algorithm",
+                cipher.name.span,
+                word,
+            ));
         }
         if method.value != Method::PreSharedKey {
             let word = spelling(method.value);
-            bad.push(("proposal authentication_method", method.span, word));
+            bad.push(Unserved(
+                "proposal authentication_method",
+                method.span,
+                word,
+            ));
         }
         match (hash(own_hash.value), group(own_group.value)) {
             (Some(hash), Some(group)) if bad.is_empty() => Some(Ok(Proposal {
@@ -442,11 +453,11 @@ impl Lowering {
             (hash, group) => {
                 if hash.is_none() {
                     let word = spelling(own_hash.value);
-                    bad.push(("proposal hash_algorithm", own_hash.span, word));
+                    bad.push(Unserved("proposal hash_algorithm", own_hash.span, word));
                 }
                 if group.is_none() {
                     let word = spelling(own_group.value);
-                    bad.push(("proposal dh_group", own_group.span, word));
+                    bad.push(Unserved("proposal dh_group", own_group.span, word));
                 }
                 Some(Err(bad))
             }
@@ -678,27 +689,4 @@ pub(super) fn unspecified(address: IpAddr) -> IpAddr {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
-}
-
-/// What `proposal_check` says in the block that counts.
-pub(super) fn proposal_check(statements: &[Spanned<Statement>]) -> ProposalCheck {
-    let remotes = || {
-        statements
-            .iter()
-            .filter_map(|statement| match &statement.value {
-                Statement::Remote(remote) => Some(remote),
-                _ => None,
-            })
-    };
-    let first = remotes()
-        .find(|remote| remote.peer.value == RemotePeer::Anonymous)
-        .or_else(|| remotes().next());
-    first
-        .and_then(|remote| {
-            remote.body.iter().rev().find_map(|item| match &item.value {
-                RemoteItem::ProposalCheck(check) => Some(check.value),
-                _ => None,
-            })
-        })
-        .unwrap_or(ProposalCheck::Strict)
 }

@@ -11,7 +11,7 @@ use racoon_conf::{Span, Spanned};
 
 use super::algorithms::{aes_bits, authentication, group, serves, suites};
 use super::lower::Lowering;
-use super::remote::{is_lifetime, lifetimes, proposal_check};
+use super::remote::{is_lifetime, lifetimes};
 
 /// racoon's own phase 2 lifetime, in seconds.
 const LIFETIME: u64 = 8 * 3600;
@@ -36,7 +36,7 @@ pub(super) fn lower(lowering: &mut Lowering, statements: &[Spanned<Statement>], 
     if anonymous.is_none() {
         lowering.value("sainfo", "specific", span, "");
     }
-    let check = proposal_check(statements);
+    let check = lowering.check;
     lowering.first_sainfo(first, span, check);
     for (sainfo, span) in blocks {
         if !std::ptr::eq(sainfo, first) {
