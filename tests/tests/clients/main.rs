@@ -1,0 +1,87 @@
+//! Clients in use, played over the whole server in memory: each offers, orders, encodes and times
+//! as the real one does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation
+)]
+
+mod client;
+#[path = "../../../softkernel/tests/support/mod.rs"]
+mod kernel;
+mod models;
+mod stack;
+
+use client::{Client, silence};
+use stack::Stack;
+use tanuki_tests::ike::gateway::policy;
+
+/// strongSwan keeps the old SA after renewing; `xl2tpd-control disconnect`, then nothing.
+#[test]
+fn chromeos_connects_renews_and_disconnects() {
+    for nat in [false, true] {
+        let mut stack = Stack::new(policy());
+        let mut client = Client::new(models::chromeos(), nat, 1);
+        client.connect(&mut stack);
+        client.quick_mode(&mut stack);
+        client.ping(&mut stack);
+        client.hang_up(&mut stack);
+        for pair in client.pairs.clone() {
+            let delete = client.ike.delete_esp(pair.spi_in);
+            client.tell(&mut stack, &delete);
+        }
+        let delete = client.ike.delete_isakmp();
+        client.tell(&mut stack, &delete);
+        silence(&mut stack, 300);
+        stack.assert_empty();
+    }
+}
+
+/// Delete-and-renew, then LCP Terminate-Request, CDN, StopCCN, DELETE of ESP and of ISAKMP.
+#[test]
+fn windows_connects_renews_and_disconnects() {
+    for (nat, seven) in [(false, true), (false, false), (true, true), (true, false)] {
+        let mut stack = Stack::new(policy());
+        let mut client = Client::new(models::windows(seven), nat, 2);
+        client.connect(&mut stack);
+        for _ in 0..6 {
+            let old = client.pairs.last().unwrap().spi_in;
+            client.quick_mode(&mut stack);
+            let delete = client.ike.delete_esp(old);
+            client.tell(&mut stack, &delete);
+            client.ping(&mut stack);
+        }
+        client.terminate(&mut stack);
+        client.hang_up(&mut stack);
+        let last = client.pairs.last().unwrap().spi_in;
+        let delete = client.ike.delete_esp(last);
+        client.tell(&mut stack, &delete);
+        let delete = client.ike.delete_isakmp();
+        client.tell(&mut stack, &delete);
+        silence(&mut stack, 300);
+        stack.assert_empty();
+    }
+}
+
+/// A client that vanishes without a word and returns at once gets on again.
+#[test]
+fn clients_vanish_and_return() {
+    for model in [models::chromeos(), models::windows(false)] {
+        for nat in [false, true] {
+            let mut stack = Stack::new(policy());
+            let mut client = Client::new(model.clone(), nat, 3);
+            client.connect(&mut stack);
+            silence(&mut stack, 5);
+            // Windows counts its tunnels, xl2tpd draws another number.
+            let mut again = model.clone();
+            for avp in again.sccrq.iter_mut().filter(|avp| avp[4..6] == [0, 9]) {
+                avp[7] += 1;
+            }
+            let mut client = Client::new(again, nat, 4);
+            client.connect(&mut stack);
+            client.ping(&mut stack);
+        }
+    }
+}
