@@ -30,6 +30,12 @@ pub(crate) struct Model {
     pub(crate) quick_nonce: usize,
     /// Windows counts its message IDs up from 1.
     pub(crate) counts: bool,
+    /// UDP port of L2TP.
+    pub(crate) port: u16,
+    /// Port in IDci: 0 from Android.
+    pub(crate) id_port: u16,
+    /// Whether it sends NAT-OA.
+    pub(crate) nat_oa: bool,
     pub(crate) sccrq: Vec<Vec<u8>>,
     pub(crate) icrq: Vec<Vec<u8>>,
     pub(crate) iccn: Vec<Vec<u8>>,
@@ -87,7 +93,7 @@ impl Client {
     pub(crate) fn new(model: Model, nat: bool, seed: u64) -> Self {
         let own = if nat { "192.168.1.5" } else { PUBLIC };
         let mut kernel = Host::new(own);
-        let local = SocketAddr::new(own.parse().unwrap(), 1701);
+        let local = SocketAddr::new(own.parse().unwrap(), model.port);
         kernel.kernel.bind_port(PortId(1), local).unwrap();
         let pfkey = kernel.kernel.ipsec.open_socket();
         Self {
@@ -160,10 +166,14 @@ impl Client {
             nonce: self.model.quick_nonce,
             pfs: None,
             ids: vec![
-                id_address(self.own.ip(), 17, 1701),
+                id_address(self.own.ip(), 17, self.model.id_port),
                 id_address(server, 17, 1701),
             ],
-            more: if self.nat { more.to_vec() } else { Vec::new() },
+            more: if self.nat && self.model.nat_oa {
+                more.to_vec()
+            } else {
+                Vec::new()
+            },
         };
         let (qm1, under_way) = self.ike.qm1(&quick);
         let qm2 = self.ask(stack, self.nat, &qm1);
@@ -186,8 +196,12 @@ impl Client {
             request.encryption_key = Key::new(&keys.0);
             if pair.transform == 12 {
                 request.encryption = EncryptionAlgorithm::AES_CBC;
-                assert_eq!(pair.attribute(5), Some(2));
-                request.authentication = AuthenticationAlgorithm::SHA1_HMAC;
+                request.authentication = match pair.attribute(5) {
+                    Some(2) => AuthenticationAlgorithm::SHA1_HMAC,
+                    Some(5) => AuthenticationAlgorithm::SHA2_256,
+                    Some(7) => AuthenticationAlgorithm::SHA2_512,
+                    other => panic!("{other:?}"),
+                };
                 request.authentication_key = Some(Key::new(&keys.1));
             }
             let request = self.keys.add(&request);

@@ -85,3 +85,44 @@ fn clients_vanish_and_return() {
         }
     }
 }
+
+/// Connects, renews as racoon does (both phases anew), pings, hangs up, deletes everything.
+fn whole_life(model: &client::Model, nat: bool) {
+    let mut policy = policy();
+    // Android to 11 offers nothing better.
+    policy.phase1.allow_modp1024 = true;
+    let mut stack = Stack::new(policy);
+    let mut client = Client::new(model.clone(), nat, 5);
+    client.connect(&mut stack);
+    client.quick_mode(&mut stack);
+    client.ping(&mut stack);
+    client.hang_up(&mut stack);
+    for pair in client.pairs.clone() {
+        let delete = client.ike.delete_esp(pair.spi_in);
+        client.tell(&mut stack, &delete);
+    }
+    let delete = client.ike.delete_isakmp();
+    client.tell(&mut stack, &delete);
+    silence(&mut stack, 300);
+    stack.assert_empty();
+}
+
+#[test]
+fn macos_connects_renews_and_disconnects() {
+    for nat in [false, true] {
+        whole_life(&models::macos(true), nat);
+        whole_life(&models::macos(false), nat);
+    }
+}
+
+#[test]
+fn android_connects_renews_and_disconnects() {
+    for nat in [false, true] {
+        whole_life(&models::android(), nat);
+    }
+}
+
+#[test]
+fn tunnelforge_connects_and_disconnects() {
+    whole_life(&models::tunnelforge(), true);
+}

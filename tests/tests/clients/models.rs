@@ -3,8 +3,8 @@
 use tanuki_tests::ike::Dialect;
 use tanuki_tests::ike::gateway::PSK;
 use tanuki_tests::ike::offers::{
-    AES, EspStyle, Life, Order, SHA1, SHA256, TRIPLE_DES, phase1, phase1_attributes, phase1_suites,
-    phase2, tv,
+    AES, Esp, EspStyle, Life, MD5, Order, SHA1, SHA256, SHA384, SHA512, TRIPLE_DES, phase1,
+    phase1_attributes, phase1_suites, phase2, tv,
 };
 
 use crate::client::{Model, avp};
@@ -65,6 +65,9 @@ pub(crate) fn chromeos() -> Model {
         },
         quick_nonce: 32,
         counts: false,
+        port: 1701,
+        id_port: 1701,
+        nat_oa: true,
         sccrq: vec![
             m(0, &[0, 1]),
             m(2, &[1, 0]),
@@ -141,6 +144,9 @@ pub(crate) fn windows(seven: bool) -> Model {
         },
         quick_nonce: 48,
         counts: true,
+        port: 1701,
+        id_port: 1701,
+        nat_oa: true,
         sccrq: vec![
             m(0, &[0, 1]),
             m(2, &[1, 0]),
@@ -174,5 +180,183 @@ pub(crate) fn windows(seven: bool) -> Model {
         ipcp: [3, 129, 130, 131, 132]
             .map(|kind| vec![kind, 6, 0, 0, 0, 0])
             .to_vec(),
+    }
+}
+
+fn racoon(suites: &[Esp], spi: u32, mode: u16, seconds: u16) -> Vec<u8> {
+    let mut style = EspStyle::new(mode, Life::Short(seconds));
+    style.order = Order::LifeFirst;
+    phase2(suites, spi, &style)
+}
+
+/// macOS 10.13 to 26 and iOS of that age: racoon, the kernel's L2TP from a port of the moment.
+/// Before 2022 without HMAC-SHA-256 in ESP.
+pub(crate) fn macos(before_2022: bool) -> Model {
+    let mut suites = Vec::new();
+    for hash in [SHA256, SHA1, MD5, SHA512] {
+        suites.push((AES, 256, hash, 14));
+    }
+    for group in [5, 2] {
+        for hash in [SHA256, SHA1, MD5] {
+            suites.push((AES, 256, hash, group));
+        }
+    }
+    for (cipher, bits) in [(AES, 128), (TRIPLE_DES, 0)] {
+        for hash in [SHA1, MD5] {
+            suites.push((cipher, bits, hash, 2));
+        }
+    }
+    let offer = phase1_suites(&suites, Order::LifeFirst, Life::Short(3600));
+    let mut dialect = Dialect::new(offer, &[RFC_3947, NATT_02_N, FRAGMENTATION, DPD], PSK);
+    dialect.initial_contact = true;
+    dialect.nonce = 16;
+    Model {
+        dialect,
+        esp: if before_2022 {
+            |spi, mode| {
+                let suites = [
+                    (12, 256, 2),
+                    (12, 256, 1),
+                    (12, 128, 2),
+                    (12, 128, 1),
+                    (3, 0, 2),
+                    (3, 0, 1),
+                ];
+                racoon(&suites, spi, mode, 3600)
+            }
+        } else {
+            |spi, mode| {
+                let suites = [
+                    (12, 256, 5),
+                    (12, 256, 2),
+                    (12, 256, 1),
+                    (12, 128, 5),
+                    (12, 128, 2),
+                    (12, 128, 1),
+                    (3, 0, 5),
+                    (3, 0, 2),
+                    (3, 0, 1),
+                ];
+                racoon(&suites, spi, mode, 3600)
+            }
+        },
+        quick_nonce: 16,
+        counts: false,
+        port: 56_322,
+        id_port: 56_322,
+        nat_oa: true,
+        sccrq: vec![
+            m(0, &[0, 1]),
+            m(2, &[1, 0]),
+            m(3, &[0, 0, 0, 3]),
+            m(7, b"MacBook\0"),
+            m(9, &[0, 9]),
+            m(10, &[0, 4]),
+        ],
+        icrq: vec![m(0, &[0, 10]), m(14, &[0x24, 1]), m(15, &[0, 0, 0, 1])],
+        iccn: vec![
+            m(0, &[0, 12]),
+            m(24, &1_000_000_u32.to_be_bytes()),
+            m(19, &[0, 0, 0, 3]),
+        ],
+        lcp: vec![
+            vec![2, 6, 0, 0, 0, 0],
+            vec![5, 6, 1, 2, 3, 4],
+            vec![7, 2],
+            vec![8, 2],
+        ],
+        ipcp: [3, 129, 131].map(|kind| vec![kind, 6, 0, 0, 0, 0]).to_vec(),
+    }
+}
+
+/// Android 7.1 to 11: racoon with MODP 1024 only, mtpd with a window of one, no NAT-OA.
+pub(crate) fn android() -> Model {
+    let mut suites = Vec::new();
+    for hash in [SHA384, SHA256, SHA512, SHA1, MD5] {
+        suites.push((AES, 256, hash, 2));
+    }
+    for hash in [SHA512, SHA384, SHA256, SHA1, MD5] {
+        suites.push((AES, 128, hash, 2));
+    }
+    for cipher in [TRIPLE_DES, 1] {
+        for hash in [SHA256, SHA1, MD5] {
+            suites.push((cipher, 0, hash, 2));
+        }
+    }
+    let offer = phase1_suites(&suites, Order::LifeFirst, Life::Short(28_800));
+    let mut dialect = Dialect::new(offer, &[RFC_3947, NATT_02_N, FRAGMENTATION, DPD], PSK);
+    dialect.nonce = 16;
+    Model {
+        dialect,
+        esp: |spi, mode| {
+            let mut suites = Vec::new();
+            for (id, bits) in [(12, 256), (12, 128), (3, 0), (2, 0)] {
+                suites.extend([7, 6, 2, 5, 1].map(|auth| (id, bits, auth)));
+            }
+            racoon(&suites, spi, mode, 28_800)
+        },
+        quick_nonce: 16,
+        port: 49_873,
+        id_port: 0,
+        nat_oa: false,
+        sccrq: vec![
+            m(0, &[0, 1]),
+            m(2, &[1, 0]),
+            m(7, b"anonymous"),
+            m(3, &[0, 0, 0, 3]),
+            m(9, &[0x0d, 0x6a]),
+            m(10, &[0, 1]),
+        ],
+        icrq: vec![m(0, &[0, 10]), m(14, &[0x33, 0x44]), m(15, &[9, 8, 7, 6])],
+        iccn: vec![
+            m(0, &[0, 12]),
+            m(24, &100_000_000_u32.to_be_bytes()),
+            m(19, &[0, 0, 0, 3]),
+        ],
+        lcp: vec![
+            vec![1, 4, 5, 0x78],
+            vec![2, 6, 0, 0, 0, 0],
+            vec![5, 6, 1, 2, 3, 4],
+            vec![7, 2],
+            vec![8, 2],
+        ],
+        ..macos(true)
+    }
+}
+
+/// TunnelForge: no lifetimes, forged NAT-D, always in UDP, asks us to authenticate ourselves.
+pub(crate) fn tunnelforge() -> Model {
+    let suites = [(AES, 128, SHA1, 14), (TRIPLE_DES, 0, SHA1, 14)];
+    let offer = phase1_suites(&suites, Order::CipherFirst, Life::None);
+    let mut dialect = Dialect::new(offer, &[RFC_3947], PSK);
+    dialect.forged_nat_d = true;
+    Model {
+        dialect,
+        esp: |spi, _| {
+            let style = EspStyle::new(4, Life::None);
+            phase2(&[(12, 128, 2), (3, 0, 2)], spi, &style)
+        },
+        port: 1701,
+        id_port: 0,
+        nat_oa: false,
+        sccrq: vec![
+            m(0, &[0, 1]),
+            m(2, &[1, 0]),
+            m(3, &[0, 0, 0, 3]),
+            m(4, &[0, 0, 0, 3]),
+            m(6, &[0, 1]),
+            m(7, b"tunnel_forge"),
+            m(9, &[0x10, 1]),
+            m(10, &[4, 0]),
+        ],
+        icrq: vec![m(0, &[0, 10]), m(14, &[0x10, 1])],
+        iccn: vec![m(0, &[0, 12]), m(14, &[0x10, 1])],
+        lcp: vec![
+            vec![1, 4, 5, 0x78],
+            vec![2, 6, 0, 0, 0, 0],
+            vec![3, 5, 0xc2, 0x23, 0x81],
+        ],
+        ipcp: [3, 129].map(|kind| vec![kind, 6, 0, 0, 0, 0]).to_vec(),
+        ..android()
     }
 }
