@@ -30,6 +30,8 @@ pub(crate) struct Model {
     pub(crate) quick_nonce: usize,
     /// Windows counts its message IDs up from 1.
     pub(crate) counts: bool,
+    /// Group of PFS: RouterOS.
+    pub(crate) pfs: Option<ike_crypto::Group>,
     /// UDP port of L2TP.
     pub(crate) port: u16,
     /// Port in IDci: 0 from Android.
@@ -164,7 +166,7 @@ impl Client {
             sa: (self.model.esp)(spi, mode),
             spi,
             nonce: self.model.quick_nonce,
-            pfs: None,
+            pfs: self.model.pfs,
             ids: vec![
                 id_address(self.own.ip(), 17, self.model.id_port),
                 id_address(server, 17, 1701),

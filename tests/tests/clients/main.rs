@@ -126,3 +126,38 @@ fn android_connects_renews_and_disconnects() {
 fn tunnelforge_connects_and_disconnects() {
     whole_life(&models::tunnelforge(), true);
 }
+
+#[test]
+fn chromeos_of_2018_connects_renews_and_disconnects() {
+    for nat in [false, true] {
+        whole_life(&models::chromeos_2018(), nat);
+    }
+}
+
+#[test]
+fn network_manager_connects_renews_and_disconnects() {
+    for nat in [false, true] {
+        whole_life(&models::network_manager(false), nat);
+        whole_life(&models::network_manager(true), nat);
+    }
+}
+
+/// PFS that nobody configured is granted.
+#[test]
+fn router_os_connects_renews_and_disconnects() {
+    for nat in [false, true] {
+        whole_life(&models::router_os(), nat);
+    }
+}
+
+/// A client with dead peer detection that vanishes for good is forgotten by and by.
+#[test]
+fn chromeos_vanishes_for_good() {
+    for nat in [false, true] {
+        let mut stack = Stack::new(policy());
+        let mut client = Client::new(models::chromeos(), nat, 6);
+        client.connect(&mut stack);
+        silence(&mut stack, 600);
+        stack.assert_empty();
+    }
+}

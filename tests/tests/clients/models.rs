@@ -65,6 +65,7 @@ pub(crate) fn chromeos() -> Model {
         },
         quick_nonce: 32,
         counts: false,
+        pfs: None,
         port: 1701,
         id_port: 1701,
         nat_oa: true,
@@ -144,6 +145,7 @@ pub(crate) fn windows(seven: bool) -> Model {
         },
         quick_nonce: 48,
         counts: true,
+        pfs: None,
         port: 1701,
         id_port: 1701,
         nat_oa: true,
@@ -242,6 +244,7 @@ pub(crate) fn macos(before_2022: bool) -> Model {
         },
         quick_nonce: 16,
         counts: false,
+        pfs: None,
         port: 56_322,
         id_port: 56_322,
         nat_oa: true,
@@ -358,5 +361,100 @@ pub(crate) fn tunnelforge() -> Model {
         ],
         ipcp: [3, 129].map(|kind| vec![kind, 6, 0, 0, 0, 0]).to_vec(),
         ..android()
+    }
+}
+
+/// ChromeOS of 2018: strongSwan 5.5 by starter, its own lifetimes and ESP list.
+pub(crate) fn chromeos_2018() -> Model {
+    let life = Life::Short(10_800);
+    let suites = [
+        (AES, 128, SHA256, 15),
+        (AES, 128, SHA1, 14),
+        (TRIPLE_DES, 0, SHA1, 5),
+        (TRIPLE_DES, 0, SHA1, 2),
+    ];
+    let offer = phase1_suites(&suites, Order::CipherFirst, life);
+    let vendors = [XAUTH, DPD, FRAGMENTATION, RFC_3947, NATT_02_N];
+    Model {
+        dialect: Dialect::new(offer, &vendors, PSK),
+        esp: |spi, mode| {
+            let suites = [
+                (20, 128, 0),
+                (12, 128, 5),
+                (12, 128, 2),
+                (3, 0, 2),
+                (12, 128, 1),
+                (3, 0, 1),
+            ];
+            phase2(&suites, spi, &EspStyle::new(mode, Life::Short(3600)))
+        },
+        ..chromeos()
+    }
+}
+
+/// NetworkManager-l2tp over strongSwan, or over libreswan, which writes lifetimes in four octets
+/// and offers no MODP 1024.
+pub(crate) fn network_manager(libreswan: bool) -> Model {
+    let mut suites = vec![
+        (AES, 256, SHA256, 14),
+        (AES, 256, SHA256, 5),
+        (AES, 256, SHA256, 2),
+        (AES, 256, SHA1, 14),
+        (AES, 256, SHA1, 5),
+        (AES, 256, SHA1, 2),
+        (AES, 256, SHA1, 20),
+        (AES, 128, SHA1, 2),
+        (AES, 128, SHA1, 19),
+        (TRIPLE_DES, 0, SHA1, 14),
+        (TRIPLE_DES, 0, SHA1, 2),
+    ];
+    let mut life = Life::Short(10_800);
+    if libreswan {
+        suites.retain(|suite| suite.3 != 2);
+        life = Life::Long(86_400);
+    }
+    let offer = phase1_suites(&suites, Order::CipherFirst, life);
+    let vendors = [DPD, FRAGMENTATION, RFC_3947, NATT_02_N];
+    Model {
+        dialect: Dialect::new(offer, &vendors, PSK),
+        esp: if libreswan {
+            |spi, mode| {
+                let suites = [(12, 256, 2), (12, 128, 2), (3, 0, 2)];
+                phase2(&suites, spi, &EspStyle::new(mode, Life::Short(28_800)))
+            }
+        } else {
+            |spi, mode| {
+                let suites = [(12, 256, 2), (12, 128, 2), (3, 0, 2)];
+                phase2(&suites, spi, &EspStyle::new(mode, Life::Short(3600)))
+            }
+        },
+        ..chromeos()
+    }
+}
+
+/// RouterOS: a day of lifetime, PFS with MODP 1024 in its default proposal.
+pub(crate) fn router_os() -> Model {
+    let suites = [
+        (AES, 128, SHA1, 14),
+        (AES, 128, SHA1, 2),
+        (TRIPLE_DES, 0, SHA1, 14),
+        (TRIPLE_DES, 0, SHA1, 2),
+    ];
+    let offer = phase1_suites(&suites, Order::LifeFirst, Life::Long(86_400));
+    Model {
+        dialect: Dialect::new(offer, &[RFC_3947, NATT_02_N, DPD], PSK),
+        esp: |spi, mode| {
+            let mut style = EspStyle::new(mode, Life::Short(1800));
+            style.group = Some(2);
+            let suites = [(12, 256, 2), (12, 192, 2), (12, 128, 2)];
+            phase2(&suites, spi, &style)
+        },
+        pfs: Some(ike_crypto::Group::Modp1024),
+        lcp: vec![
+            vec![1, 4, 5, 0xaa],
+            vec![5, 6, 1, 2, 3, 4],
+            vec![17, 4, 6, 0x40],
+        ],
+        ..chromeos()
     }
 }
