@@ -68,9 +68,22 @@ fn windows_connects_renews_and_disconnects() {
 /// A client that vanishes without a word and returns at once gets on again.
 #[test]
 fn clients_vanish_and_return() {
-    for model in [models::chromeos(), models::windows(false)] {
+    let all = [
+        models::chromeos(),
+        models::chromeos_2018(),
+        models::windows(true),
+        models::windows(false),
+        models::macos(true),
+        models::macos(false),
+        models::android(),
+        models::network_manager(true),
+        models::router_os(),
+    ];
+    for model in all {
         for nat in [false, true] {
-            let mut stack = Stack::new(policy());
+            let mut policy = policy();
+            policy.phase1.allow_modp1024 = true;
+            let mut stack = Stack::new(policy);
             let mut client = Client::new(model.clone(), nat, 3);
             client.connect(&mut stack);
             silence(&mut stack, 5);
