@@ -174,3 +174,15 @@ fn chromeos_vanishes_for_good() {
         stack.assert_empty();
     }
 }
+
+/// TunnelForge has one tunnel number for ever, also when it comes back after having vanished.
+#[test]
+fn tunnelforge_vanishes_and_returns_with_its_number() {
+    let mut stack = Stack::new(policy());
+    let mut client = Client::new(models::tunnelforge(), true, 7);
+    client.connect(&mut stack);
+    silence(&mut stack, 30);
+    let mut client = Client::new(models::tunnelforge(), true, 8);
+    client.connect(&mut stack);
+    client.ping(&mut stack);
+}
