@@ -1,5 +1,6 @@
 //! Clients in use, played over the whole server in memory: each offers, orders, encodes and times
-//! as the real one does.
+//! as the real one does, as far as the models say; what they leave out is the order of disconnecting
+//! of macOS and Android.
 
 #![allow(
     clippy::unwrap_used,
@@ -99,7 +100,7 @@ fn clients_vanish_and_return() {
     }
 }
 
-/// Connects, renews as racoon does (both phases anew), pings, hangs up, deletes everything.
+/// Connects, renews phase 2 beside the old SA, pings, sends CDN and StopCCN, deletes everything.
 fn whole_life(model: &client::Model, nat: bool) {
     let mut policy = policy();
     // Android to 11 offers nothing better.
