@@ -10,6 +10,7 @@
 //! * [`wire`]: payloads; [`iana`]: numbers
 //! * [`negotiate`]: choosing from proposals; [`vendor`]: vendor ids
 //! * `ikev1`: Main Mode, Quick Mode, Informational, dead peer detection
+//! * `fragment`: long messages in pieces, both ways
 //! * `nat`: detection, port float; `retransmit`: repeating and answering repetitions
 //! * `context`: what exchanges share while one input is handled; `job`: Diffie-Hellman as jobs
 
@@ -17,6 +18,7 @@ pub mod checkpoint;
 mod context;
 pub mod endpoint;
 pub mod error;
+mod fragment;
 pub mod iana;
 mod ikev1;
 pub mod io;

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::iana::{EspAuth, EspTransform};
 use crate::io::Mode;
+use crate::wire::header::MAX_MESSAGE;
 use crate::wire::id::Identification;
 
 /// Everything configurable. `Default` is a server that admits L2TP clients with today's algorithms
@@ -26,6 +27,8 @@ pub struct Policy {
     pub phase2: Phase2Policy,
     /// NAT traversal.
     pub nat: NatPolicy,
+    /// IKE fragmentation.
+    pub fragmentation: FragmentationPolicy,
     /// Dead peer detection.
     pub dpd: DpdPolicy,
     /// Retransmission.
@@ -144,6 +147,38 @@ pub struct NatPolicy {
     pub natt_port: u16,
 }
 
+/// IKE fragmentation as Microsoft and Cisco do it.
+#[derive(Clone, Debug)]
+pub struct FragmentationPolicy {
+    /// With whom.
+    pub mode: Fragmentation,
+    /// The longest IP packet a message of ours may become before it is cut, in octets, and the
+    /// longest a fragment becomes.
+    pub size: usize,
+    /// The most fragments a peer may make of a message, at most 255.
+    pub fragments: usize,
+    /// Octets of unfinished messages kept for one exchange, at most the longest message there is.
+    pub octets: usize,
+    /// Exchanges of one source address with fragments under way; the oldest gives way.
+    pub exchanges_per_source: usize,
+    /// The same in total.
+    pub exchanges: usize,
+    /// Time a message has to become whole.
+    pub timeout: Duration,
+}
+
+/// With whom IKE messages are fragmented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fragmentation {
+    /// With nobody: not announced, not sent, not taken.
+    Off,
+    /// With peers that announce it, and announced to them.
+    #[default]
+    On,
+    /// With everybody, from the first message on, whether announced or not.
+    Force,
+}
+
 /// Dead peer detection, RFC 3706.
 #[derive(Clone, Debug)]
 pub struct DpdPolicy {
@@ -231,6 +266,7 @@ impl Default for Policy {
             phase1: Phase1Policy::default(),
             phase2: Phase2Policy::default(),
             nat: NatPolicy::default(),
+            fragmentation: FragmentationPolicy::default(),
             dpd: DpdPolicy::default(),
             retransmit: RetransmitPolicy::default(),
             limits: Limits::default(),
@@ -327,6 +363,21 @@ impl Default for NatPolicy {
             keepalive: Duration::from_secs(20),
             ike_port: 500,
             natt_port: 4500,
+        }
+    }
+}
+
+impl Default for FragmentationPolicy {
+    fn default() -> Self {
+        Self {
+            mode: Fragmentation::On,
+            // IPv6's least MTU, RFC 8200 5, and strongSwan's default.
+            size: 1280,
+            fragments: 64,
+            octets: MAX_MESSAGE,
+            exchanges_per_source: 32,
+            exchanges: 512,
+            timeout: Duration::from_secs(30),
         }
     }
 }

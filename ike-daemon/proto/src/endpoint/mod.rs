@@ -3,6 +3,7 @@
 //!
 //! * `clients`: who the ISAKMP SAs belong to, INITIAL-CONTACT, mapping changes
 //! * `children`: IPsec SAs and their rekeying
+//! * `fragments`: pieces of messages, put together in front of everything else
 //! * `commands`: what an operator, or the kernel, asks for
 //! * `timers`: one queue for everything
 //! * `views`, `restore`: looking at it, and carrying it over a restart
@@ -10,6 +11,7 @@
 mod children;
 mod clients;
 mod commands;
+mod fragments;
 mod restore;
 mod timers;
 mod views;
@@ -23,6 +25,7 @@ use rand_core::CryptoRng;
 
 use crate::context::{Context, Effect, JobOwner, Shared};
 use crate::error::{DownReason, Refusal, WireError};
+use crate::fragment::Reassembly;
 use crate::iana::{ExchangeType, NotifyType, PayloadType};
 use crate::ikev1::child::Child;
 use crate::ikev1::informational::stateless_notification;
@@ -54,6 +57,7 @@ pub struct Endpoint {
     children: BTreeMap<ChildId, Child>,
     by_spi_in: BTreeMap<u32, ChildId>,
     timers: Timers,
+    reassembly: Reassembly,
 }
 
 /// Exchange types of Microsoft's AuthIP, which some Windows versions try first.
@@ -78,6 +82,7 @@ impl Endpoint {
             children: BTreeMap::new(),
             by_spi_in: BTreeMap::new(),
             timers: Timers::default(),
+            reassembly: Reassembly::default(),
         }
     }
 
@@ -127,9 +132,7 @@ impl Endpoint {
         };
         match Header::parse(datagram.payload) {
             Ok((header, body)) => {
-                // Octets behind the message do not make it another one.
-                let len = HEADER_LEN.saturating_add(body.len());
-                let message = datagram.payload.get(..len).unwrap_or(datagram.payload);
+                let message = without_trailer(datagram.payload, body);
                 self.dispatch(now, rng, path, &header, body, message);
             }
             Err(WireError::Version(2)) => self.refuse_ikev2(now, &path, datagram.payload),
@@ -153,6 +156,10 @@ impl Endpoint {
         }
         if header.initiator_cookie == [0; 8] {
             counters.malformed = counters.malformed.wrapping_add(1);
+            return;
+        }
+        if header.next_payload == PayloadType::FRAGMENT {
+            self.fragment(now, rng, path, header, body);
             return;
         }
         let cookies = (header.initiator_cookie, header.responder_cookie);
@@ -349,6 +356,7 @@ impl Endpoint {
             match key {
                 TimerKey::Session(id) => self.session_timeout(now, rng, id),
                 TimerKey::Child(id) => self.child_timeout(now, rng, id),
+                TimerKey::Fragments => self.fragments_timeout(now),
             }
         }
     }
@@ -568,6 +576,12 @@ impl Endpoint {
             KernelReply::Acquire { peer, .. } => self.acquire(now, rng, peer),
         }
     }
+}
+
+/// Octets behind the message do not make it another one.
+fn without_trailer<'a>(datagram: &'a [u8], body: &[u8]) -> &'a [u8] {
+    let len = HEADER_LEN.saturating_add(body.len());
+    datagram.get(..len).unwrap_or(datagram)
 }
 
 /// How long a failed rekeying waits before it tries again.

@@ -47,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) nat: NatState,
     /// The peer's vendor ids told that it answers dead peer detection.
     pub(crate) dpd_supported: bool,
+    /// The peer has told that it takes fragments, and so have we.
+    pub(crate) fragments: bool,
     /// Windows' vendor id in place of INITIAL-CONTACT.
     pub(crate) vendor_initial_contact: bool,
     pub(crate) vendor: Option<String>,
@@ -263,7 +265,7 @@ impl Session {
                 if let Some(message) = self.sent.clone() {
                     let counters = &mut cx.shared.counters;
                     counters.retransmits = counters.retransmits.wrapping_add(1);
-                    cx.shared.transmit(&self.path, message);
+                    cx.shared.send(&self.path, self.fragments, message);
                 }
             }
             Due::GiveUp => {
@@ -338,6 +340,7 @@ impl Session {
             first_source: None,
             nat: NatState::default(),
             dpd_supported: false,
+            fragments: false,
             vendor_initial_contact: false,
             vendor: None,
             connection: None,

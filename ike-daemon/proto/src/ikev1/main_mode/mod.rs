@@ -26,7 +26,7 @@ use crate::iana::{ExchangeType, NotifyType, PayloadType};
 use crate::io::{DhResult, Reqid};
 use crate::nat::{Path, own_nat_d};
 use crate::negotiate::Phase1Suite;
-use crate::policy::Policy;
+use crate::policy::{Fragmentation, Policy};
 use crate::retransmit::Retransmit;
 use crate::vendor::{Capabilities, NatVariant};
 use crate::wire::chain::{Builder, Chain};
@@ -249,6 +249,8 @@ impl Session {
             self.nat.variant = capabilities.natt;
         }
         self.dpd_supported = capabilities.dpd;
+        self.fragments = capabilities.fragmentation.is_some()
+            && cx.shared.policy.fragmentation.mode != Fragmentation::Off;
         self.vendor_initial_contact = capabilities.initial_contact;
         self.vendor = capabilities.vendor.map(str::to_owned);
     }
@@ -263,7 +265,7 @@ impl Session {
     }
 
     fn send_phase1(&mut self, cx: &mut Context<'_>, message: Vec<u8>) {
-        cx.shared.transmit(&self.path, message.clone());
+        cx.shared.send(&self.path, self.fragments, message.clone());
         if self.initiator {
             self.retransmit = Some(Retransmit::start(cx.now, &cx.shared.policy.retransmit));
             self.sent = Some(message);
@@ -281,7 +283,7 @@ impl Session {
         counters.duplicates = counters.duplicates.wrapping_add(1);
         if let Some(answer) = self.answered.again() {
             let answer = answer.to_vec();
-            cx.shared.transmit(&self.path, answer);
+            cx.shared.send(&self.path, self.fragments, answer);
         }
         true
     }

@@ -73,6 +73,9 @@ impl Session {
         if capabilities.dpd {
             mm2.push(PayloadType::VENDOR_ID, vendor::DPD);
         }
+        if let (true, Some(fragmentation)) = (session.fragments, capabilities.fragmentation) {
+            mm2.push(PayloadType::VENDOR_ID, fragmentation);
+        }
         session.answered.request(datagram);
         session.send_main_mode(cx, &mm2);
         Ok(session)
