@@ -104,7 +104,8 @@ impl Refusal {
             }
             Refusal::TooManySas | Refusal::TooManyChildren => "raise the limit in `limits`",
             Refusal::AggressiveMode => {
-                "the client has a group name (IPsec identifier) set: leave it empty to get Main Mode"
+                "the client has a group name (IPsec identifier) set: leave it empty to get Main Mode, or \
+                 give the group a secret and set `aggressive: true`"
             }
             Refusal::Ikev2 => "choose L2TP/IPsec (IKEv1) in the client instead of IKEv2",
             Refusal::AuthMethod => "choose pre-shared key without XAUTH in the client",

@@ -1,5 +1,5 @@
 //! The IKEv1 core (RFC 2407, 2408, 2409, 3706, 3947): responder and initiator, Main Mode and Quick
-//! Mode with pre-shared keys. No I/O, no clock, no randomness of its own.
+//! Mode with pre-shared keys; Aggressive Mode as responder. No I/O, no clock, no randomness of its own.
 //!
 //! * [`io`]: the whole contract on one screen: inputs, outputs, kernel requests, events
 //! * [`policy`]: what is allowed

@@ -1,5 +1,6 @@
 //! What the endpoint is allowed to do: one validated value, replaceable at run time.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ pub struct Policy {
     pub local_identity: Option<Identification>,
     /// Accept exchanges started by peers.
     pub respond: bool,
+    /// Accept Aggressive Mode from peers whose identity has a secret of its own. Whoever listens,
+    /// or just asks, can then guess at that secret at leisure; see [`Policy::notes`].
+    pub aggressive: bool,
     /// Phase 1 algorithms and lifetimes.
     pub phase1: Phase1Policy,
     /// Phase 2 algorithms, modes and lifetimes.
@@ -263,6 +267,7 @@ impl Default for Policy {
             secrets: Vec::new(),
             local_identity: None,
             respond: true,
+            aggressive: false,
             phase1: Phase1Policy::default(),
             phase2: Phase2Policy::default(),
             nat: NatPolicy::default(),
@@ -419,7 +424,57 @@ impl Default for Limits {
     }
 }
 
+/// Something in a policy that an operator should be told once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PolicyNote {
+    /// Aggressive Mode is accepted.
+    Aggressive,
+    /// It is, but no secret is for an identity, so nobody can use it.
+    AggressiveWithoutSecrets,
+}
+
+impl fmt::Display for PolicyNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PolicyNote::Aggressive => {
+                "aggressive mode shows identities in the clear and lets anybody who knows a group's \
+                 name guess at its pre-shared key offline: use long random keys for groups"
+            }
+            PolicyNote::AggressiveWithoutSecrets => {
+                "aggressive mode is on, but no pre-shared key is for an identity: nobody can use it"
+            }
+        })
+    }
+}
+
 impl Policy {
+    /// What to warn about, once per policy.
+    pub fn notes(&self) -> Vec<PolicyNote> {
+        let for_identity = |entry: &SecretEntry| {
+            matches!(entry.peer, SecretPeer::Identity(_) | SecretPeer::Address(_))
+        };
+        let mut notes = Vec::new();
+        if self.aggressive {
+            notes.push(PolicyNote::Aggressive);
+            if !self.secrets.iter().any(for_identity) {
+                notes.push(PolicyNote::AggressiveWithoutSecrets);
+            }
+        }
+        notes
+    }
+
+    /// The secret of a peer that names itself in the clear: only one for exactly that identity.
+    /// Those for subnets and for everybody must not be shown to whoever asks.
+    pub(crate) fn secret_of(&self, identity: &Identification) -> Option<&Secret> {
+        let exact = |entry: &&SecretEntry| match &entry.peer {
+            SecretPeer::Identity(own) => own.matches(identity),
+            SecretPeer::Address(own) => identity.address() == Some(*own),
+            SecretPeer::Subnet(_) | SecretPeer::Any => false,
+        };
+        self.secrets.iter().find(exact).map(|entry| &entry.secret)
+    }
+
     /// The connection of that name.
     pub fn connection(&self, name: &str) -> Option<&Connection> {
         self.connections

@@ -210,9 +210,11 @@ impl Endpoint {
         let counters = &mut self.shared.counters;
         match header.exchange {
             ExchangeType::MAIN_MODE if self.shared.policy.respond => {}
-            ExchangeType::AGGRESSIVE => {
-                self.shared.refuse(now, path.peer, Refusal::AggressiveMode);
-                return;
+            ExchangeType::AGGRESSIVE if self.shared.policy.respond => {
+                if !self.shared.policy.aggressive {
+                    self.shared.refuse(now, path.peer, Refusal::AggressiveMode);
+                    return;
+                }
             }
             ExchangeType::INFORMATIONAL => {
                 counters.unknown_cookies = counters.unknown_cookies.wrapping_add(1);
@@ -238,6 +240,10 @@ impl Endpoint {
             self.shared.refuse(now, path.peer, reason);
             return;
         }
+        if header.exchange == ExchangeType::AGGRESSIVE && !self.shared.job_possible() {
+            // Its first message costs a computation; the client sends it again.
+            return;
+        }
         let mut effects = Vec::new();
         let mut cx = Context {
             now,
@@ -245,7 +251,12 @@ impl Endpoint {
             shared: &mut self.shared,
             effects: &mut effects,
         };
-        match Session::respond(&mut cx, path, header, body, message) {
+        let session = if header.exchange == ExchangeType::AGGRESSIVE {
+            Session::respond_aggressive(&mut cx, path, header, body, message)
+        } else {
+            Session::respond(&mut cx, path, header, body, message)
+        };
+        match session {
             Ok(session) => {
                 let id = session.id;
                 let counters = &mut self.shared.counters;

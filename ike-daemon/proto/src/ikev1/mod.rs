@@ -1,10 +1,11 @@
 //! IKEv1: RFC 2409. One [`Session`] is one ISAKMP SA, from its first message to its end.
 //!
-//! * [`main_mode`]: phase 1
+//! * [`main_mode`], [`aggressive_mode`]: phase 1
 //! * [`quick_mode`]: phase 2; [`traffic`]: its identities; [`child`]: its result
 //! * [`informational`]: notifications, Delete; [`dpd`]: dead peer detection
 //! * [`protect`]: encryption, IVs, message ids
 
+pub(crate) mod aggressive_mode;
 pub(crate) mod child;
 pub(crate) mod dpd;
 pub(crate) mod informational;
@@ -157,6 +158,12 @@ impl Session {
         match header.exchange {
             ExchangeType::MAIN_MODE if header.message_id == 0 => {
                 self.handle_main_mode(cx, path, header, body, datagram);
+            }
+            ExchangeType::AGGRESSIVE if header.message_id == 0 => {
+                self.handle_aggressive_mode(cx, path, header, body, datagram);
+            }
+            ExchangeType::QUICK_MODE if matches!(self.phase, Phase::Am2Sent(_)) => {
+                self.am3_is_missing(cx);
             }
             ExchangeType::QUICK_MODE if header.message_id != 0 => {
                 self.handle_quick_mode(cx, path, header, body, datagram);
