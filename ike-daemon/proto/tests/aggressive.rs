@@ -411,7 +411,7 @@ fn observed(identity: Identification, psk: &[u8], encrypt: bool) -> Vec<(usize, 
     });
     let refused = |reason| Some(DownReason::Refused(reason));
     assert!(
-        reason == refused(Refusal::NoSecret) || reason == refused(Refusal::WrongSecret),
+        reason == refused(Refusal::UnknownGroup) || reason == refused(Refusal::WrongSecret),
         "{reason:?}"
     );
     seen

@@ -94,7 +94,7 @@ impl FromStr for Peer {
         let Name(identity) = text.parse::<Name>().map_err(|_| {
             format!(
                 "`{text}` is no peer; expected any, an address (192.0.2.7), a subnet \
-                 (192.0.2.0/24), or an identity (vpn.example.org, me@example.org, keyid:c0ffee)"
+                 (192.0.2.0/24), or an identity (vpn.example.org, me@example.org, group:staff, keyid:c0ffee)"
             )
         })?;
         Ok(Self(SecretPeer::Identity(identity)))

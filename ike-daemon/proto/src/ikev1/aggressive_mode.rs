@@ -223,7 +223,7 @@ impl Session {
             let reason = if state.group.known {
                 Refusal::WrongSecret
             } else {
-                Refusal::NoSecret
+                Refusal::UnknownGroup
             };
             return stay(Phase::Am2Sent(state), reason);
         };
