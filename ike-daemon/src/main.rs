@@ -13,20 +13,20 @@ use tanuki_daemon::{log, runtime_dir};
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Configuration file.
-    #[arg(short, long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    /// Configuration file: YAML, or racoon.conf.
+    #[arg(short, visible_short_alias = 'f', long, value_name = "FILE", default_value = DEFAULT_PATH)]
     config: PathBuf,
     /// Folder for sockets, pid file and state.
     #[arg(long, value_name = "DIR", default_value = runtime_dir::DEFAULT)]
     runtime_dir: PathBuf,
     /// Check the configuration and end.
-    #[arg(short = 'n')]
+    #[arg(short = 'n', long = "check")]
     check: bool,
     /// Stay in the foreground (always the case).
     #[arg(short = 'F', long)]
     foreground: bool,
     /// Log more; twice for even more.
-    #[arg(short, action = clap::ArgAction::Count)]
+    #[arg(short, long, action = clap::ArgAction::Count)]
     debug: u8,
 }
 

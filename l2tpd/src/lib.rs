@@ -1,4 +1,18 @@
-//! The L2TP and PPP daemon.
+//! The L2TP and PPP daemon: RFC 2661 tunnels, PPP links, users and addresses put together, and a
+//! kernel that carries the packets. `main.rs` is `l2tpd`, `bin/l2tpctl.rs` is `l2tpctl`.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`server`] | all decisions; no socket, no clock |
+//! | [`driver`] | the event loop around it: sockets, clock, files, programs |
+//! | [`kernel`] | netgraph of either kernel, and the port 1701 listener |
+//! | [`config`] | `l2tpd.yaml` into a validated model |
+//! | [`users`] | the users file |
+//! | [`pool`] | addresses for clients |
+//! | [`control`] | requests and answers of the control socket, and how they look to people |
+//! | [`checkpoint`] | the file that outlives the process |
+//! | [`events`] | lines of the log |
+//! | [`secret`] | passwords, wiped and never printed |
 
 pub mod checkpoint;
 pub mod config;

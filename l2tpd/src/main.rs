@@ -16,7 +16,8 @@ use tanuki_daemon::{log, runtime_dir};
 #[command(name = "l2tpd", version, about)]
 struct Options {
     /// The configuration file.
-    #[arg(short, long, value_name = "FILE", default_value = driver::CONFIG_FILE)]
+    #[arg(short, visible_short_alias = 'f', long, value_name = "FILE",
+        default_value = driver::CONFIG_FILE)]
     config: PathBuf,
     /// The folder for sockets, pid file and state.
     #[arg(long, value_name = "DIR", default_value = runtime_dir::DEFAULT)]

@@ -14,7 +14,7 @@ use tanuki_daemon::{log, runtime_dir};
 #[command(name = "softkernel", version)]
 struct Arguments {
     /// Configuration file; a missing file at the default place means defaults.
-    #[arg(short = 'f', long, value_name = "FILE")]
+    #[arg(short, visible_short_alias = 'f', long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder for sockets and the pid file.
     #[arg(long, value_name = "DIR", default_value = runtime_dir::DEFAULT)]

@@ -182,6 +182,12 @@ impl Shared {
         self.event(Event::Refused { peer, reason });
     }
 
+    /// Counts octets that are no message of ours to read, and tells once who sends them.
+    pub(crate) fn malformed(&mut self, now: Instant, peer: SocketAddr) {
+        self.counters.malformed = self.counters.malformed.wrapping_add(1);
+        self.refuse(now, peer, Refusal::Malformed);
+    }
+
     /// Whether one more unauthenticated answer may be sent at this moment.
     pub(crate) fn may_answer(&mut self, now: Instant) -> bool {
         let allowed = self.answers.take(now, self.policy.limits.stateless_answers);

@@ -223,27 +223,37 @@ pub fn choose_phase1(sa: &SaPayload, policy: &Phase1Policy) -> Result<Phase1Choi
     Err(refusal)
 }
 
-/// As initiator: every combination, as one proposal with many transforms.
+/// The most transforms offered in phase 1: the first message then fits one 1280-octet packet.
+const MAX_OFFERED: usize = 24;
+
+/// As initiator: the combinations of the policy's lists as one proposal with many transforms, the
+/// favourites first. Where there are too many, those stay that differ from the favourite in one
+/// thing only, so that every cipher, hash and group is on offer.
 pub fn offer_phase1(policy: &Phase1Policy) -> SaPayload {
     let lifetime = u32::try_from(policy.lifetime.as_secs()).unwrap_or(u32::MAX);
-    let mut transforms = Vec::new();
-    for &group in &policy.groups {
-        for &cipher in &policy.ciphers {
-            for &hash in &policy.hashes {
+    let mut ranked = Vec::new();
+    for (g, &group) in policy.groups.iter().enumerate() {
+        for (c, &cipher) in policy.ciphers.iter().enumerate() {
+            for (h, &hash) in policy.hashes.iter().enumerate() {
                 let suite = Phase1Suite {
                     cipher,
                     hash,
                     group,
                 };
-                let Ok(number) = u8::try_from(transforms.len().saturating_add(1)) else {
-                    continue;
-                };
                 if phase1_allows(policy, &suite, policy.allow_modp1024) {
-                    transforms.push(phase1_transform(number, &suite, lifetime));
+                    let unlike = [g, c, h].iter().filter(|place| **place > 0).count();
+                    ranked.push((unlike > 1, g.saturating_add(c).saturating_add(h), suite));
                 }
             }
         }
     }
+    ranked.sort_by_key(|(unlike, rank, _)| (*unlike, *rank));
+    ranked.truncate(MAX_OFFERED);
+    ranked.sort_by_key(|(_, rank, _)| *rank);
+    let transforms = (1..=u8::MAX)
+        .zip(&ranked)
+        .map(|(number, (_, _, suite))| phase1_transform(number, suite, lifetime))
+        .collect();
     let proposal = Proposal {
         number: 1,
         protocol: ProtocolId::ISAKMP,
@@ -562,5 +572,36 @@ fn reduced(proposal: &Proposal, transform: &Transform, spi: Vec<u8>) -> Proposal
         protocol: proposal.protocol,
         spi,
         transforms: vec![transform.clone()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_of_everything_fits_a_packet_and_leaves_nothing_out() {
+        let policy = Phase1Policy {
+            allow_modp1024: true,
+            ..Phase1Policy::default()
+        };
+        let offer = offer_phase1(&policy);
+        let transforms = &offer.proposals[0].transforms;
+        assert!(transforms.len() <= MAX_OFFERED);
+        let values = |kind: Phase1Attribute| -> std::collections::BTreeSet<u64> {
+            let parsed = transforms
+                .iter()
+                .map(|transform| transform.attributes().unwrap());
+            parsed
+                .flatten()
+                .filter(|attribute| attribute.class == kind.0)
+                .filter_map(|attribute| attribute.as_number())
+                .collect()
+        };
+        assert_eq!(values(Phase1Attribute::GROUP).len(), policy.groups.len());
+        assert_eq!(values(Phase1Attribute::HASH).len(), policy.hashes.len());
+        // AES in three sizes and 3DES.
+        assert_eq!(values(Phase1Attribute::KEY_LENGTH).len(), 3);
+        assert_eq!(values(Phase1Attribute::ENCRYPTION).len(), 2);
     }
 }

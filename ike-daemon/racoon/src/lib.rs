@@ -7,7 +7,7 @@
 //! * [`ast`]: racoon.conf as a tree
 //! * [`parser`]: one file per section
 //! * [`loader`]: where included files come from; glob(3) patterns
-//! * [`psk`]: psk.txt
+//! * [`psk`]: the file psk.txt
 //! * [`setkey`]: setkey(8) scripts
 
 pub mod ast;

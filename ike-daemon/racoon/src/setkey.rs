@@ -270,7 +270,7 @@ impl Parser {
                     destination: self.side()?,
                     protocol: self.upper_protocol()?,
                 };
-                let policy = self.policy()?;
+                let policy = self.policy(word == "spddelete")?;
                 match word {
                     "spdadd" => Command::SpdAdd(selector, policy),
                     _ => Command::SpdDelete(selector, policy),
@@ -474,7 +474,8 @@ impl Parser {
         Ok(Spanned::new(number, word.span))
     }
 
-    fn policy(&mut self) -> Outcome<Policy> {
+    /// What is deleted needs no more than its direction.
+    fn policy(&mut self, deleting: bool) -> Outcome<Policy> {
         let Some(span) = self.take_word("-P") else {
             return Err(self.unexpected("-P and a policy"));
         };
@@ -495,10 +496,18 @@ impl Parser {
                 );
             }
         };
+        if deleting && self.peek_word().is_none() {
+            return Ok(Policy {
+                inbound,
+                action: Action::None,
+                span,
+            });
+        }
         let kind = self.word("discard, none or ipsec")?;
         let action = match kind.value.as_str() {
             "discard" => Action::Discard,
             "none" => Action::None,
+            "ipsec" if deleting && self.peek_word().is_none() => Action::Ipsec(Vec::new()),
             "ipsec" => Action::Ipsec(self.requests()?),
             "prio" | "priority" => {
                 return Err(self.problem(

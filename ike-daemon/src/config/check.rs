@@ -76,6 +76,7 @@ pub(super) fn lower(source: &Source, file: File) -> Result<Config, Problems> {
         connections,
         kernel: file.kernel,
         log: file.log,
+        psk: None,
         warnings: check.warnings,
     })
 }
@@ -563,7 +564,7 @@ impl Check<'_> {
     }
 }
 
-fn has_secret(
+pub(super) fn has_secret(
     policy: &Policy,
     peer: IpAddr,
     identity: Option<&ike_proto::wire::id::Identification>,
@@ -586,7 +587,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
 }
 
 /// Why a key is easily guessed, if it is.
-fn weakness(key: &[u8]) -> Option<String> {
+pub(super) fn weakness(key: &[u8]) -> Option<String> {
     let mut seen = [false; 256];
     for octet in key {
         if let Some(place) = seen.get_mut(usize::from(*octet)) {

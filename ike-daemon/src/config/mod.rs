@@ -1,12 +1,14 @@
-//! Configuration: `ike-daemon.yaml` into [`Config`].
+//! Configuration: `ike-daemon.yaml`, or racoon's files, into [`Config`].
 //!
 //! * `yaml`: the words of the file
 //! * `values`: single values and their refusals
 //! * `check`: what depends on several values, and the step to the model
 //! * `model`: what the daemon wants to know
+//! * [`racoon`]: racoon.conf, psk.txt and setkey scripts into the same model
 
 mod check;
 mod model;
+pub mod racoon;
 mod values;
 mod yaml;
 
@@ -20,11 +22,14 @@ pub use model::{Config, ConfiguredConnection, KernelChoice, Start};
 pub const DEFAULT_PATH: &str = "/usr/local/etc/tanuki/ike-daemon.yaml";
 
 impl Config {
-    /// Reads and checks `file`.
+    /// Reads and checks `file`, in YAML or as racoon.conf: see [`racoon::is_racoon`].
     ///
     /// # Errors
     /// Every problem found, with file, line and column.
     pub fn load(file: &Path) -> Result<Self, Problems> {
+        if racoon::is_racoon(file) {
+            return racoon::load(file, None);
+        }
         Self::from_source(&Source::read(file)?)
     }
 

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use tanuki_daemon::config::Problem;
 use tanuki_daemon::log::LogConfig;
 
+use super::racoon::PskFile;
+
 /// Everything configurable, validated.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -24,6 +26,8 @@ pub struct Config {
     pub kernel: KernelChoice,
     /// The log.
     pub log: LogConfig,
+    /// Where the keys come from when that is watched: racoon's psk.txt.
+    pub psk: Option<PskFile>,
     /// What works but is unwise.
     pub warnings: Vec<Problem>,
 }

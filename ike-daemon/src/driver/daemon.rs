@@ -190,6 +190,7 @@ impl Daemon {
     pub(super) fn network_event(&mut self, event: NetEvent) {
         match event {
             NetEvent::Datagram(received) => {
+                self.refresh_psk();
                 trace!(self.log, "datagram"; "peer" => %received.peer, "local" => %received.local,
                     "octets" => received.payload.len());
                 let datagram = Datagram {
@@ -214,6 +215,28 @@ impl Daemon {
             // Ends the loop before it comes here.
             NetEvent::Broken { .. } => {}
         }
+    }
+
+    /// Edits of racoon's psk.txt count from the next datagram on, at most a second late.
+    fn refresh_psk(&mut self) {
+        let psk = self.config.psk.as_mut();
+        let Some(read) = psk.and_then(|psk| psk.refresh(Instant::now())) else {
+            return;
+        };
+        self.config.policy.secrets = match read {
+            Ok(keys) => {
+                for warning in &keys.warnings {
+                    warn!(self.log, "{warning}");
+                }
+                info!(self.log, "keys read again"; "keys" => keys.secrets.len());
+                keys.secrets
+            }
+            Err(problem) => {
+                error!(self.log, "{problem}"; "remedy" => "until then nobody has a key");
+                Vec::new()
+            }
+        };
+        self.apply_policy();
     }
 
     pub(super) fn kernel_event(&mut self, event: LinkEvent) {

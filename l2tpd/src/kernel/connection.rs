@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use netgraph::generic::GetNodeInfo;
 use netgraph::node::{l2tp, ppp};
 use netgraph::{Event as NetgraphEvent, Netgraph, NgMessage};
 use tokio::sync::mpsc;
@@ -178,7 +179,7 @@ async fn serve(
     loop {
         // What came in while an operation waited for its answer.
         while let Some(event) = executor.netgraph.poll_event() {
-            if !tell(told, event).await {
+            if !tell(executor, told, event).await {
                 return End::Over;
             }
         }
@@ -198,7 +199,7 @@ async fn serve(
                 }
             }
             event = executor.netgraph.next_event() => match event {
-                Ok(event) => if !tell(told, event).await { return End::Over },
+                Ok(event) => if !tell(executor, told, event).await { return End::Over },
                 Err(_) => return End::Retry,
             },
         }
@@ -225,10 +226,31 @@ async fn refuse_for_a_while(asked: &mut Asked, told: &mpsc::Sender<KernelEvent>)
     }
 }
 
-async fn tell(told: &mpsc::Sender<KernelEvent>, event: NetgraphEvent) -> bool {
-    match translate(event) {
+async fn tell(
+    executor: &mut Executor,
+    told: &mpsc::Sender<KernelEvent>,
+    event: NetgraphEvent,
+) -> bool {
+    match translate(named(executor, event).await) {
         Some(input) => told.send(KernelEvent::Input(input)).await.is_ok(),
         None => true,
+    }
+}
+
+/// FreeBSD calls every sender `[id]:`, softkernel those with a name by it: ours have one.
+async fn named(executor: &mut Executor, event: NetgraphEvent) -> NetgraphEvent {
+    match event {
+        NetgraphEvent::Message { from, message }
+            if from.starts_with('[') && message.is::<l2tp::AckFailure>() =>
+        {
+            let from = match executor.netgraph.call(&from, &GetNodeInfo).await {
+                Ok(node) => format!("{}:", node.name),
+                // The node is gone, so its tunnel is being removed already.
+                Err(_) => from,
+            };
+            NetgraphEvent::Message { from, message }
+        }
+        other => other,
     }
 }
 

@@ -12,7 +12,7 @@
 //! had made by then is removed.
 
 use l2tp_proto::{CreateTunnel, SessionId, SessionSetup, TunnelId};
-use netgraph::generic::{Connect, ListNames, Mkpeer, Name, Shutdown};
+use netgraph::generic::{Connect, ListNames, Mkpeer, Name, Rmhook, Shutdown};
 use netgraph::node::{iface, ksocket, l2tp, ppp, soft_iface, tcpmss};
 use netgraph::{CallError, Command, Errno, Netgraph};
 use pfkey::ext::IPSEC_MANUAL_REQID_MAX;
@@ -318,18 +318,30 @@ impl Executor {
     /// the node's failures, which is whoever configures it.
     async fn adopt(&mut self, tunnel: TunnelId, sessions: &[SessionId]) -> Result<(), KernelError> {
         let node = at(&names::tunnel(tunnel));
-        let hook = names::control_hook(tunnel);
-        self.call(SELF_PATH, &Connect::new(&node, &hook, l2tp::HOOK_CTRL))
+        self.take_hook(&node, l2tp::HOOK_CTRL, &names::control_hook(tunnel))
             .await?;
         let config = self.call(&node, &l2tp::GetConfig).await?;
         self.call(&node, &l2tp::SetConfig(config)).await?;
         for &session in sessions {
             let key = SessionKey { tunnel, session };
-            let hook = names::bypass_hook(key);
-            let connect = Connect::new(&at(&names::ppp(key)), &hook, ppp::HOOK_BYPASS);
-            self.call(SELF_PATH, &connect).await?;
+            let node = at(&names::ppp(key));
+            self.take_hook(&node, ppp::HOOK_BYPASS, &names::bypass_hook(key))
+                .await?;
         }
         Ok(())
+    }
+
+    /// Connects a hook of a node to ours. The socket of the former process may not be closed yet:
+    /// then the hook is taken from it.
+    async fn take_hook(&mut self, node: &str, hook: &str, ours: &str) -> Result<(), KernelError> {
+        let connect = Connect::new(node, ours, hook);
+        match self.call(SELF_PATH, &connect).await {
+            Err(KernelError::Refused { errno, .. }) if errno == Errno::EEXIST.0 => {
+                self.call(node, &Rmhook::new(hook)).await?;
+                self.call(SELF_PATH, &connect).await
+            }
+            other => other,
+        }
     }
 
     /// Shuts a node down; a node that is not there is as good.

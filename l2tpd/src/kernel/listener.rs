@@ -226,3 +226,35 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     let v6 = address.as_sockaddr_in6()?;
     Some(SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id()).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_datagram_carries_where_it_was_sent_to_and_the_answer_comes_from_there() {
+        for (any, host) in [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1")] {
+            let Ok(socket) = open(any.parse().unwrap()) else {
+                // A machine without IPv6.
+                assert!(any.starts_with('['));
+                continue;
+            };
+            let port = socket.local_addr().unwrap().port();
+            let bound = SocketAddr::new(any.parse::<SocketAddr>().unwrap().ip(), port);
+            let listener = Listener::System(socket, bound);
+            let client = std::net::UdpSocket::bind(any).unwrap();
+            let server = SocketAddr::new(host.parse().unwrap(), port);
+            if client.send_to(b"SCCRQ", server).is_err() {
+                continue;
+            }
+            let (flow, bytes) = listener.receive().await.unwrap();
+            assert_eq!((flow.local, flow.reqid), (server, 0));
+            assert_eq!(flow.peer.port(), client.local_addr().unwrap().port());
+            assert_eq!(bytes, b"SCCRQ");
+            listener.send(flow, b"StopCCN").await.unwrap();
+            let mut buffer = [0; 16];
+            let (length, from) = client.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], from), (&b"StopCCN"[..], server));
+        }
+    }
+}

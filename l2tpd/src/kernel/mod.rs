@@ -14,8 +14,5 @@ mod interface;
 mod listener;
 pub mod names;
 
-#[cfg(test)]
-mod tests;
-
 pub use connection::{Kernel, KernelEvent, KernelKind, choose};
 pub use listener::{Listener, ListenerError};

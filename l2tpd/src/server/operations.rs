@@ -41,6 +41,8 @@ pub(super) enum Purpose {
     Interface { session: SessionKey, serial: u64 },
     /// The interface's addresses.
     Addresses { session: SessionKey, serial: u64 },
+    /// That packets flow.
+    Flow { session: SessionKey, serial: u64 },
     /// The session's counters.
     Traffic { session: SessionKey, serial: u64 },
     /// The last of a session.
@@ -305,8 +307,16 @@ impl Server {
             },
             Purpose::Addresses { session, serial } => match outcome {
                 Ok(_) => {
+                    if let Some(framing) = self.same_session(session, serial).map(|s| s.framing()) {
+                        let operation = KernelOp::SetPpp { session, framing };
+                        self.kernel(now, operation, Purpose::Flow { session, serial });
+                    }
+                }
+                Err(error) => self.session_failed(now, session, serial, &error),
+            },
+            Purpose::Flow { session, serial } => match outcome {
+                Ok(_) => {
                     if self.same_session(session, serial).is_some() {
-                        self.set_ppp(now, session);
                         self.packets_flow(now, session);
                     }
                 }
@@ -386,6 +396,7 @@ impl Server {
             Purpose::Session { session, what, .. } => format!("{what} of session {session}"),
             Purpose::Interface { session, .. } => format!("the interface of session {session}"),
             Purpose::Addresses { session, .. } => format!("the addresses of session {session}"),
+            Purpose::Flow { session, .. } => format!("the packets of session {session}"),
         };
         self.counters.kernel_failures += 1;
         // The loss of the whole kernel has its own line.

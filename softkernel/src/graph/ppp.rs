@@ -18,6 +18,8 @@ const ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
 const PROTOCOL_IP: u16 = 0x0021;
 const PROTOCOL_IPV6: u16 = 0x0057;
 const PROTOCOL_LCP: u16 = 0xc021;
+/// Protocols of the link layer itself, as ng_ppp draws the line: LCP, authentication.
+const FIRST_LINK_PROTOCOL: u16 = 0xb000;
 
 /// What a hook of this node is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,11 +144,15 @@ impl PppNode {
             stats.bad_protocols += 1;
             return Verdict::Drop(Drop::Malformed);
         };
+        // LCP and authentication pass a link that is not enabled, nothing else does.
+        if protocol < FIRST_LINK_PROTOCOL && !link.enabled {
+            return Verdict::Drop(Drop::NotEnabled);
+        }
         let _ = buffer.trim_front(size);
         let bundle = &self.config.bundle;
         let up = match protocol {
-            PROTOCOL_IP if link.enabled && bundle.ip => self.inet,
-            PROTOCOL_IPV6 if link.enabled && bundle.ipv6 => self.ipv6,
+            PROTOCOL_IP if bundle.ip => self.inet,
+            PROTOCOL_IPV6 if bundle.ipv6 => self.ipv6,
             _ => None,
         };
         if let Some(hook) = up {

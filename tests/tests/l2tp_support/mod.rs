@@ -116,8 +116,12 @@ impl Machine {
             (Door::Udp, Message::Packet(packet)) => match Packet::parse(&packet).unwrap() {
                 Packet::Bind { local, encap } => {
                     assert!(!encap);
-                    self.kernel.bind_port(PortId(id), local).unwrap();
-                    self.tell_port(id, Packet::Bound { local });
+                    let answer = match self.kernel.bind_port(PortId(id), local) {
+                        Ok(()) => Packet::Bound { local },
+                        // The socket of a killed daemon may not be known to be closed yet.
+                        Err(errno) => Packet::Error { errno: errno.0 },
+                    };
+                    self.tell_port(id, answer);
                 }
                 Packet::Datagram { meta, payload } => {
                     let port = PortId(id);

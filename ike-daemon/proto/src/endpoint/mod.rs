@@ -136,7 +136,7 @@ impl Endpoint {
                 self.dispatch(now, rng, path, &header, body, message);
             }
             Err(WireError::Version(2)) => self.refuse_ikev2(now, &path, datagram.payload),
-            Err(_) => counters.malformed = counters.malformed.wrapping_add(1),
+            Err(_) => self.shared.malformed(now, path.peer),
         }
     }
 
@@ -155,7 +155,7 @@ impl Endpoint {
             return;
         }
         if header.initiator_cookie == [0; 8] {
-            counters.malformed = counters.malformed.wrapping_add(1);
+            self.shared.malformed(now, path.peer);
             return;
         }
         if header.next_payload == PayloadType::FRAGMENT {
@@ -226,7 +226,7 @@ impl Endpoint {
             }
         }
         if header.encrypted() || header.message_id != 0 || message.len() > MAX_FIRST_MESSAGE {
-            counters.malformed = counters.malformed.wrapping_add(1);
+            self.shared.malformed(now, path.peer);
             return;
         }
         let key = (path.peer, header.initiator_cookie);
@@ -270,11 +270,12 @@ impl Endpoint {
                 self.arm_session(id);
             }
             Err(reason) => {
-                self.shared.refuse(now, path.peer, reason);
                 if reason == Refusal::Malformed {
-                    let counters = &mut self.shared.counters;
-                    counters.malformed = counters.malformed.wrapping_add(1);
-                } else if self.shared.may_answer(now) {
+                    self.shared.malformed(now, path.peer);
+                    return;
+                }
+                self.shared.refuse(now, path.peer, reason);
+                if self.shared.may_answer(now) {
                     let answer = stateless_notification(header, reason.notify());
                     if answer.len() <= message.len() {
                         self.shared.transmit(&path, answer);

@@ -4,7 +4,7 @@ use super::{Outcome, Parser};
 use crate::ast::{Block, Identifier, PeersCert, Remote, RemoteItem, RemotePeer};
 use crate::lexer::Token;
 use crate::span::Spanned;
-use crate::words::Keyword;
+use crate::words::{ExchangeMode, Keyword};
 
 const EXPECTED: &[&str] = &[
     "remote_address",
@@ -134,7 +134,7 @@ impl Parser<'_> {
             "exchange_mode" => {
                 let mut modes = vec![self.keyword()?];
                 // Commas between them can be left out.
-                while self.take(&Token::Comma).is_some() || self.peek_word().is_some() {
+                while self.take(&Token::Comma).is_some() || self.peek_mode() {
                     modes.push(self.keyword()?);
                 }
                 RemoteItem::ExchangeMode(modes)
@@ -167,6 +167,11 @@ impl Parser<'_> {
                 RemoteItem::Keepalive
             }
         })
+    }
+
+    fn peek_mode(&mut self) -> bool {
+        let word = self.peek_word();
+        word.is_some_and(|word| ExchangeMode::from_word(&word.value).is_some())
     }
 
     fn peers_certfile(&mut self) -> Outcome<PeersCert> {

@@ -2,7 +2,6 @@
 
 use super::{Outcome, Parser};
 use crate::ast::{Block, Host, Sainfo, SainfoId, SainfoItem, SainfoNetwork};
-use crate::lexer::{Lexeme, Token};
 use crate::span::Spanned;
 use crate::words::IdKind;
 
@@ -27,15 +26,8 @@ impl Parser<'_> {
             ));
         }
         let (mut remote, mut from, mut group) = (None, None, None);
-        loop {
-            let word = match self.peek() {
-                Lexeme {
-                    token: Token::Word(word),
-                    ..
-                } => word.clone(),
-                _ => break,
-            };
-            match word.as_str() {
+        while let Some(word) = self.peek_word() {
+            match word.value.as_str() {
                 "from" if from.is_none() => {
                     self.next();
                     from = Some(self.identifier()?);

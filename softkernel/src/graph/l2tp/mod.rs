@@ -66,7 +66,7 @@ impl L2tpNode {
     pub fn new(owner: NodeId) -> Self {
         Self {
             config: Config {
-                peer_window: channel::MAX_WINDOW,
+                peer_window: 1,
                 retransmit_max: 5,
                 retransmit_max_timeout: 30,
                 ..Config::default()
@@ -97,6 +97,7 @@ impl L2tpNode {
                 let config = SessionConfig {
                     session_id: id,
                     control_sequencing: true,
+                    enable_sequencing: true,
                     ..SessionConfig::default()
                 };
                 let stats = SessionStats::default();

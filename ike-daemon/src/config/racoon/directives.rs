@@ -1,0 +1,738 @@
+//! What becomes of every directive of racoon.conf(5), racoon's psk.txt aside: honoured, without
+//! effect (said once), or refused. The words that users see stand here.
+
+/// What becomes of a directive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It means what it means to racoon, within what is said here.
+    Honoured(&'static str),
+    /// It has no effect, for the reason said here; the user is told once.
+    NoOp(&'static str),
+    /// It is refused.
+    Refused {
+        /// Why.
+        reason: &'static str,
+        /// What to write instead.
+        instead: &'static str,
+    },
+}
+
+/// A directive and what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Directive {
+    /// Its section and its word, such as `remote doi`; outside of sections its word.
+    pub name: &'static str,
+    /// What becomes of it.
+    pub class: Class,
+}
+
+/// A value of an honoured directive that is not taken as racoon takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value {
+    /// The directive.
+    pub directive: &'static str,
+    /// The value, or what is special about it.
+    pub value: &'static str,
+    /// What becomes of it: [`Class::NoOp`] is said every time, the others as for directives.
+    pub class: Class,
+}
+
+/// What becomes of the directive `name`.
+pub fn class(name: &str) -> Option<Class> {
+    DIRECTIVES
+        .iter()
+        .find(|directive| directive.name == name)
+        .map(|directive| directive.class)
+}
+
+/// What becomes of `value` of `directive`, if that is special.
+pub fn value_class(directive: &str, value: &str) -> Option<Class> {
+    VALUES
+        .iter()
+        .find(|entry| entry.directive == directive && entry.value == value)
+        .map(|entry| entry.class)
+}
+
+const XAUTH: &str = "XAuth and mode-config are not served; L2TP clients get their address, their \
+                     DNS servers and their login from l2tpd";
+const PADDING: &str = "ISAKMP padding is always made and accepted as RFC 2409 has it";
+const PRIVSEP: &str = "the daemon keeps the privileges it was started with";
+const CERTIFICATES: &str = "only used with certificates; peers authenticate with pre-shared keys";
+
+const fn honoured(name: &'static str, how: &'static str) -> Directive {
+    Directive {
+        name,
+        class: Class::Honoured(how),
+    }
+}
+
+const fn no_op(name: &'static str, why: &'static str) -> Directive {
+    Directive {
+        name,
+        class: Class::NoOp(why),
+    }
+}
+
+const fn refused(name: &'static str, reason: &'static str, instead: &'static str) -> Directive {
+    Directive {
+        name,
+        class: Class::Refused { reason, instead },
+    }
+}
+
+/// Every directive.
+pub const DIRECTIVES: &[Directive] = &[
+    honoured("path include", "where relative includes start"),
+    honoured("path pre_shared_key", "read again whenever it changes"),
+    no_op("path certificate", CERTIFICATES),
+    no_op("path script", "the IKE daemon runs no scripts"),
+    no_op(
+        "path backupsa",
+        "what a restart needs is always kept in the runtime folder",
+    ),
+    no_op(
+        "path pidfile",
+        "the pid file is ike-daemon/ike-daemon.pid in the runtime folder (--runtime-dir)",
+    ),
+    honoured("include", "with patterns, up to 10 deep"),
+    no_op(
+        "pfkey_buffer",
+        "the PF_KEY socket's buffer is left as large as the kernel makes it, and what is lost is \
+         asked for again",
+    ),
+    no_op("complex_bundle", "there are no bundles: ESP alone is used"),
+    no_op("gss_id_enc", "GSS-API is not served"),
+    honoured("log", "notify is logged with info, debug2 is trace"),
+    honoured("privsep", "a section"),
+    no_op("privsep user", PRIVSEP),
+    no_op("privsep group", PRIVSEP),
+    no_op("privsep chroot", PRIVSEP),
+    honoured("padding", "a section"),
+    no_op("padding randomize", PADDING),
+    no_op("padding randomize_length", PADDING),
+    no_op("padding maximum_length", PADDING),
+    no_op("padding exclusive_tail", PADDING),
+    no_op("padding strict_check", PADDING),
+    honoured("listen", "a section"),
+    honoured("listen isakmp", "one port for all addresses"),
+    honoured("listen isakmp_natt", "one port for all addresses"),
+    no_op("listen admin", "TCP is not listened on; use ikectl"),
+    no_op(
+        "listen adminsock",
+        "ikectl uses ike-daemon/control.sock in the runtime folder (--runtime-dir)",
+    ),
+    honoured("listen strict_address", "every address has to work"),
+    honoured("timer", "a section"),
+    honoured("timer counter", "times a packet is sent in total"),
+    honoured("timer interval", "always the same interval"),
+    no_op(
+        "timer persend",
+        "a packet is sent once at a time; what is lost is sent again",
+    ),
+    honoured("timer phase1", "how long a peer has for phase 1"),
+    no_op(
+        "timer phase2",
+        "phase 2 ends when `counter` packets have gone unanswered",
+    ),
+    honoured("timer natt_keepalive", "0 turns it off"),
+    honoured("radiuscfg", "a section"),
+    no_op("radiuscfg auth", XAUTH),
+    no_op("radiuscfg acct", XAUTH),
+    no_op("radiuscfg timeout", XAUTH),
+    no_op("radiuscfg retries", XAUTH),
+    honoured("ldapcfg", "a section"),
+    no_op("ldapcfg version", XAUTH),
+    no_op("ldapcfg host", XAUTH),
+    no_op("ldapcfg port", XAUTH),
+    no_op("ldapcfg base", XAUTH),
+    no_op("ldapcfg subtree", XAUTH),
+    no_op("ldapcfg bind_dn", XAUTH),
+    no_op("ldapcfg bind_pw", XAUTH),
+    no_op("ldapcfg attr_user", XAUTH),
+    no_op("ldapcfg attr_addr", XAUTH),
+    no_op("ldapcfg attr_mask", XAUTH),
+    no_op("ldapcfg attr_group", XAUTH),
+    no_op("ldapcfg attr_member", XAUTH),
+    honoured("mode_cfg", "a section"),
+    no_op("mode_cfg network4", XAUTH),
+    no_op("mode_cfg netmask4", XAUTH),
+    no_op("mode_cfg dns4", XAUTH),
+    no_op("mode_cfg nbns4", XAUTH),
+    no_op("mode_cfg wins4", XAUTH),
+    no_op("mode_cfg default_domain", XAUTH),
+    no_op("mode_cfg auth_source", XAUTH),
+    no_op("mode_cfg auth_groups", XAUTH),
+    no_op("mode_cfg group_source", XAUTH),
+    no_op("mode_cfg conf_source", XAUTH),
+    no_op("mode_cfg accounting", XAUTH),
+    no_op("mode_cfg pool_size", XAUTH),
+    no_op("mode_cfg banner", XAUTH),
+    no_op("mode_cfg auth_throttle", XAUTH),
+    no_op("mode_cfg split_network", XAUTH),
+    no_op("mode_cfg split_dns", XAUTH),
+    no_op("mode_cfg pfs_group", XAUTH),
+    no_op("mode_cfg save_passwd", XAUTH),
+    honoured(
+        "remote",
+        "the settings of `remote anonymous`, or of the first one, are those of all peers",
+    ),
+    honoured("remote inherit", "what is not written is taken from there"),
+    honoured("remote remote_address", "whom a named block connects to"),
+    honoured("remote exchange_mode", "main mode is served"),
+    honoured("remote doi", "there is only one"),
+    honoured("remote situation", "identity_only"),
+    honoured("remote my_identifier", "address, fqdn, user_fqdn, keyid"),
+    honoured(
+        "remote peers_identifier",
+        "for peers that we connect to; without verify_identifier it is not checked",
+    ),
+    honoured("remote verify_identifier", "for peers that we connect to"),
+    refused(
+        "remote xauth_login",
+        "XAuth is not served",
+        "leave it out and log in with PPP, in l2tpd",
+    ),
+    no_op("remote certificate_type", CERTIFICATES),
+    no_op("remote ca_type", CERTIFICATES),
+    no_op("remote peers_certfile", CERTIFICATES),
+    no_op("remote verify_cert", CERTIFICATES),
+    no_op("remote send_cert", CERTIFICATES),
+    no_op("remote send_cr", CERTIFICATES),
+    no_op("remote match_empty_cr", CERTIFICATES),
+    no_op(
+        "remote dh_group",
+        "only used in aggressive and base mode; main mode takes those of the proposals",
+    ),
+    no_op(
+        "remote nonce_size",
+        "nonces always have one length that all peers take",
+    ),
+    honoured(
+        "remote generate_policy",
+        "every client gets policies of its own, as with `unique`, for the traffic it is allowed",
+    ),
+    honoured("remote support_proxy", "off"),
+    honoured("remote initial_contact", "for peers that we connect to"),
+    honoured("remote nat_traversal", "off, on, force"),
+    honoured(
+        "remote proposal_check",
+        "obey takes the peer's lifetime, the others cut it to ours",
+    ),
+    honoured("remote passive", "off: a connection for `ikectl connect`"),
+    honoured("remote lifetime time", "of phase 1"),
+    no_op("remote lifetime byte", "phase 1 ends by time only"),
+    honoured(
+        "remote dpd",
+        "off: peers are not asked; they are always answered",
+    ),
+    honoured("remote dpd_delay", "0: peers are not asked"),
+    honoured("remote dpd_retry", "seconds"),
+    honoured("remote dpd_maxfail", "1 to 100"),
+    no_op(
+        "remote ph1id",
+        "phase 2 settings are the same for all peers, so nothing has to be linked",
+    ),
+    no_op(
+        "remote ike_frag",
+        "IKE fragments are neither sent nor asked for; with pre-shared keys packets are small",
+    ),
+    no_op(
+        "remote esp_frag",
+        "the kernel fragments after encapsulation, as on FreeBSD",
+    ),
+    refused(
+        "remote script",
+        "the IKE daemon runs no scripts",
+        "leave it out; `hooks` of l2tpd run programs when a session comes up or goes down",
+    ),
+    no_op("remote mode_cfg", XAUTH),
+    no_op(
+        "remote weak_phase1_check",
+        "messages that are not protected never delete anything",
+    ),
+    no_op(
+        "remote rekey",
+        "an ISAKMP SA that ends is followed by a new one when one side needs it",
+    ),
+    no_op(
+        "remote keepalive",
+        "it never meant anything; see `timer natt_keepalive`",
+    ),
+    honoured("remote proposal", "in this order"),
+    honoured("proposal encryption_algorithm", "aes, 3des"),
+    honoured(
+        "proposal hash_algorithm",
+        "md5, sha1, sha256, sha384, sha512",
+    ),
+    honoured("proposal authentication_method", "pre_shared_key"),
+    honoured("proposal dh_group", "modp1024 to modp4096"),
+    honoured("proposal lifetime time", "the longest one counts"),
+    no_op("proposal lifetime byte", "phase 1 ends by time only"),
+    no_op("proposal gss_id", "GSS-API is not served"),
+    honoured(
+        "sainfo",
+        "the settings of `sainfo anonymous`, or of the first one, are those of all peers",
+    ),
+    refused(
+        "sainfo from",
+        "phase 2 settings are the same for all peers",
+        "leave `from` out",
+    ),
+    refused("sainfo group", "XAuth is not served", "leave `group` out"),
+    honoured(
+        "sainfo pfs_group",
+        "asked for; insisted on unless proposal_check is obey",
+    ),
+    honoured("sainfo lifetime time", "of phase 2"),
+    honoured(
+        "sainfo lifetime byte",
+        "offered to peers that we connect to",
+    ),
+    no_op(
+        "sainfo remoteid",
+        "phase 2 settings are the same for all peers, so nothing has to be linked",
+    ),
+    refused(
+        "sainfo reqid",
+        "the daemon gives every client a reqid of its own",
+        "leave it out; SAs for if_ipsec(4) are not made",
+    ),
+    honoured("sainfo encryption_algorithm", "aes, 3des"),
+    honoured(
+        "sainfo authentication_algorithm",
+        "hmac_sha1, hmac_sha256, hmac_sha384, hmac_sha512",
+    ),
+    honoured(
+        "sainfo compression_algorithm",
+        "only used by a policy that asks for IPComp, as in racoon",
+    ),
+    no_op(
+        "sainfo my_identifier",
+        "obsolete; the one of `remote` counts",
+    ),
+    honoured(
+        "setkey spdadd",
+        "as what peers may carry, and as connections",
+    ),
+    no_op("setkey spddelete", "nothing of it is there"),
+    no_op(
+        "setkey spdflush",
+        "the daemon looks after its own policies only",
+    ),
+    no_op("setkey spddump", "see `ikectl show policies`"),
+    no_op("setkey flush", "the daemon looks after its own SAs only"),
+    no_op("setkey dump", "see `ikectl show ipsec`"),
+    no_op("setkey get", "see `ikectl show ipsec`"),
+    no_op("setkey delete", "nothing of it is there"),
+    no_op("setkey deleteall", "nothing of it is there"),
+    refused(
+        "setkey add",
+        "the daemon installs no SAs with keys from a file",
+        "leave it to setkey(8) itself, in a file of its own",
+    ),
+];
+
+const fn value(directive: &'static str, value: &'static str, class: Class) -> Value {
+    Value {
+        directive,
+        value,
+        class,
+    }
+}
+
+const fn not(reason: &'static str, instead: &'static str) -> Class {
+    Class::Refused { reason, instead }
+}
+
+/// Values that are not taken as racoon takes them.
+pub const VALUES: &[Value] = &[
+    value(
+        "listen isakmp",
+        "host name",
+        not("a name instead of an address", "write the address"),
+    ),
+    value(
+        "listen isakmp",
+        "other port",
+        not(
+            "all addresses share one IKE port",
+            "write the same port everywhere, normally [500]",
+        ),
+    ),
+    value(
+        "listen isakmp_natt",
+        "host name",
+        not("a name instead of an address", "write the address"),
+    ),
+    value(
+        "listen isakmp_natt",
+        "other port",
+        not(
+            "all addresses share one NAT-T port, which is not the IKE port",
+            "write the same port everywhere, normally [4500]",
+        ),
+    ),
+    value(
+        "listen isakmp_natt",
+        "other address",
+        not(
+            "the NAT-T port is bound where the IKE port is",
+            "write `isakmp` with this address, too",
+        ),
+    ),
+    value(
+        "timer counter",
+        "out of range",
+        not("out of range", "write 1 to 20"),
+    ),
+    value(
+        "timer interval",
+        "out of range",
+        not("out of range", "write 1 sec to 1 hour"),
+    ),
+    value(
+        "timer phase1",
+        "out of range",
+        not("out of range", "write 5 sec to 1 hour"),
+    ),
+    value(
+        "timer natt_keepalive",
+        "out of range",
+        not("out of range", "write 0 sec to 1 hour"),
+    ),
+    value(
+        "remote dpd_delay",
+        "out of range",
+        not("out of range", "write 0 to 86400"),
+    ),
+    value(
+        "path pre_shared_key",
+        "empty",
+        not(
+            "no key in it",
+            "write `ADDRESS KEY` or `* KEY` into it, one a line",
+        ),
+    ),
+    value(
+        "remote",
+        "missing",
+        not("nobody can connect", "write `remote anonymous { ... }`"),
+    ),
+    value(
+        "sainfo",
+        "missing",
+        not("no phase 2 settings", "write `sainfo anonymous { ... }`"),
+    ),
+    value(
+        "remote",
+        "named without address",
+        not(
+            "nobody is meant: a name alone is no address",
+            "write `remote_address` into it",
+        ),
+    ),
+    value(
+        "remote",
+        "host name",
+        not("a name instead of an address", "write the address"),
+    ),
+    value(
+        "remote inherit",
+        "unknown",
+        not(
+            "no such `remote` above",
+            "write the one to inherit from first",
+        ),
+    ),
+    value(
+        "remote exchange_mode",
+        "aggressive",
+        Class::NoOp("aggressive mode is not served: it gives a hash of the key to anybody"),
+    ),
+    value(
+        "remote exchange_mode",
+        "base",
+        Class::NoOp("base mode is not served"),
+    ),
+    value(
+        "remote exchange_mode",
+        "without main",
+        not("only main mode is served", "write `exchange_mode main;`"),
+    ),
+    value(
+        "remote exchange_mode",
+        "missing",
+        not("`exchange_mode` is missing", "write `exchange_mode main;`"),
+    ),
+    value(
+        "remote situation",
+        "secrecy",
+        not("labels are not served", "write `situation identity_only;`"),
+    ),
+    value(
+        "remote situation",
+        "integrity",
+        not("labels are not served", "write `situation identity_only;`"),
+    ),
+    value(
+        "remote my_identifier",
+        "asn1dn",
+        not(
+            "a name out of a certificate, and certificates are not served",
+            "write address, fqdn, user_fqdn or keyid tag",
+        ),
+    ),
+    value(
+        "remote my_identifier",
+        "keyid file",
+        not(
+            "files with a keyid are not read",
+            "write `keyid tag` and the octets in double quotes",
+        ),
+    ),
+    value(
+        "remote my_identifier",
+        "no address",
+        not("no address", "write an address, or nothing"),
+    ),
+    value(
+        "remote my_identifier",
+        "differs",
+        not(
+            "not the same as for all other peers, and we do not connect to this one",
+            "write the same identifier everywhere",
+        ),
+    ),
+    value(
+        "remote peers_identifier",
+        "several",
+        not(
+            "more than one, checked because of verify_identifier",
+            "write one",
+        ),
+    ),
+    value(
+        "remote peers_identifier",
+        "asn1dn",
+        not(
+            "a name out of a certificate, and certificates are not served",
+            "write address, fqdn, user_fqdn or keyid tag",
+        ),
+    ),
+    value(
+        "remote verify_identifier",
+        "responder",
+        not(
+            "identities of peers that connect to us are not checked; the pre-shared key is",
+            "write `verify_identifier off;` and give every peer its own key in psk.txt",
+        ),
+    ),
+    value(
+        "remote generate_policy",
+        "off",
+        Class::NoOp("off, but clients that are allowed in get their policies all the same"),
+    ),
+    value(
+        "remote support_proxy",
+        "on",
+        not(
+            "identities in phase 2 that are not the peer's own are taken in tunnel mode only",
+            "write `support_proxy off;`",
+        ),
+    ),
+    value(
+        "remote proposal_check",
+        "strict",
+        Class::NoOp("a peer with a longer lifetime is not refused; its SA ends after ours"),
+    ),
+    value(
+        "remote proposal_check",
+        "exact",
+        Class::NoOp("a peer with another lifetime is not refused; the shorter one counts"),
+    ),
+    value(
+        "remote nat_traversal",
+        "differs",
+        Class::NoOp("not the same for all peers; that of the first block counts"),
+    ),
+    value(
+        "remote lifetime time",
+        "differs",
+        Class::NoOp("not the same for all peers; that of the first block counts"),
+    ),
+    value(
+        "remote lifetime time",
+        "out of range",
+        not("out of range", "write 1 min to 8760 hours"),
+    ),
+    value(
+        "remote proposal_check",
+        "differs",
+        Class::NoOp("not the same for all peers; that of the first block counts"),
+    ),
+    value(
+        "remote dpd_delay",
+        "differs",
+        Class::NoOp("not the same for all peers; that of the first block counts"),
+    ),
+    value(
+        "remote dpd_retry",
+        "out of range",
+        not("out of range", "write 1 or more"),
+    ),
+    value(
+        "remote dpd_maxfail",
+        "out of range",
+        not("out of range", "write 1 to 100"),
+    ),
+    value(
+        "remote proposal",
+        "missing",
+        not("`proposal` is missing", "write at least one"),
+    ),
+    value(
+        "remote proposal",
+        "wider",
+        not(
+            "algorithms that are not allowed to all peers",
+            "write the same proposals as in the first block, or fewer",
+        ),
+    ),
+    value(
+        "remote proposal",
+        "incomplete",
+        not(
+            "incomplete",
+            "write encryption_algorithm, hash_algorithm, authentication_method and dh_group",
+        ),
+    ),
+    value(
+        "remote proposal",
+        "mixed",
+        Class::NoOp("any mixture of the algorithms of all proposals is accepted, too"),
+    ),
+    value(
+        "proposal encryption_algorithm",
+        "unserved",
+        not("not served", "write aes 256, aes 128 or 3des"),
+    ),
+    value(
+        "proposal encryption_algorithm",
+        "key length",
+        not(
+            "no such key length",
+            "write aes 128, aes 192, aes 256 or 3des",
+        ),
+    ),
+    value(
+        "proposal hash_algorithm",
+        "unserved",
+        not("not served", "write sha256, sha384, sha512, sha1 or md5"),
+    ),
+    value(
+        "proposal authentication_method",
+        "unserved",
+        not("not served", "write pre_shared_key"),
+    ),
+    value(
+        "proposal dh_group",
+        "unserved",
+        not(
+            "not served",
+            "write modp2048, modp3072, modp4096, modp1536 or modp1024",
+        ),
+    ),
+    value(
+        "sainfo",
+        "wider",
+        not(
+            "algorithms that are not allowed to all peers",
+            "write the same algorithms as in the first block, or fewer",
+        ),
+    ),
+    value(
+        "sainfo",
+        "specific",
+        Class::NoOp("there is no `sainfo anonymous`: these settings are those of all peers"),
+    ),
+    value(
+        "sainfo",
+        "incomplete",
+        not(
+            "incomplete",
+            "write encryption_algorithm and authentication_algorithm",
+        ),
+    ),
+    value(
+        "sainfo pfs_group",
+        "unserved",
+        not(
+            "not served",
+            "write modp2048, modp3072, modp4096, modp1536 or modp1024",
+        ),
+    ),
+    value(
+        "sainfo pfs_group",
+        "differs",
+        not(
+            "not the same for all peers",
+            "write the same as in the first block",
+        ),
+    ),
+    value(
+        "sainfo lifetime time",
+        "differs",
+        Class::NoOp("not the same for all peers; that of the first block counts"),
+    ),
+    value(
+        "sainfo lifetime time",
+        "out of range",
+        not("out of range", "write 1 min to 8760 hours"),
+    ),
+    value(
+        "sainfo encryption_algorithm",
+        "unserved",
+        not("not served", "write aes 256, aes 128 or 3des"),
+    ),
+    value(
+        "sainfo encryption_algorithm",
+        "key length",
+        not(
+            "no such key length",
+            "write aes 128, aes 192, aes 256 or 3des",
+        ),
+    ),
+    value(
+        "sainfo authentication_algorithm",
+        "unserved",
+        not(
+            "not served",
+            "write hmac_sha256, hmac_sha384, hmac_sha512 or hmac_sha1",
+        ),
+    ),
+    value(
+        "setkey spdadd",
+        "not esp",
+        not("only ESP is served", "write esp/transport//require"),
+    ),
+    value(
+        "setkey spdadd",
+        "several",
+        not("bundles are not served", "write one request, with esp"),
+    ),
+    value(
+        "setkey spdadd",
+        "mode any",
+        not("no mode", "write transport or tunnel"),
+    ),
+    value(
+        "setkey spdadd",
+        "host name",
+        not("a name instead of an address", "write the address"),
+    ),
+    value(
+        "setkey spdadd",
+        "not ipsec",
+        Class::NoOp("policies that do not protect are left to setkey(8)"),
+    ),
+];

@@ -1,0 +1,405 @@
+//! The tree into the model: notices, refusals, and what stands outside of `remote` and `sainfo`.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ike_proto::Policy;
+use racoon_conf::ast::{
+    Endpoint, Host, LdapCfg, Listen, ModeCfg, Padding, Port, Privsep, RadiusCfg, Statement, Timer,
+};
+use racoon_conf::setkey::Script;
+use racoon_conf::words::{LogLevel, PathKind};
+use racoon_conf::{Parsed, Span};
+use slog::Level;
+use tanuki_daemon::config::{Problem, Problems};
+use tanuki_daemon::log::LogConfig;
+
+use super::directives::{self, Class};
+use super::psk::PskFile;
+use super::{remote, sainfo, setkey};
+use crate::config::model::{Config, ConfiguredConnection, KernelChoice};
+
+/// An hour, in seconds.
+const HOUR: u64 = 3600;
+
+/// Makes the model, or says all that is in the way.
+pub(super) fn lower(
+    main: &Path,
+    parsed: &Parsed,
+    script: Option<(&Path, &Script)>,
+) -> Result<Config, Problems> {
+    let mut files: Vec<PathBuf> = parsed.files.iter().map(PathBuf::from).collect();
+    // The script's spans start at file 0 of their own.
+    let script_file = files.len();
+    files.extend(script.map(|(path, _)| path.to_owned()));
+    let mut lowering = Lowering {
+        files,
+        offset: 0,
+        incomplete: !parsed.problems.is_empty(),
+        problems: Vec::new(),
+        notices: Vec::new(),
+        said: BTreeSet::new(),
+        policy: Policy::default(),
+        connections: Vec::new(),
+        remotes: Vec::new(),
+    };
+    for problem in &parsed.problems {
+        lowering.problem(problem.span, problem.message.clone());
+    }
+    for notice in &parsed.notices {
+        lowering.notice(notice.span, notice.message.clone());
+    }
+    let statements = &parsed.tree.statements;
+    let mut listen = Addresses::default();
+    let mut log = LogConfig::default();
+    let mut psk_path = None;
+    for statement in statements {
+        lowering.visit("", statement.value.name(), statement.span);
+        match &statement.value {
+            Statement::Path(kind, value) if kind.value == PathKind::PreSharedKey => {
+                psk_path = Some(value);
+            }
+            Statement::Log(level) => log.level.0 = log_level(level.value),
+            Statement::Listen(block) => lowering.listen(block, &mut listen),
+            Statement::Timer(block) => lowering.timer(block),
+            other => lowering.without_effect(other),
+        }
+    }
+    let end = statements.last().map_or(Span::default(), |last| last.span);
+    remote::lower(&mut lowering, statements, end);
+    sainfo::lower(&mut lowering, statements, end);
+    if let Some((_, script)) = script {
+        lowering.offset = script_file;
+        setkey::lower(&mut lowering, script);
+        lowering.offset = 0;
+    }
+    let folder = main.parent().unwrap_or(Path::new("/"));
+    let path = folder.join(psk_path.map_or("psk.txt", |path| path.value.as_str()));
+    let place = psk_path.map_or(end, |path| path.span);
+    let psk = lowering.psk(path, place);
+    lowering.announce_connections();
+    if !lowering.problems.is_empty() {
+        return Err(Problems(lowering.problems));
+    }
+    let listen_is_explicit = listen.strict;
+    Ok(Config {
+        listen: match listen.isakmp.is_empty() {
+            true => vec![
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            ],
+            false => listen.isakmp,
+        },
+        listen_is_explicit,
+        policy: lowering.policy,
+        connections: lowering.connections,
+        kernel: KernelChoice::Auto,
+        log,
+        psk: Some(psk),
+        warnings: lowering.notices,
+    })
+}
+
+/// What `listen` says.
+#[derive(Default)]
+struct Addresses {
+    isakmp: Vec<IpAddr>,
+    ike_port: Option<u16>,
+    natt_port: Option<u16>,
+    strict: bool,
+}
+
+/// The model as far as it is made, and what was said on the way.
+pub(super) struct Lowering {
+    files: Vec<PathBuf>,
+    /// Added to the file numbers of spans.
+    offset: usize,
+    /// Something could not be parsed: what is missing may have stood there.
+    pub(super) incomplete: bool,
+    problems: Vec<Problem>,
+    notices: Vec<Problem>,
+    said: BTreeSet<&'static str>,
+    pub(super) policy: Policy,
+    pub(super) connections: Vec<ConfiguredConnection>,
+    /// Addresses of `remote` blocks that we connect to: connection by index, and the place.
+    pub(super) remotes: Vec<(IpAddr, usize, Span)>,
+}
+
+impl Lowering {
+    pub(super) fn problem(&mut self, span: Span, message: String) {
+        let problem = self.place(span, message);
+        self.problems.push(problem);
+    }
+
+    pub(super) fn notice(&mut self, span: Span, message: String) {
+        let notice = self.place(span, message);
+        self.notices.push(notice);
+    }
+
+    fn place(&self, span: Span, message: String) -> Problem {
+        let size = |number: u32| usize::try_from(number).unwrap_or(0);
+        let file = usize::from(span.file.0) + self.offset;
+        Problem {
+            file: self.files.get(file).cloned().unwrap_or_default(),
+            line: size(span.line),
+            column: size(span.column),
+            message,
+        }
+    }
+
+    /// Does what the table says about a directive. Whether it is honoured.
+    pub(super) fn visit(&mut self, section: &str, word: &str, span: Span) -> bool {
+        let name = match section {
+            "" => word.to_owned(),
+            section => format!("{section} {word}"),
+        };
+        match directives::class(&name) {
+            Some(Class::Honoured(_)) => true,
+            Some(Class::NoOp(why)) => {
+                // One notice for all that have the same reason.
+                if self.said.insert(why) {
+                    self.notice(span, format!("`{word}` has no effect: {why}"));
+                }
+                false
+            }
+            Some(Class::Refused { reason, instead }) => {
+                self.problem(span, format!("`{word}`: {reason}; {instead}"));
+                false
+            }
+            None => {
+                self.problem(span, format!("`{word}` is not known; leave it out"));
+                false
+            }
+        }
+    }
+
+    /// Does what the table says about a special value of an honoured directive.
+    pub(super) fn value(&mut self, directive: &str, value: &str, span: Span, found: &str) {
+        let word = word_of(directive);
+        let subject = match found {
+            "" => format!("`{word}`"),
+            found => format!("`{word}`: {found}"),
+        };
+        match directives::value_class(directive, value) {
+            Some(Class::NoOp(why) | Class::Honoured(why)) => {
+                self.notice(span, format!("{subject}: {why}"));
+            }
+            Some(Class::Refused { reason, instead }) => {
+                self.problem(span, format!("{subject}: {reason}; {instead}"));
+            }
+            None => self.problem(span, format!("{subject}: not served")),
+        }
+    }
+
+    /// Like [`Lowering::value`] for what is missing, unless it may be among what was not parsed.
+    pub(super) fn missing(&mut self, directive: &str, value: &str, span: Span) {
+        if !self.incomplete {
+            self.value(directive, value, span, "");
+        }
+    }
+
+    /// Something out of a list that is not served: refused when nothing else is on the list.
+    pub(super) fn unserved(&mut self, directive: &str, span: Span, found: &str, others: bool) {
+        if others {
+            let word = word_of(directive);
+            self.notice(
+                span,
+                format!("`{word}`: {found} is not served and left out; the others count"),
+            );
+        } else {
+            self.value(directive, "unserved", span, found);
+        }
+    }
+
+    fn without_effect(&mut self, statement: &Statement) {
+        let (section, items): (&str, Vec<(&str, Span)>) = match statement {
+            Statement::Privsep(block) => ("privsep", names(block, Privsep::name)),
+            Statement::Padding(block) => ("padding", names(block, Padding::name)),
+            Statement::RadiusCfg(block) => ("radiuscfg", names(block, RadiusCfg::name)),
+            Statement::LdapCfg(block) => ("ldapcfg", names(block, LdapCfg::name)),
+            Statement::ModeCfg(block) => ("mode_cfg", names(block, ModeCfg::name)),
+            _ => return,
+        };
+        for (name, span) in items {
+            self.visit(section, name, span);
+        }
+    }
+
+    fn listen(&mut self, block: &[racoon_conf::Spanned<Listen>], listen: &mut Addresses) {
+        for item in block {
+            if !self.visit("listen", item.value.name(), item.span) {
+                continue;
+            }
+            match &item.value {
+                Listen::Isakmp(endpoint) => {
+                    let Some(address) = self.address("listen isakmp", endpoint) else {
+                        continue;
+                    };
+                    if !listen.isakmp.contains(&address) {
+                        listen.isakmp.push(address);
+                    }
+                    let port = port(endpoint, 500);
+                    let known = *listen.ike_port.get_or_insert(port);
+                    if known != port {
+                        self.value("listen isakmp", "other port", port_span(endpoint), "");
+                    }
+                }
+                Listen::StrictAddress => listen.strict = true,
+                _ => {}
+            }
+        }
+        let ike_port = listen.ike_port.unwrap_or(500);
+        for item in block {
+            let Listen::IsakmpNatt(endpoint) = &item.value else {
+                continue;
+            };
+            let Some(address) = self.address("listen isakmp_natt", endpoint) else {
+                continue;
+            };
+            if !listen.isakmp.contains(&address) {
+                let span = endpoint.host.span;
+                self.value("listen isakmp_natt", "other address", span, "");
+            }
+            let port = port(endpoint, 4500);
+            let known = *listen.natt_port.get_or_insert(port);
+            if known != port || port == ike_port {
+                self.value("listen isakmp_natt", "other port", port_span(endpoint), "");
+            }
+        }
+        self.policy.nat.ike_port = ike_port;
+        self.policy.nat.natt_port = listen.natt_port.unwrap_or(4500);
+    }
+
+    /// The address of an endpoint; names are refused.
+    pub(super) fn address(&mut self, directive: &str, endpoint: &Endpoint) -> Option<IpAddr> {
+        match &endpoint.host.value {
+            Host::Address(address) => Some(*address),
+            Host::Name(name) => {
+                let found = format!("`{name}`");
+                self.value(directive, "host name", endpoint.host.span, &found);
+                None
+            }
+        }
+    }
+
+    fn timer(&mut self, block: &[racoon_conf::Spanned<Timer>]) {
+        for item in block {
+            if !self.visit("timer", item.value.name(), item.span) {
+                continue;
+            }
+            match &item.value {
+                Timer::Counter(number) => match u32::try_from(number.value) {
+                    Ok(times @ 1..=20) => self.policy.retransmit.attempts = times,
+                    _ => self.value("timer counter", "out of range", number.span, ""),
+                },
+                Timer::Interval(time) => match time.value.seconds() {
+                    seconds @ 1..=HOUR => self.interval(seconds),
+                    _ => self.value("timer interval", "out of range", time.span, ""),
+                },
+                Timer::Phase1(time) => match time.value.seconds() {
+                    seconds @ 5..=HOUR => {
+                        self.policy.limits.half_open_timeout = Duration::from_secs(seconds);
+                    }
+                    _ => self.value("timer phase1", "out of range", time.span, ""),
+                },
+                Timer::NattKeepalive(time) => match time.value.seconds() {
+                    seconds @ 0..=HOUR => self.policy.nat.keepalive = Duration::from_secs(seconds),
+                    _ => self.value("timer natt_keepalive", "out of range", time.span, ""),
+                },
+                Timer::Persend(_) | Timer::Phase2(_) => {}
+            }
+        }
+    }
+
+    /// racoon waits equally long every time.
+    fn interval(&mut self, seconds: u64) {
+        let retransmit = &mut self.policy.retransmit;
+        retransmit.initial = Duration::from_secs(seconds);
+        retransmit.maximum = retransmit.initial;
+        retransmit.factor_tenths = 10;
+    }
+
+    fn psk(&mut self, path: PathBuf, place: Span) -> PskFile {
+        let mut psk = PskFile::new(path);
+        match psk.read() {
+            Ok(keys) => {
+                if keys.secrets.is_empty() {
+                    let found = psk.path().display().to_string();
+                    self.value("path pre_shared_key", "empty", place, &found);
+                }
+                self.policy.secrets = keys.secrets;
+                self.notices.extend(keys.warnings);
+            }
+            Err(problem) => self.problem(
+                place,
+                format!(
+                    "`pre_shared_key`: {}: {}",
+                    problem.file.display(),
+                    problem.message
+                ),
+            ),
+        }
+        psk
+    }
+
+    /// Connections without a key are kept: psk.txt may get one while we run.
+    fn announce_connections(&mut self) {
+        let without: Vec<(Span, String)> = self
+            .remotes
+            .iter()
+            .filter_map(|(peer, index, span)| {
+                let connection = &self.connections.get(*index)?.connection;
+                let identity = connection.peer_identity.as_ref();
+                (!crate::config::check::has_secret(&self.policy, *peer, identity))
+                    .then(|| (*span, format!("no key for {peer} in psk.txt yet")))
+            })
+            .collect();
+        for (span, message) in without {
+            self.notice(span, message);
+        }
+    }
+}
+
+fn names<T>(
+    block: &[racoon_conf::Spanned<T>],
+    name: fn(&T) -> &'static str,
+) -> Vec<(&'static str, Span)> {
+    block
+        .iter()
+        .map(|item| (name(&item.value), item.span))
+        .collect()
+}
+
+/// A directive without its section.
+fn word_of(directive: &str) -> &str {
+    directive
+        .split_once(' ')
+        .map_or(directive, |(_, word)| word)
+}
+
+/// The port of an endpoint.
+pub(super) fn port(endpoint: &Endpoint, default: u16) -> u16 {
+    match endpoint.port.as_ref().map(|port| port.value) {
+        Some(Port::Number(number)) => number,
+        Some(Port::Any) | None => default,
+    }
+}
+
+fn port_span(endpoint: &Endpoint) -> Span {
+    endpoint
+        .port
+        .as_ref()
+        .map_or(endpoint.host.span, |port| port.span)
+}
+
+fn log_level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Error => Level::Error,
+        LogLevel::Warning => Level::Warning,
+        LogLevel::Notify | LogLevel::Info => Level::Info,
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Debug2 => Level::Trace,
+    }
+}

@@ -1,0 +1,203 @@
+//! psk.txt: who may read it, what is in it, and whether it has changed.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ike_crypto::Secret;
+use ike_proto::policy::{SecretEntry, SecretPeer};
+use ike_proto::wire::id::Identification;
+use racoon_conf::psk::{MAX_FILE, PskEntry, PskFile as Lines, PskId};
+use tanuki_daemon::config::Problem;
+use zeroize::Zeroizing;
+
+use super::super::check::weakness;
+
+/// Between looks whether the file has changed, at least.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A psk.txt in use: edits count without a reload.
+#[derive(Debug, Clone)]
+pub struct PskFile {
+    path: PathBuf,
+    stamp: Option<Stamp>,
+    looked: Option<Instant>,
+}
+
+/// What changes when a file is written, replaced, or gets other permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// What stands in a psk.txt.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// The keys.
+    pub secrets: Vec<SecretEntry>,
+    /// What is wrong with some lines, or likely not meant.
+    pub warnings: Vec<Problem>,
+}
+
+impl PskFile {
+    /// The file at `path`, not read yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            stamp: None,
+            looked: None,
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It is not there, or its owner or permissions are not safe: no key of it is used then.
+    pub fn read(&mut self) -> Result<Keys, Problem> {
+        let (outcome, stamp) = match self.open() {
+            Ok((octets, metadata)) => (Ok(octets), Some(Stamp::of(&metadata))),
+            Err((why, metadata)) => (Err(why), metadata.as_ref().map(Stamp::of)),
+        };
+        self.stamp = stamp;
+        match outcome {
+            Ok(octets) => Ok(keys(&self.path, &Lines::parse(&octets))),
+            Err(message) => Err(Problem {
+                file: self.path.clone(),
+                line: 0,
+                column: 0,
+                message,
+            }),
+        }
+    }
+
+    /// Reads the file again if it has changed, looking at most once a second.
+    pub fn refresh(&mut self, now: Instant) -> Option<Result<Keys, Problem>> {
+        if self.looked.is_some_and(|looked| now < looked + LOOK) {
+            return None;
+        }
+        self.looked = Some(now);
+        let stamp = std::fs::metadata(&self.path).ok().as_ref().map(Stamp::of);
+        (stamp != self.stamp).then(|| self.read())
+    }
+
+    fn open(&self) -> Result<(Zeroizing<Vec<u8>>, Metadata), (String, Option<Metadata>)> {
+        let plain = |error: io::Error| (error.to_string(), None);
+        let mut file = File::open(&self.path).map_err(plain)?;
+        let metadata = file.metadata().map_err(plain)?;
+        if let Some(why) = unsafe_to_use(&metadata, nix::unistd::geteuid().as_raw()) {
+            return Err((why, Some(metadata)));
+        }
+        // As large as it will get: growing would leave copies of keys behind.
+        let limit = u64::try_from(MAX_FILE)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1);
+        let room = usize::try_from(metadata.len().min(limit)).unwrap_or(0);
+        let mut octets = Zeroizing::new(Vec::with_capacity(room + 1));
+        match (&mut file).take(limit).read_to_end(&mut octets) {
+            Ok(_) => Ok((octets, metadata)),
+            Err(error) => Err((error.to_string(), Some(metadata))),
+        }
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// Why nobody should use the keys in it, as racoon sees it.
+fn unsafe_to_use(metadata: &Metadata, uid: u32) -> Option<String> {
+    if !metadata.is_file() {
+        return Some("not a file".into());
+    }
+    if metadata.uid() != uid {
+        return Some(format!(
+            "owned by uid {}, not by the daemon's uid {uid}; its keys are not used. chown it",
+            metadata.uid()
+        ));
+    }
+    let mode = metadata.mode() & 0o777;
+    (mode & 0o077 != 0).then(|| {
+        format!(
+            "permissions {mode:04o}: group or others may use it; its keys are not used. chmod 600"
+        )
+    })
+}
+
+/// Only the first line for a peer counts, and none behind `*`.
+fn keys(path: &Path, lines: &Lines) -> Keys {
+    let mut secrets: Vec<SecretEntry> = Vec::new();
+    let mut warnings = Vec::new();
+    let mut warn = |span: racoon_conf::Span, message: String| {
+        warnings.push(Problem {
+            file: path.to_owned(),
+            line: usize::try_from(span.line).unwrap_or(0),
+            column: usize::try_from(span.column).unwrap_or(0),
+            message,
+        });
+    };
+    for problem in &lines.problems {
+        warn(problem.span, format!("line left out: {}", problem.message));
+    }
+    for notice in &lines.notices {
+        warn(notice.span, notice.message.clone());
+    }
+    let everybody = lines
+        .entries
+        .iter()
+        .position(|entry| entry.id == PskId::Any);
+    let reached = everybody.map_or(lines.entries.len(), |position| position + 1);
+    for entry in lines.entries.iter().take(reached) {
+        if let Some(weakness) = weakness(&entry.key) {
+            warn(
+                entry.span,
+                format!(
+                    "weak pre-shared key ({weakness}): whoever answers a client in our place once \
+                     can guess it offline; take 20 random characters or more"
+                ),
+            );
+        }
+        for peer in peers(entry) {
+            if !secrets.iter().any(|known| known.peer == peer) {
+                secrets.push(SecretEntry {
+                    peer,
+                    secret: Secret::from(entry.key.clone()),
+                });
+            }
+        }
+    }
+    Keys { secrets, warnings }
+}
+
+/// A name stands for whatever identity has that text.
+fn peers(entry: &PskEntry) -> Vec<SecretPeer> {
+    match &entry.id {
+        PskId::Any => vec![SecretPeer::Any],
+        PskId::Address(address) => vec![SecretPeer::Address(*address)],
+        PskId::Name(name) => vec![
+            SecretPeer::Identity(match name.contains('@') {
+                true => Identification::from_user_fqdn(name),
+                false => Identification::from_fqdn(name),
+            }),
+            SecretPeer::Identity(Identification::from_key_id(name.as_bytes())),
+        ],
+    }
+}

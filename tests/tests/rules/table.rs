@@ -1,0 +1,56 @@
+//! `rules.md` names every test of every rule, and every rule has one.
+
+use std::collections::BTreeMap;
+
+const TABLE: &str = include_str!("../../rules.md");
+const SOURCES: [&str; 3] = [
+    include_str!("ike.rs"),
+    include_str!("l2tp.rs"),
+    include_str!("ppp.rs"),
+];
+
+/// The rules there are.
+fn rules() -> impl Iterator<Item = u32> {
+    (1..=14).chain(20..=26).chain(30..=35)
+}
+
+/// Test functions by the number in their name.
+fn tests() -> BTreeMap<u32, Vec<&'static str>> {
+    let mut found: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for source in SOURCES {
+        let mut lines = source.lines();
+        while let Some(line) = lines.next() {
+            if line.trim() != "#[test]" {
+                continue;
+            }
+            let declaration = lines.next().unwrap();
+            let name = declaration.strip_prefix("fn ").unwrap();
+            let name = name.split('(').next().unwrap();
+            let number = name.strip_prefix('r').unwrap().split('_').next().unwrap();
+            found.entry(number.parse().unwrap()).or_default().push(name);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_rule_has_a_test_and_the_table_says_so() {
+    let tests = tests();
+    let known: Vec<u32> = rules().collect();
+    assert_eq!(tests.keys().copied().collect::<Vec<_>>(), known);
+    let mut rows = BTreeMap::new();
+    for row in TABLE.lines().filter(|line| line.starts_with("| R")) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let [_, rule, what, names, result, _] = cells[..] else {
+            panic!("{row}")
+        };
+        assert!(!what.is_empty() && !result.is_empty(), "{row}");
+        let names: Vec<_> = names
+            .split(' ')
+            .map(|name| name.trim_matches('`'))
+            .collect();
+        let number = rule.trim_start_matches('R').parse::<u32>().unwrap();
+        assert_eq!(rows.insert(number, names), None, "{rule} stands twice");
+    }
+    assert_eq!(rows, tests, "rules.md and the tests differ");
+}
