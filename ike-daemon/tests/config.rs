@@ -10,7 +10,8 @@ use ike_crypto::{Cipher, Group, Hash};
 use ike_daemon::config::{Config, KernelChoice, Start};
 use ike_proto::iana::{EspAuth, EspTransform};
 use ike_proto::io::Mode;
-use ike_proto::policy::SecretPeer;
+use ike_proto::policy::{Fragmentation, SecretPeer};
+use ike_proto::wire::id::Identification;
 use proptest::prelude::*;
 use tanuki_daemon::config::Source;
 
@@ -104,6 +105,11 @@ fn the_sample_is_valid_and_says_the_defaults() {
     assert_eq!(
         format!("{:?}", default.limits),
         format!("{:?}", sample.limits)
+    );
+    assert_eq!(default.aggressive, sample.aggressive);
+    assert_eq!(
+        format!("{:?}", default.fragmentation),
+        format!("{:?}", sample.fragmentation)
     );
     assert_eq!(config.listen, all.listen);
 }
@@ -316,6 +322,64 @@ fn what_depends_on_several_values_is_refused_where_it_stands() {
         "4:13",
         "expected 1 to 100",
     );
+}
+
+#[test]
+fn fragmentation_is_checked() {
+    let mode = |text: &str| load(&format!("{PSK}{text}")).policy.fragmentation.mode;
+    assert_eq!(mode(""), Fragmentation::On);
+    for (word, expected) in [
+        ("on", Fragmentation::On),
+        ("off", Fragmentation::Off),
+        ("false", Fragmentation::Off),
+        ("force", Fragmentation::Force),
+    ] {
+        assert_eq!(mode(&format!("fragmentation: {word}\n")), expected);
+    }
+    refused(
+        &format!("{PSK}fragmentation: maybe\n"),
+        "3:16",
+        "unknown fragmentation `maybe`; expected on, off or force",
+    );
+    for size in ["575", "9001", "0"] {
+        refused(
+            &format!("{PSK}fragment_size: {size}\n"),
+            "3:16",
+            "expected 576 to 9000",
+        );
+    }
+    let small = load(&format!("{PSK}fragment_size: 576\n"));
+    assert_eq!(small.policy.fragmentation.size, 576);
+}
+
+#[test]
+fn aggressive_mode_is_warned_about() {
+    let warnings = |text: &str| {
+        let config = load(text);
+        let found: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        (config.policy, found)
+    };
+    let (policy, found) = warnings(PSK);
+    assert!(!policy.aggressive);
+    assert_eq!(found, [""; 0]);
+    let (policy, found) = warnings(&format!("{PSK}aggressive: true\n"));
+    assert!(policy.aggressive);
+    let [offline, useless] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(
+        offline.starts_with("ike.yaml:3:13: aggressive: "),
+        "{offline}"
+    );
+    assert!(offline.contains("offline"), "{offline}");
+    assert!(useless.contains("nobody can use it"), "{useless}");
+    let group = "    peers: [group:staff, road.example]\naggressive: true\n";
+    let (policy, found) = warnings(&format!("{PSK}{group}"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    let staff = SecretPeer::Identity(Identification::from_key_id(b"staff"));
+    assert_eq!(policy.secrets[0].peer, staff);
+    refused(&format!("{PSK}    peers: 'group:'\n"), "3:12", "is no peer");
+    refused(&format!("{PSK}aggressive: perhaps\n"), "3:13", "");
 }
 
 #[test]

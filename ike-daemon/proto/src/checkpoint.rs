@@ -84,6 +84,9 @@ pub struct IkeCheckpoint {
     pub peer_nat: bool,
     /// The peer does dead peer detection.
     pub dpd: bool,
+    /// The peer takes fragments.
+    #[serde(default)]
+    pub fragments: bool,
     /// What the peer is.
     pub vendor: Option<String>,
     /// Our identity.

@@ -9,11 +9,12 @@ use ike_crypto::Cookie;
 use rand_core::CryptoRng;
 
 use crate::error::{DownReason, Refusal};
+use crate::fragment::split;
 use crate::ikev1::child::Child;
 use crate::io::{ChildId, Event, IkeId, KernelRequest, Output, Transmit};
 use crate::job::{DhJob, JobId};
 use crate::nat::Path;
-use crate::policy::Policy;
+use crate::policy::{Fragmentation, Policy};
 use crate::view::Counters;
 
 /// One input being handled.
@@ -110,7 +111,26 @@ impl Shared {
         self.outputs.push_back(Output::Kernel(request));
     }
 
-    /// Sends an ISAKMP message.
+    /// Sends an ISAKMP message, in fragments when it is long and the peer takes them.
+    pub(crate) fn send(&mut self, path: &Path, fragments: bool, message: Vec<u8>) {
+        let policy = &self.policy.fragmentation;
+        let cut = match policy.mode {
+            Fragmentation::Off => false,
+            Fragmentation::On => fragments,
+            Fragmentation::Force => true,
+        };
+        let pieces = cut.then(|| split(path, policy.size, &message)).flatten();
+        let Some(pieces) = pieces else {
+            self.transmit(path, message);
+            return;
+        };
+        for piece in pieces {
+            self.counters.fragments_out = self.counters.fragments_out.wrapping_add(1);
+            self.transmit(path, piece);
+        }
+    }
+
+    /// Sends one datagram.
     pub(crate) fn transmit(&mut self, path: &Path, message: Vec<u8>) {
         self.counters.datagrams_out = self.counters.datagrams_out.wrapping_add(1);
         self.outputs.push_back(Output::Transmit(Transmit {

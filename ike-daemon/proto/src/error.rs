@@ -41,6 +41,8 @@ pub enum Refusal {
     OnlyEsp3des,
     /// No pre-shared key is configured for this peer.
     NoSecret,
+    /// No pre-shared key is configured for the identity named in Aggressive Mode.
+    UnknownGroup,
     /// The peer's pre-shared key is not ours.
     WrongSecret,
     /// The peer authenticated but says it is somebody else than configured.
@@ -91,6 +93,10 @@ impl Refusal {
                 "the client offers only 3DES: set `allow_3des: true` if you must serve it"
             }
             Refusal::NoSecret => "add a pre-shared key for this address, its subnet or `any`",
+            Refusal::UnknownGroup => {
+                "add a pre-shared key with the client's group name in `peers`, such as \
+                 `group:staff`; keys for subnets and `any` do not serve Aggressive Mode"
+            }
             Refusal::WrongSecret => {
                 "the pre-shared keys differ: compare the key in the client with the one configured \
                  for its address"
@@ -104,7 +110,8 @@ impl Refusal {
             }
             Refusal::TooManySas | Refusal::TooManyChildren => "raise the limit in `limits`",
             Refusal::AggressiveMode => {
-                "the client has a group name (IPsec identifier) set: leave it empty to get Main Mode"
+                "the client has a group name (IPsec identifier) set: leave it empty to get Main Mode, or \
+                 give the group a secret and set `aggressive: true`"
             }
             Refusal::Ikev2 => "choose L2TP/IPsec (IKEv1) in the client instead of IKEv2",
             Refusal::AuthMethod => "choose pre-shared key without XAUTH in the client",
@@ -120,7 +127,10 @@ impl Refusal {
             | Refusal::NoPhase2Proposal
             | Refusal::OnlyEsp3des
             | Refusal::AuthMethod => NotifyType::NO_PROPOSAL_CHOSEN,
-            Refusal::NoSecret | Refusal::WrongSecret => NotifyType::AUTHENTICATION_FAILED,
+            // The same for both: nobody learns which groups exist.
+            Refusal::NoSecret | Refusal::UnknownGroup | Refusal::WrongSecret => {
+                NotifyType::AUTHENTICATION_FAILED
+            }
             Refusal::WrongIdentity | Refusal::BadTraffic => NotifyType::INVALID_ID_INFORMATION,
             Refusal::BadHash => NotifyType::INVALID_HASH_INFORMATION,
             Refusal::BadKeyExchange => NotifyType::INVALID_KEY_INFORMATION,
@@ -146,6 +156,7 @@ impl fmt::Display for Refusal {
             Refusal::NoPhase2Proposal => "no acceptable phase 2 proposal",
             Refusal::OnlyEsp3des => "no acceptable phase 2 proposal (only 3DES offered)",
             Refusal::NoSecret => "no pre-shared key for this peer",
+            Refusal::UnknownGroup => "no pre-shared key for this group",
             Refusal::WrongSecret => "pre-shared key mismatch",
             Refusal::WrongIdentity => "unexpected peer identity",
             Refusal::BadHash => "authentication of a message failed",

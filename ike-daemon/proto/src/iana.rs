@@ -78,6 +78,8 @@ numbers! {
         NAT_D_DRAFT = 130, "NAT-D(draft)";
         /// NAT-OA of draft-ietf-ipsec-nat-t-ike-02 and -03.
         NAT_OA_DRAFT = 131, "NAT-OA(draft)";
+        /// A piece of a message, [MS-IKEE] 2.2.3.1.
+        FRAGMENT = 132, "FRAGMENT";
     }
 }
 

@@ -1,5 +1,5 @@
 //! The IKEv1 core (RFC 2407, 2408, 2409, 3706, 3947): responder and initiator, Main Mode and Quick
-//! Mode with pre-shared keys. No I/O, no clock, no randomness of its own.
+//! Mode with pre-shared keys; Aggressive Mode as responder. No I/O, no clock, no randomness of its own.
 //!
 //! * [`io`]: the whole contract on one screen: inputs, outputs, kernel requests, events
 //! * [`policy`]: what is allowed
@@ -10,6 +10,7 @@
 //! * [`wire`]: payloads; [`iana`]: numbers
 //! * [`negotiate`]: choosing from proposals; [`vendor`]: vendor ids
 //! * `ikev1`: Main Mode, Quick Mode, Informational, dead peer detection
+//! * `fragment`: long messages in pieces, both ways
 //! * `nat`: detection, port float; `retransmit`: repeating and answering repetitions
 //! * `context`: what exchanges share while one input is handled; `job`: Diffie-Hellman as jobs
 
@@ -17,6 +18,7 @@ pub mod checkpoint;
 mod context;
 pub mod endpoint;
 pub mod error;
+mod fragment;
 pub mod iana;
 mod ikev1;
 pub mod io;

@@ -1,5 +1,6 @@
 //! What the endpoint is allowed to do: one validated value, replaceable at run time.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::iana::{EspAuth, EspTransform};
 use crate::io::Mode;
+use crate::wire::header::MAX_MESSAGE;
 use crate::wire::id::Identification;
 
 /// Everything configurable. `Default` is a server that admits L2TP clients with today's algorithms
@@ -20,12 +22,17 @@ pub struct Policy {
     pub local_identity: Option<Identification>,
     /// Accept exchanges started by peers.
     pub respond: bool,
+    /// Accept Aggressive Mode from peers whose identity has a secret of its own. Whoever listens,
+    /// or just asks, can then guess at that secret at leisure; see [`Policy::notes`].
+    pub aggressive: bool,
     /// Phase 1 algorithms and lifetimes.
     pub phase1: Phase1Policy,
     /// Phase 2 algorithms, modes and lifetimes.
     pub phase2: Phase2Policy,
     /// NAT traversal.
     pub nat: NatPolicy,
+    /// IKE fragmentation.
+    pub fragmentation: FragmentationPolicy,
     /// Dead peer detection.
     pub dpd: DpdPolicy,
     /// Retransmission.
@@ -144,6 +151,38 @@ pub struct NatPolicy {
     pub natt_port: u16,
 }
 
+/// IKE fragmentation as Microsoft and Cisco do it.
+#[derive(Clone, Debug)]
+pub struct FragmentationPolicy {
+    /// With whom.
+    pub mode: Fragmentation,
+    /// The longest IP packet a message of ours may become before it is cut, in octets, and the
+    /// longest a fragment becomes.
+    pub size: usize,
+    /// The most fragments a peer may make of a message, at most 255.
+    pub fragments: usize,
+    /// Octets of unfinished messages kept for one exchange, at most the longest message there is.
+    pub octets: usize,
+    /// Exchanges of one source address with fragments under way; the oldest gives way.
+    pub exchanges_per_source: usize,
+    /// The same in total.
+    pub exchanges: usize,
+    /// Time a message has to become whole.
+    pub timeout: Duration,
+}
+
+/// With whom IKE messages are fragmented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fragmentation {
+    /// With nobody: not announced, not sent, not taken.
+    Off,
+    /// With peers that announce it, and announced to them.
+    #[default]
+    On,
+    /// With everybody, from the first message on, whether announced or not.
+    Force,
+}
+
 /// Dead peer detection, RFC 3706.
 #[derive(Clone, Debug)]
 pub struct DpdPolicy {
@@ -228,9 +267,11 @@ impl Default for Policy {
             secrets: Vec::new(),
             local_identity: None,
             respond: true,
+            aggressive: false,
             phase1: Phase1Policy::default(),
             phase2: Phase2Policy::default(),
             nat: NatPolicy::default(),
+            fragmentation: FragmentationPolicy::default(),
             dpd: DpdPolicy::default(),
             retransmit: RetransmitPolicy::default(),
             limits: Limits::default(),
@@ -331,6 +372,21 @@ impl Default for NatPolicy {
     }
 }
 
+impl Default for FragmentationPolicy {
+    fn default() -> Self {
+        Self {
+            mode: Fragmentation::On,
+            // IPv6's least MTU, RFC 8200 5, and strongSwan's default.
+            size: 1280,
+            fragments: 64,
+            octets: MAX_MESSAGE,
+            exchanges_per_source: 32,
+            exchanges: 512,
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
 impl Default for DpdPolicy {
     fn default() -> Self {
         Self {
@@ -368,7 +424,57 @@ impl Default for Limits {
     }
 }
 
+/// Something in a policy that an operator should be told once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PolicyNote {
+    /// Aggressive Mode is accepted.
+    Aggressive,
+    /// It is, but no secret is for an identity, so nobody can use it.
+    AggressiveWithoutSecrets,
+}
+
+impl fmt::Display for PolicyNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PolicyNote::Aggressive => {
+                "aggressive mode shows identities in the clear and lets anybody who knows a group's \
+                 name guess at its pre-shared key offline: use long random keys for groups"
+            }
+            PolicyNote::AggressiveWithoutSecrets => {
+                "aggressive mode is on, but no pre-shared key is for an identity: nobody can use it"
+            }
+        })
+    }
+}
+
 impl Policy {
+    /// What to warn about, once per policy.
+    pub fn notes(&self) -> Vec<PolicyNote> {
+        let for_identity = |entry: &SecretEntry| {
+            matches!(entry.peer, SecretPeer::Identity(_) | SecretPeer::Address(_))
+        };
+        let mut notes = Vec::new();
+        if self.aggressive {
+            notes.push(PolicyNote::Aggressive);
+            if !self.secrets.iter().any(for_identity) {
+                notes.push(PolicyNote::AggressiveWithoutSecrets);
+            }
+        }
+        notes
+    }
+
+    /// The secret of a peer that names itself in the clear: only one for exactly that identity.
+    /// Those for subnets and for everybody must not be shown to whoever asks.
+    pub(crate) fn secret_of(&self, identity: &Identification) -> Option<&Secret> {
+        let exact = |entry: &&SecretEntry| match &entry.peer {
+            SecretPeer::Identity(own) => own.matches(identity),
+            SecretPeer::Address(own) => identity.address() == Some(*own),
+            SecretPeer::Subnet(_) | SecretPeer::Any => false,
+        };
+        self.secrets.iter().find(exact).map(|entry| &entry.secret)
+    }
+
     /// The connection of that name.
     pub fn connection(&self, name: &str) -> Option<&Connection> {
         self.connections

@@ -16,6 +16,9 @@ pub const DPD: &[u8] = b"\xaf\xca\xd7\x13\x68\xa1\xf1\xc9\x6b\x86\x96\xfc\x77\x5
 /// IKE fragmentation; four octets of capabilities may follow.
 pub const FRAGMENTATION: &[u8] =
     b"\x40\x48\xb7\xd5\x6e\xbc\xe8\x85\x25\xe7\xde\x7f\x00\xd6\xc2\xd3";
+/// The same with the capability everybody names: fragments in phase 1.
+pub const FRAGMENTATION_CAPABLE: &[u8] =
+    b"\x40\x48\xb7\xd5\x6e\xbc\xe8\x85\x25\xe7\xde\x7f\x00\xd6\xc2\xd3\x80\x00\x00\x00";
 /// XAUTH.
 pub const XAUTH: &[u8] = b"\x09\x00\x26\x89\xdf\xd6\xb7\x12";
 /// Cisco Unity.
@@ -133,10 +136,18 @@ pub struct Capabilities {
     pub natt_answer: Option<&'static [u8]>,
     /// RFC 3706.
     pub dpd: bool,
+    /// IKE fragmentation, and the vendor id to answer with: as long as the peer's.
+    pub fragmentation: Option<&'static [u8]>,
     /// Windows says INITIAL-CONTACT this way.
     pub initial_contact: bool,
     /// A guess at what the peer is.
     pub vendor: Option<&'static str>,
+}
+
+/// Whether it is IKE fragmentation with any capability at all.
+fn can_fragment(id: &[u8]) -> bool {
+    id.strip_prefix(FRAGMENTATION)
+        .is_some_and(|capabilities| capabilities.len() == 4 && capabilities != [0; 4])
 }
 
 impl Capabilities {
@@ -161,6 +172,8 @@ impl Capabilities {
             }
             match id {
                 DPD => found.dpd = true,
+                FRAGMENTATION => found.fragmentation = Some(FRAGMENTATION),
+                _ if can_fragment(id) => found.fragmentation = Some(FRAGMENTATION_CAPABLE),
                 MS_INITIAL_CONTACT => found.initial_contact = true,
                 NATT_APPLE if found.vendor.is_none() => found.vendor = Some("Apple"),
                 STRONGSWAN => found.vendor = Some("strongSwan"),

@@ -47,6 +47,9 @@ pub struct IkeSaView {
     pub vendor: Option<String>,
     /// Whether dead peer detection is possible.
     pub dpd: bool,
+    /// Whether long messages are sent in fragments.
+    #[serde(default)]
+    pub fragmentation: bool,
     /// Time since the exchange started.
     pub age: Duration,
     /// Time since it was established.
@@ -125,6 +128,18 @@ pub struct Counters {
     pub unknown_cookies: u64,
     /// AuthIP and other exchange types that are ignored.
     pub ignored_exchanges: u64,
+    /// Fragments received.
+    #[serde(default)]
+    pub fragments_in: u64,
+    /// Fragments sent.
+    #[serde(default)]
+    pub fragments_out: u64,
+    /// Fragments thrown away: malformed, not agreed on, or beyond a limit.
+    #[serde(default)]
+    pub fragments_dropped: u64,
+    /// Messages put together from fragments.
+    #[serde(default)]
+    pub messages_reassembled: u64,
     /// Retransmitted requests answered with the same bytes, or dropped.
     pub duplicates: u64,
     /// Messages that failed authentication or decryption.

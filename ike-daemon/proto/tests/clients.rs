@@ -638,9 +638,13 @@ fn mm2_answers_vendor_ids_and_is_no_longer_than_mm1() {
         (
             chromeos(),
             chromeos_ids,
-            vec![vendor::RFC_3947, vendor::DPD],
+            vec![vendor::RFC_3947, vendor::DPD, &fragmentation],
         ),
-        (windows(), windows_ids, vec![vendor::RFC_3947]),
+        (
+            windows(),
+            windows_ids,
+            vec![vendor::RFC_3947, vendor::FRAGMENTATION],
+        ),
         (
             tunnelforge(),
             vec![vendor::RFC_3947],

@@ -31,6 +31,9 @@ const DEFAULT_LISTEN: [IpAddr; 2] = [
     IpAddr::V6(Ipv6Addr::UNSPECIFIED),
 ];
 
+/// From what every IPv4 host takes (RFC 791 3.1) to Ethernet's jumbo frames.
+const FRAGMENT_SIZES: std::ops::RangeInclusive<usize> = 576..=9000;
+
 pub(super) fn lower(source: &Source, file: File) -> Result<Config, Problems> {
     let mut check = Check {
         source,
@@ -45,6 +48,8 @@ pub(super) fn lower(source: &Source, file: File) -> Result<Config, Problems> {
     };
     set(&mut policy.respond, file.respond);
     policy.secrets = check.secrets(&file.secrets);
+    check.aggressive(&file, &mut policy);
+    check.fragmentation(&file, &mut policy);
     check.phase1(&file, &mut policy);
     check.phase2(&file, &mut policy);
     check.nat(&file, &mut policy);
@@ -390,6 +395,26 @@ impl Check<'_> {
         }
         if nat.force && !nat.enabled {
             self.problem("nat_t.force", "true, but `enabled` is false");
+        }
+    }
+
+    fn aggressive(&mut self, file: &File, policy: &mut Policy) {
+        set(&mut policy.aggressive, file.aggressive);
+        for note in policy.notes() {
+            self.warn("aggressive", note);
+        }
+    }
+
+    fn fragmentation(&mut self, file: &File, policy: &mut Policy) {
+        let fragmentation = &mut policy.fragmentation;
+        let mode = file.fragmentation.map(|name| name.0);
+        set(&mut fragmentation.mode, mode);
+        set(&mut fragmentation.size, file.fragment_size);
+        if !FRAGMENT_SIZES.contains(&fragmentation.size) {
+            self.problem(
+                "fragment_size",
+                "expected 576 to 9000 octets, IP header included",
+            );
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash};
 use ike_proto::iana::{EspAuth, EspTransform};
-use ike_proto::policy::{EspSuite, SecretPeer, Service};
+use ike_proto::policy::{EspSuite, Fragmentation, SecretPeer, Service};
 use ike_proto::wire::id::Identification;
 use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
@@ -37,7 +37,8 @@ scalar!(
     Endpoint,
     Network,
     Host,
-    ModeName
+    ModeName,
+    FragmentationName
 );
 
 /// A span of time: `30` (seconds), `500ms`, `30s`, `10m`, `8h`, `1d`.
@@ -93,14 +94,15 @@ impl FromStr for Peer {
         let Name(identity) = text.parse::<Name>().map_err(|_| {
             format!(
                 "`{text}` is no peer; expected any, an address (192.0.2.7), a subnet \
-                 (192.0.2.0/24), or an identity (vpn.example.org, me@example.org, keyid:c0ffee)"
+                 (192.0.2.0/24), or an identity (vpn.example.org, me@example.org, group:staff, keyid:c0ffee)"
             )
         })?;
         Ok(Self(SecretPeer::Identity(identity)))
     }
 }
 
-/// An identity; a bare name is a domain name, one with an `@` a user's.
+/// An identity; a bare name is a domain name, one with an `@` a user's, and `group:` makes the key
+/// id that clients send for a group name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name(pub(super) Identification);
 
@@ -111,6 +113,9 @@ impl FromStr for Name {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._@+".contains(c);
         if text.is_empty() || text.contains('/') || !text.chars().all(|c| plain(c) || c == ':') {
             return Err(refuse_name(text));
+        }
+        if let Some(group) = text.strip_prefix("group:").filter(|name| !name.is_empty()) {
+            return Ok(Self(Identification::from_key_id(group.as_bytes())));
         }
         if let Ok(identity) = text.parse::<Identification>() {
             return Ok(Self(identity));
@@ -128,7 +133,7 @@ impl FromStr for Name {
 fn refuse_name(text: &str) -> String {
     format!(
         "`{text}` is no identity; expected an address, a name such as vpn.example.org or \
-         me@example.org, or keyid: and hex digits"
+         me@example.org, group: and a name, or keyid: and hex digits"
     )
 }
 
@@ -313,6 +318,26 @@ impl FromStr for ModeName {
             "tunnel" => Ok(Self(ike_proto::io::Mode::Tunnel)),
             _ => Err(format!(
                 "unknown mode `{text}`; expected transport or tunnel"
+            )),
+        }
+    }
+}
+
+/// `on`, `off` or `force`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FragmentationName(pub(super) Fragmentation);
+
+impl FromStr for FragmentationName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            // Older YAML takes these words for truth values, and so may what writes the file.
+            "on" | "true" => Ok(Self(Fragmentation::On)),
+            "off" | "false" => Ok(Self(Fragmentation::Off)),
+            "force" => Ok(Self(Fragmentation::Force)),
+            _ => Err(format!(
+                "unknown fragmentation `{text}`; expected on, off or force"
             )),
         }
     }

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::model::{KernelChoice, Start};
 use super::values::{
-    CipherName, Endpoint, GroupName, HashName, Host, ModeName, Name, Network, OneOrMany, Peer,
-    Period, ServiceName, Suite,
+    CipherName, Endpoint, FragmentationName, GroupName, HashName, Host, ModeName, Name, Network,
+    OneOrMany, Peer, Period, ServiceName, Suite,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -20,6 +20,9 @@ pub(super) struct File {
     pub(super) port: Option<u16>,
     pub(super) identity: Option<Name>,
     pub(super) respond: Option<bool>,
+    pub(super) aggressive: Option<bool>,
+    pub(super) fragmentation: Option<FragmentationName>,
+    pub(super) fragment_size: Option<usize>,
     pub(super) secrets: Vec<SecretSection>,
     pub(super) phase1: Phase1Section,
     pub(super) phase2: Phase2Section,

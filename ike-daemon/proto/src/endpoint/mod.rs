@@ -3,6 +3,7 @@
 //!
 //! * `clients`: who the ISAKMP SAs belong to, INITIAL-CONTACT, mapping changes
 //! * `children`: IPsec SAs and their rekeying
+//! * `fragments`: pieces of messages, put together in front of everything else
 //! * `commands`: what an operator, or the kernel, asks for
 //! * `timers`: one queue for everything
 //! * `views`, `restore`: looking at it, and carrying it over a restart
@@ -10,6 +11,7 @@
 mod children;
 mod clients;
 mod commands;
+mod fragments;
 mod restore;
 mod timers;
 mod views;
@@ -23,6 +25,7 @@ use rand_core::CryptoRng;
 
 use crate::context::{Context, Effect, JobOwner, Shared};
 use crate::error::{DownReason, Refusal, WireError};
+use crate::fragment::Reassembly;
 use crate::iana::{ExchangeType, NotifyType, PayloadType};
 use crate::ikev1::child::Child;
 use crate::ikev1::informational::stateless_notification;
@@ -54,6 +57,7 @@ pub struct Endpoint {
     children: BTreeMap<ChildId, Child>,
     by_spi_in: BTreeMap<u32, ChildId>,
     timers: Timers,
+    reassembly: Reassembly,
 }
 
 /// Exchange types of Microsoft's AuthIP, which some Windows versions try first.
@@ -78,6 +82,7 @@ impl Endpoint {
             children: BTreeMap::new(),
             by_spi_in: BTreeMap::new(),
             timers: Timers::default(),
+            reassembly: Reassembly::default(),
         }
     }
 
@@ -127,9 +132,7 @@ impl Endpoint {
         };
         match Header::parse(datagram.payload) {
             Ok((header, body)) => {
-                // Octets behind the message do not make it another one.
-                let len = HEADER_LEN.saturating_add(body.len());
-                let message = datagram.payload.get(..len).unwrap_or(datagram.payload);
+                let message = without_trailer(datagram.payload, body);
                 self.dispatch(now, rng, path, &header, body, message);
             }
             Err(WireError::Version(2)) => self.refuse_ikev2(now, &path, datagram.payload),
@@ -153,6 +156,10 @@ impl Endpoint {
         }
         if header.initiator_cookie == [0; 8] {
             self.shared.malformed(now, path.peer);
+            return;
+        }
+        if header.next_payload == PayloadType::FRAGMENT {
+            self.fragment(now, rng, path, header, body);
             return;
         }
         let cookies = (header.initiator_cookie, header.responder_cookie);
@@ -203,9 +210,11 @@ impl Endpoint {
         let counters = &mut self.shared.counters;
         match header.exchange {
             ExchangeType::MAIN_MODE if self.shared.policy.respond => {}
-            ExchangeType::AGGRESSIVE => {
-                self.shared.refuse(now, path.peer, Refusal::AggressiveMode);
-                return;
+            ExchangeType::AGGRESSIVE if self.shared.policy.respond => {
+                if !self.shared.policy.aggressive {
+                    self.shared.refuse(now, path.peer, Refusal::AggressiveMode);
+                    return;
+                }
             }
             ExchangeType::INFORMATIONAL => {
                 counters.unknown_cookies = counters.unknown_cookies.wrapping_add(1);
@@ -231,6 +240,10 @@ impl Endpoint {
             self.shared.refuse(now, path.peer, reason);
             return;
         }
+        if header.exchange == ExchangeType::AGGRESSIVE && !self.shared.job_possible() {
+            // Its first message costs a computation; the client sends it again.
+            return;
+        }
         let mut effects = Vec::new();
         let mut cx = Context {
             now,
@@ -238,7 +251,12 @@ impl Endpoint {
             shared: &mut self.shared,
             effects: &mut effects,
         };
-        match Session::respond(&mut cx, path, header, body, message) {
+        let session = if header.exchange == ExchangeType::AGGRESSIVE {
+            Session::respond_aggressive(&mut cx, path, header, body, message)
+        } else {
+            Session::respond(&mut cx, path, header, body, message)
+        };
+        match session {
             Ok(session) => {
                 let id = session.id;
                 let counters = &mut self.shared.counters;
@@ -350,6 +368,7 @@ impl Endpoint {
             match key {
                 TimerKey::Session(id) => self.session_timeout(now, rng, id),
                 TimerKey::Child(id) => self.child_timeout(now, rng, id),
+                TimerKey::Fragments => self.fragments_timeout(now),
             }
         }
     }
@@ -569,6 +588,12 @@ impl Endpoint {
             KernelReply::Acquire { peer, .. } => self.acquire(now, rng, peer),
         }
     }
+}
+
+/// Octets behind the message do not make it another one.
+fn without_trailer<'a>(datagram: &'a [u8], body: &[u8]) -> &'a [u8] {
+    let len = HEADER_LEN.saturating_add(body.len());
+    datagram.get(..len).unwrap_or(datagram)
 }
 
 /// How long a failed rekeying waits before it tries again.

@@ -198,6 +198,7 @@ fn session_checkpoint(session: &Session, established: &Established, clock: Clock
         local_nat: session.nat.local,
         peer_nat: session.nat.peer,
         dpd: session.dpd_supported,
+        fragments: session.fragments,
         vendor: session.vendor.clone(),
         local_identity: session.local_identity.clone(),
         peer_identity: established.peer_identity.clone(),
@@ -298,6 +299,7 @@ fn restore_session(saved: &IkeCheckpoint, clock: Clock) -> Result<Session, Comma
     );
     session.nat = nat;
     session.dpd_supported = saved.dpd;
+    session.fragments = saved.fragments;
     session.vendor = saved.vendor.clone();
     session.connection = saved.connection.clone();
     Ok(session)

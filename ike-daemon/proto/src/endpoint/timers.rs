@@ -10,6 +10,7 @@ use crate::io::{ChildId, IkeId};
 pub(super) enum TimerKey {
     Session(IkeId),
     Child(ChildId),
+    Fragments,
 }
 
 /// The queue.

@@ -51,6 +51,7 @@ impl Endpoint {
             + self.timers.len()
             + self.shared.jobs.len()
             + self.shared.pending.len()
+            + self.reassembly.len()
     }
 }
 
@@ -80,6 +81,7 @@ fn ike_view(session: &Session, now: Instant) -> IkeSaView {
         group: suite.map_or_else(String::new, |suite| suite.group.name().to_owned()),
         vendor: session.vendor.clone(),
         dpd: session.dpd_supported,
+        fragmentation: session.fragments,
         age: now.saturating_duration_since(session.started),
         established: established
             .map(|established| now.saturating_duration_since(established.since)),

@@ -178,7 +178,7 @@ impl Session {
             .iv(message_id)
             .and_then(|iv| keys.message.seal(&iv, &header, &chain));
         if let Some((message, _)) = sealed {
-            cx.shared.transmit(&path, message);
+            cx.shared.send(&path, self.fragments, message);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! IKEv1: RFC 2409. One [`Session`] is one ISAKMP SA, from its first message to its end.
 //!
-//! * [`main_mode`]: phase 1
+//! * [`main_mode`], [`aggressive_mode`]: phase 1
 //! * [`quick_mode`]: phase 2; [`traffic`]: its identities; [`child`]: its result
 //! * [`informational`]: notifications, Delete; [`dpd`]: dead peer detection
 //! * [`protect`]: encryption, IVs, message ids
 
+pub(crate) mod aggressive_mode;
 pub(crate) mod child;
 pub(crate) mod dpd;
 pub(crate) mod informational;
@@ -47,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) nat: NatState,
     /// The peer's vendor ids told that it answers dead peer detection.
     pub(crate) dpd_supported: bool,
+    /// The peer has told that it takes fragments, and so have we.
+    pub(crate) fragments: bool,
     /// Windows' vendor id in place of INITIAL-CONTACT.
     pub(crate) vendor_initial_contact: bool,
     pub(crate) vendor: Option<String>,
@@ -156,6 +159,12 @@ impl Session {
             ExchangeType::MAIN_MODE if header.message_id == 0 => {
                 self.handle_main_mode(cx, path, header, body, datagram);
             }
+            ExchangeType::AGGRESSIVE if header.message_id == 0 => {
+                self.handle_aggressive_mode(cx, path, header, body, datagram);
+            }
+            ExchangeType::QUICK_MODE if matches!(self.phase, Phase::Am2Sent(_)) => {
+                self.am3_is_missing(cx);
+            }
             ExchangeType::QUICK_MODE if header.message_id != 0 => {
                 self.handle_quick_mode(cx, path, header, body, datagram);
             }
@@ -263,7 +272,7 @@ impl Session {
                 if let Some(message) = self.sent.clone() {
                     let counters = &mut cx.shared.counters;
                     counters.retransmits = counters.retransmits.wrapping_add(1);
-                    cx.shared.transmit(&self.path, message);
+                    cx.shared.send(&self.path, self.fragments, message);
                 }
             }
             Due::GiveUp => {
@@ -338,6 +347,7 @@ impl Session {
             first_source: None,
             nat: NatState::default(),
             dpd_supported: false,
+            fragments: false,
             vendor_initial_contact: false,
             vendor: None,
             connection: None,

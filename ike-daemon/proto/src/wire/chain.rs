@@ -144,6 +144,12 @@ impl Builder {
         self
     }
 
+    /// Adds all payloads of another chain at the end.
+    pub fn append(&mut self, mut other: Self) -> &mut Self {
+        self.payloads.append(&mut other.payloads);
+        self
+    }
+
     /// Puts a payload in front.
     pub fn push_front(&mut self, kind: PayloadType, body: impl Into<Vec<u8>>) -> &mut Self {
         self.payloads.insert(0, (kind, body.into()));

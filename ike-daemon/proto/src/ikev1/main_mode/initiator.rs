@@ -9,6 +9,7 @@ use crate::ikev1::Session;
 use crate::io::{DhJob, DhResult, IkeId};
 use crate::nat::Path;
 use crate::negotiate::{accept_phase1, offer_phase1};
+use crate::policy::Fragmentation;
 use crate::vendor;
 use crate::vendor::{Capabilities, NatVariant};
 use crate::wire::chain::{Builder, Chain};
@@ -43,6 +44,9 @@ impl Session {
             }
         }
         mm1.push(PayloadType::VENDOR_ID, vendor::DPD);
+        if cx.shared.policy.fragmentation.mode != Fragmentation::Off {
+            mm1.push(PayloadType::VENDOR_ID, vendor::FRAGMENTATION_CAPABLE);
+        }
         let id = IkeId(cx.shared.number());
         let cookies = (cookie(cx), [0; 8]);
         let phase = Phase::Mm1Sent(Mm1Sent { offer });

@@ -13,7 +13,7 @@
 //! nobody may destroy anything.
 
 mod initiator;
-mod responder;
+pub(in crate::ikev1) mod responder;
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ use crate::iana::{ExchangeType, NotifyType, PayloadType};
 use crate::io::{DhResult, Reqid};
 use crate::nat::{Path, own_nat_d};
 use crate::negotiate::Phase1Suite;
-use crate::policy::Policy;
+use crate::policy::{Fragmentation, Policy};
 use crate::retransmit::Retransmit;
 use crate::vendor::{Capabilities, NatVariant};
 use crate::wire::chain::{Builder, Chain};
@@ -36,6 +36,7 @@ use crate::wire::notification::Notification;
 use crate::wire::opaque::nonce_fits;
 use crate::wire::sa::SaPayload;
 
+use super::aggressive_mode::{Am1Received, Am2Sent};
 use super::dpd::Dpd;
 use super::protect::{MessageIds, MessageKey, SaKeys};
 use super::{Established, Session};
@@ -59,6 +60,10 @@ pub(crate) enum Phase {
     Mm4Sent(Box<Exchanged>),
     /// Initiator: MM5 is out.
     Mm5Sent(Box<Mm5Sent>),
+    /// Responder: AM1 is in, the shared secret is being computed.
+    Am1Received(Box<Am1Received>),
+    /// Responder: AM2 is out.
+    Am2Sent(Box<Am2Sent>),
     /// Phase 1 is complete.
     Established(Box<Established>),
     /// Only while a step runs.
@@ -73,10 +78,10 @@ pub(crate) struct Mm1Sent {
 /// What MM1 and MM2 agree on.
 #[derive(Clone, Debug)]
 pub(crate) struct Agreed {
-    pub(crate) suite: Phase1Suite,
-    lifetime: Option<Duration>,
+    pub(in crate::ikev1) suite: Phase1Suite,
+    pub(in crate::ikev1) lifetime: Option<Duration>,
     /// Body of the initiator's SA payload as it was offered.
-    sai_b: Vec<u8>,
+    pub(in crate::ikev1) sai_b: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -89,22 +94,22 @@ pub(crate) struct Mm3Sent {
 /// One side of the exchange is known, the other is being computed.
 #[derive(Debug)]
 pub(crate) struct HalfExchanged {
-    agreed: Agreed,
-    ni: Vec<u8>,
-    nr: Vec<u8>,
+    pub(in crate::ikev1) agreed: Agreed,
+    pub(in crate::ikev1) ni: Vec<u8>,
+    pub(in crate::ikev1) nr: Vec<u8>,
     /// The peer's public value.
-    peer: Vec<u8>,
+    pub(in crate::ikev1) peer: Vec<u8>,
 }
 
 /// Everything HASH_I and HASH_R cover, and the shared secret.
 #[derive(Debug)]
 pub(crate) struct Exchanged {
-    agreed: Agreed,
-    ni: Vec<u8>,
-    nr: Vec<u8>,
-    gxi: Vec<u8>,
-    gxr: Vec<u8>,
-    shared: Secret,
+    pub(in crate::ikev1) agreed: Agreed,
+    pub(in crate::ikev1) ni: Vec<u8>,
+    pub(in crate::ikev1) nr: Vec<u8>,
+    pub(in crate::ikev1) gxi: Vec<u8>,
+    pub(in crate::ikev1) gxr: Vec<u8>,
+    pub(in crate::ikev1) shared: Secret,
 }
 
 #[derive(Debug)]
@@ -117,29 +122,29 @@ pub(crate) struct Mm5Sent {
 
 /// What one pre-shared key makes of the exchange.
 #[derive(Clone, Debug)]
-struct Phase1Keys {
-    skeyids: Skeyids,
-    message: MessageKey,
-    /// IV of MM5.
-    iv: Iv,
+pub(crate) struct Phase1Keys {
+    pub(in crate::ikev1) skeyids: Skeyids,
+    pub(in crate::ikev1) message: MessageKey,
+    /// IV of the first encrypted message.
+    pub(in crate::ikev1) iv: Iv,
 }
 
 /// A message that is not accepted: the state stays.
-struct Refused {
+pub(in crate::ikev1) struct Refused {
     phase: Phase,
     reason: Option<Refusal>,
 }
 
-type Step = Result<Phase, Box<Refused>>;
+pub(in crate::ikev1) type Step = Result<Phase, Box<Refused>>;
 
-fn stay(phase: Phase, reason: Refusal) -> Step {
+pub(in crate::ikev1) fn stay(phase: Phase, reason: Refusal) -> Step {
     Err(Box::new(Refused {
         phase,
         reason: Some(reason),
     }))
 }
 
-fn ignore(phase: Phase) -> Step {
+pub(in crate::ikev1) fn ignore(phase: Phase) -> Step {
     Err(Box::new(Refused {
         phase,
         reason: None,
@@ -147,7 +152,7 @@ fn ignore(phase: Phase) -> Step {
 }
 
 /// Length of our nonces. TunnelForge takes up to 64.
-const NONCE_LEN: usize = 32;
+pub(in crate::ikev1) const NONCE_LEN: usize = 32;
 
 impl Phase {
     pub(crate) fn name(&self) -> &'static str {
@@ -160,6 +165,8 @@ impl Phase {
             Phase::Agreeing(_) => "MM4-received",
             Phase::Mm4Sent(_) => "MM4-sent",
             Phase::Mm5Sent(_) => "MM5-sent",
+            Phase::Am1Received(_) => "AM1-received",
+            Phase::Am2Sent(_) => "AM2-sent",
             Phase::Established(_) => "established",
             Phase::Moving => "moving",
         }
@@ -174,13 +181,15 @@ impl Phase {
             Phase::Exchanging(half) | Phase::Agreeing(half) => Some(half.agreed.suite),
             Phase::Mm4Sent(exchanged) => Some(exchanged.agreed.suite),
             Phase::Mm5Sent(state) => Some(state.exchanged.agreed.suite),
+            Phase::Am1Received(state) => Some(state.half.agreed.suite),
+            Phase::Am2Sent(state) => Some(state.exchanged.agreed.suite),
             Phase::Established(established) => Some(established.suite),
         }
     }
 }
 
 impl Exchanged {
-    fn exchange<'a>(&'a self, session: &'a Session) -> Exchange<'a> {
+    pub(in crate::ikev1) fn exchange<'a>(&'a self, session: &'a Session) -> Exchange<'a> {
         Exchange {
             gxi: &self.gxi,
             gxr: &self.gxr,
@@ -191,7 +200,7 @@ impl Exchanged {
     }
 
     /// SKEYID and what follows from it, for one pre-shared key.
-    fn keys(&self, session: &Session, psk: &Secret) -> Option<Phase1Keys> {
+    pub(in crate::ikev1) fn keys(&self, session: &Session, psk: &Secret) -> Option<Phase1Keys> {
         let Phase1Suite { hash, cipher, .. } = self.agreed.suite;
         let skeyid = skeyid_psk(hash, psk.expose(), &self.ni, &self.nr);
         let skeyids = Skeyids::derive(hash, skeyid, &self.shared, &session.cky_i, &session.cky_r);
@@ -222,10 +231,7 @@ impl Authentication {
         let id_body = chain.one(PayloadType::ID).ok()?.to_vec();
         let identity = IdPayload::parse(&id_body).ok()?.identity;
         let hash = chain.one(PayloadType::HASH).ok()?.to_vec();
-        let initial_contact = chain
-            .all(PayloadType::NOTIFICATION)
-            .filter_map(|body| Notification::parse(body).ok())
-            .any(|notification| notification.kind == NotifyType::INITIAL_CONTACT);
+        let initial_contact = says_initial_contact(&chain);
         Some(Self {
             id_body,
             identity,
@@ -236,6 +242,34 @@ impl Authentication {
     }
 }
 
+/// Whether INITIAL-CONTACT is among the notifications.
+pub(in crate::ikev1) fn says_initial_contact(chain: &Chain<'_>) -> bool {
+    chain
+        .all(PayloadType::NOTIFICATION)
+        .filter_map(|body| Notification::parse(body).ok())
+        .any(|notification| notification.kind == NotifyType::INITIAL_CONTACT)
+}
+
+/// The public value and the nonce of a message, of the right sizes.
+pub(in crate::ikev1) fn ke_and_nonce(
+    agreed: &Agreed,
+    chain: &Chain<'_>,
+) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+    let ke = chain
+        .one(PayloadType::KE)
+        .map_err(|_| Refusal::BadKeyExchange)?;
+    let nonce = chain
+        .one(PayloadType::NONCE)
+        .map_err(|_| Refusal::BadNonce)?;
+    if ke.len() != agreed.suite.group.public_len() {
+        return Err(Refusal::BadKeyExchange);
+    }
+    if !nonce_fits(nonce) {
+        return Err(Refusal::BadNonce);
+    }
+    Ok((ke.to_vec(), nonce.to_vec()))
+}
+
 /// Why an MM5 was refused under every secret there is.
 enum NoSecretFits {
     None,
@@ -244,26 +278,38 @@ enum NoSecretFits {
 }
 
 impl Session {
-    fn learn(&mut self, cx: &Context<'_>, capabilities: &Capabilities) {
+    pub(in crate::ikev1) fn learn(&mut self, cx: &Context<'_>, capabilities: &Capabilities) {
         if cx.shared.policy.nat.enabled {
             self.nat.variant = capabilities.natt;
         }
         self.dpd_supported = capabilities.dpd;
+        self.fragments = capabilities.fragmentation.is_some()
+            && cx.shared.policy.fragmentation.mode != Fragmentation::Off;
         self.vendor_initial_contact = capabilities.initial_contact;
         self.vendor = capabilities.vendor.map(str::to_owned);
     }
 
     /// Sends an unencrypted message of Main Mode.
     fn send_main_mode(&mut self, cx: &mut Context<'_>, chain: &Builder) {
+        self.send_clear(cx, ExchangeType::MAIN_MODE, chain);
+    }
+
+    /// Sends an unencrypted message of phase 1.
+    pub(in crate::ikev1) fn send_clear(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: ExchangeType,
+        chain: &Builder,
+    ) {
         let header = Header {
             next_payload: chain.first(),
-            ..self.header(ExchangeType::MAIN_MODE, 0)
+            ..self.header(exchange, 0)
         };
         self.send_phase1(cx, header.emit(&chain.emit()));
     }
 
     fn send_phase1(&mut self, cx: &mut Context<'_>, message: Vec<u8>) {
-        cx.shared.transmit(&self.path, message.clone());
+        cx.shared.send(&self.path, self.fragments, message.clone());
         if self.initiator {
             self.retransmit = Some(Retransmit::start(cx.now, &cx.shared.policy.retransmit));
             self.sent = Some(message);
@@ -279,11 +325,16 @@ impl Session {
         }
         let counters = &mut cx.shared.counters;
         counters.duplicates = counters.duplicates.wrapping_add(1);
+        self.repeat_answer(cx);
+        true
+    }
+
+    /// Gives the last answer once more, while that is reasonable.
+    pub(in crate::ikev1) fn repeat_answer(&mut self, cx: &mut Context<'_>) {
         if let Some(answer) = self.answered.again() {
             let answer = answer.to_vec();
-            cx.shared.transmit(&self.path, answer);
+            cx.shared.send(&self.path, self.fragments, answer);
         }
-        true
     }
 
     /// A Main Mode message with our cookies.
@@ -312,6 +363,11 @@ impl Session {
             Phase::Mm5Sent(state) if encrypted => self.receive_mm6(cx, state, header, body),
             other => ignore(other),
         };
+        self.conclude(cx, path, step);
+    }
+
+    /// The state after a message, whether it was accepted or not.
+    pub(in crate::ikev1) fn conclude(&mut self, cx: &mut Context<'_>, path: Path, step: Step) {
         match step {
             Ok(phase) => self.phase = phase,
             Err(refused) => {
@@ -333,25 +389,19 @@ impl Session {
         body: &[u8],
     ) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
         let chain = Chain::parse(header.next_payload, body).map_err(|_| Refusal::Malformed)?;
-        let ke = chain
-            .one(PayloadType::KE)
-            .map_err(|_| Refusal::BadKeyExchange)?;
-        let nonce = chain
-            .one(PayloadType::NONCE)
-            .map_err(|_| Refusal::BadNonce)?;
-        if ke.len() != agreed.suite.group.public_len() {
-            return Err(Refusal::BadKeyExchange);
-        }
-        if !nonce_fits(nonce) {
-            return Err(Refusal::BadNonce);
-        }
+        let read = ke_and_nonce(agreed, &chain)?;
+        self.detect_nat(agreed, path, &chain);
+        Ok(read)
+    }
+
+    /// NAT detection by the payloads of a message that came over `path`.
+    pub(in crate::ikev1) fn detect_nat(&mut self, agreed: &Agreed, path: Path, chain: &Chain<'_>) {
         if self.nat.variant != NatVariant::None {
             let hash = agreed.suite.hash;
             let payloads = chain.all(self.nat.variant.nat_d());
             self.nat
                 .detect(hash, &self.cky_i, &self.cky_r, &path, payloads);
         }
-        Ok((ke.to_vec(), nonce.to_vec()))
     }
 
     /// A computation for phase 1 is done.
@@ -361,11 +411,17 @@ impl Session {
             Phase::Generating(agreed) => self.send_mm3(cx, agreed, result.pair),
             Phase::Exchanging(half) => self.send_mm4(cx, half, result),
             Phase::Agreeing(half) => self.send_mm5(cx, half, result),
+            Phase::Am1Received(state) => self.send_am2(cx, *state, result),
             other => other,
         };
     }
 
-    fn push_nat_d(&mut self, cx: &Context<'_>, agreed: &Agreed, chain: &mut Builder) {
+    pub(in crate::ikev1) fn push_nat_d(
+        &mut self,
+        cx: &Context<'_>,
+        agreed: &Agreed,
+        chain: &mut Builder,
+    ) {
         if self.nat.variant == NatVariant::None {
             return;
         }
@@ -376,7 +432,7 @@ impl Session {
         }
     }
 
-    fn complete(
+    pub(in crate::ikev1) fn complete(
         &mut self,
         cx: &mut Context<'_>,
         suite: Phase1Suite,
@@ -435,7 +491,7 @@ const MIN_REKEY_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The lifetime in force: what the initiator offered, the default when it offered none, and never
 /// more than the policy allows.
-fn lifetime(policy: &Policy, offered: Option<Duration>) -> Duration {
+pub(in crate::ikev1) fn lifetime(policy: &Policy, offered: Option<Duration>) -> Duration {
     offered
         .unwrap_or(DEFAULT_LIFETIME)
         .min(policy.phase1.lifetime_max)
@@ -458,7 +514,7 @@ pub(crate) fn identity_for(
 }
 
 /// A cookie: random, never zero.
-fn cookie(cx: &mut Context<'_>) -> ike_crypto::Cookie {
+pub(in crate::ikev1) fn cookie(cx: &mut Context<'_>) -> ike_crypto::Cookie {
     loop {
         let cookie = random_bytes(cx.rng);
         if cookie != [0; 8] {

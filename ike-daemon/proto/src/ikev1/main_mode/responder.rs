@@ -36,46 +36,52 @@ impl Session {
         datagram: &[u8],
     ) -> Result<Self, Refusal> {
         let chain = Chain::parse(header.next_payload, body).map_err(|_| Refusal::Malformed)?;
-        let sai_b = chain.one(PayloadType::SA).map_err(|_| Refusal::Malformed)?;
-        let sa = SaPayload::parse(sai_b).map_err(|_| Refusal::Malformed)?;
         let policy = &cx.shared.policy;
         if policy.secrets_for(path.peer.ip(), None).is_empty() {
             return Err(Refusal::NoSecret);
         }
-        let choice = choose_phase1(&sa, &policy.phase1)?;
-        let capabilities = Capabilities::from_vendor_ids(chain.all(PayloadType::VENDOR_ID));
-        let local_identity = identity_for(policy, None, path);
-        let agreed = Agreed {
-            suite: choice.suite,
-            lifetime: choice.lifetime,
-            sai_b: sai_b.to_vec(),
-        };
-        let id = IkeId(cx.shared.number());
-        let cky_r = cookie(cx);
-        let mut session = Self::new(
-            id,
-            false,
-            (header.initiator_cookie, cky_r),
-            path,
-            local_identity,
-            cx.now,
-            Phase::Mm2Sent(agreed),
-        );
-        session.first_source = Some(path.peer);
-        session.learn(cx, &capabilities);
+        let (agreed, answer) = choose(policy, &chain)?;
+        let phase = Phase::Mm2Sent(agreed);
+        let mut session = Self::begin_response(cx, path, header, &chain, phase);
 
         // Every vendor id answers one of the peer's, so that MM2 is never longer than MM1.
         let mut mm2 = Builder::new();
-        mm2.push(PayloadType::SA, choice.answer);
-        if let (true, Some(natt)) = (cx.shared.policy.nat.enabled, capabilities.natt_answer) {
-            mm2.push(PayloadType::VENDOR_ID, natt);
-        }
-        if capabilities.dpd {
-            mm2.push(PayloadType::VENDOR_ID, vendor::DPD);
-        }
+        mm2.push(PayloadType::SA, answer);
+        session.answer_vendor_ids(&chain, &mut mm2);
         session.answered.request(datagram);
         session.send_main_mode(cx, &mm2);
         Ok(session)
+    }
+
+    /// The session of an exchange that a peer begins.
+    pub(in crate::ikev1) fn begin_response(
+        cx: &mut Context<'_>,
+        path: Path,
+        header: &Header,
+        chain: &Chain<'_>,
+        phase: Phase,
+    ) -> Self {
+        let local_identity = identity_for(&cx.shared.policy, None, path);
+        let id = IkeId(cx.shared.number());
+        let cookies = (header.initiator_cookie, cookie(cx));
+        let mut session = Self::new(id, false, cookies, path, local_identity, cx.now, phase);
+        session.first_source = Some(path.peer);
+        let capabilities = Capabilities::from_vendor_ids(chain.all(PayloadType::VENDOR_ID));
+        session.learn(cx, &capabilities);
+        session
+    }
+
+    /// The vendor ids that answer those of a first message.
+    pub(in crate::ikev1) fn answer_vendor_ids(&self, chain: &Chain<'_>, answer: &mut Builder) {
+        let capabilities = Capabilities::from_vendor_ids(chain.all(PayloadType::VENDOR_ID));
+        let natt = capabilities
+            .natt_answer
+            .filter(|_| self.nat.variant != NatVariant::None);
+        let dpd = self.dpd_supported.then_some(vendor::DPD);
+        let fragmentation = capabilities.fragmentation.filter(|_| self.fragments);
+        for id in [natt, dpd, fragmentation].into_iter().flatten() {
+            answer.push(PayloadType::VENDOR_ID, id);
+        }
     }
 
     pub(super) fn receive_mm3(
@@ -247,10 +253,11 @@ impl Session {
         Err(why)
     }
 
-    /// Tells the peer in the clear that its MM5 was refused: there is no key both share. Bounded,
+    /// Tells the peer in the clear that its MM5 or AM3 was refused: there is no key both share. Bounded,
     /// and never longer than what it answers.
     pub(super) fn complain(&mut self, cx: &mut Context<'_>, path: Path, reason: Refusal) {
-        let useful = !self.initiator && matches!(self.phase, Phase::Mm4Sent(_));
+        let waiting = matches!(self.phase, Phase::Mm4Sent(_) | Phase::Am2Sent(_));
+        let useful = !self.initiator && waiting;
         if !useful || self.complaints >= MAX_COMPLAINTS || !cx.shared.may_answer(cx.now) {
             return;
         }
@@ -267,6 +274,22 @@ impl Session {
         chain.push(PayloadType::NOTIFICATION, notification.body());
         cx.shared.transmit(&path, header.emit(&chain.emit()));
     }
+}
+
+/// What we choose of the SA payload of a first message, and the SA payload that says so.
+pub(in crate::ikev1) fn choose(
+    policy: &Policy,
+    chain: &Chain<'_>,
+) -> Result<(Agreed, Vec<u8>), Refusal> {
+    let sai_b = chain.one(PayloadType::SA).map_err(|_| Refusal::Malformed)?;
+    let sa = SaPayload::parse(sai_b).map_err(|_| Refusal::Malformed)?;
+    let choice = choose_phase1(&sa, &policy.phase1)?;
+    let agreed = Agreed {
+        suite: choice.suite,
+        lifetime: choice.lifetime,
+        sai_b: sai_b.to_vec(),
+    };
+    Ok((agreed, choice.answer))
 }
 
 /// Attributes of a RESPONDER-LIFETIME notification, RFC 2407 4.6.3.1.

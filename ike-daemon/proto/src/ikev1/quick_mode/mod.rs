@@ -172,7 +172,7 @@ impl Session {
         body: &[u8],
         datagram: &[u8],
     ) {
-        let own_path = self.path;
+        let (own_path, fragments) = (self.path, self.fragments);
         let Some(established) = self.established_mut() else {
             self.refuse_silently(cx);
             return;
@@ -195,7 +195,7 @@ impl Session {
             counters.duplicates = counters.duplicates.wrapping_add(1);
             if let Some(answer) = quick.answered.again() {
                 let answer = answer.to_vec();
-                cx.shared.transmit(&own_path, answer);
+                cx.shared.send(&own_path, fragments, answer);
             }
             return;
         }
@@ -399,7 +399,7 @@ impl Session {
             return;
         };
         quick.iv = iv;
-        cx.shared.transmit(&path, message.clone());
+        cx.shared.send(&path, self.fragments, message.clone());
         quick.answered.answer(&message);
         quick.sent = Some(message);
     }
@@ -418,7 +418,7 @@ impl Session {
 
     /// Timers of all Quick Modes.
     pub(super) fn fire_quick_modes(&mut self, cx: &mut Context<'_>) {
-        let path = self.path;
+        let (path, fragments) = (self.path, self.fragments);
         let Some(established) = self.established_mut() else {
             return;
         };
@@ -441,7 +441,7 @@ impl Session {
                     if let Some(message) = quick.sent.clone() {
                         let counters = &mut cx.shared.counters;
                         counters.retransmits = counters.retransmits.wrapping_add(1);
-                        cx.shared.transmit(&path, message);
+                        cx.shared.send(&path, fragments, message);
                     }
                 }
                 Due::GiveUp => failed.push((*message_id, DownReason::Timeout)),
