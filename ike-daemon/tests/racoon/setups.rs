@@ -312,7 +312,7 @@ sainfo anonymous clientaddr { encryption_algorithm aes 256; lifetime time 30 min
             "{words}: {found:#?}"
         )
     };
-    says("aggressive mode is not served");
+    says("aggressive mode is not served from this file");
     says("hybrid_rsa_server is not served and left out");
     says("any mixture of the algorithms");
     says("blowfish is not served and left out");

@@ -234,7 +234,8 @@ pub const DIRECTIVES: &[Directive] = &[
     ),
     no_op(
         "remote ike_frag",
-        "IKE fragments are neither sent nor asked for; with pre-shared keys packets are small",
+        "IKE fragments are taken, and sent to peers that announce them; `fragmentation` of the YAML \
+         file changes that",
     ),
     no_op(
         "remote esp_frag",
@@ -447,7 +448,10 @@ pub const VALUES: &[Value] = &[
     value(
         "remote exchange_mode",
         "aggressive",
-        Class::NoOp("aggressive mode is not served: it gives a hash of the key to anybody"),
+        Class::NoOp(
+            "aggressive mode is not served from this file: it gives a hash of the key to anybody; \
+             `aggressive: true` of the YAML file allows it",
+        ),
     ),
     value(
         "remote exchange_mode",
