@@ -19,7 +19,8 @@ pub struct Token(pub u32);
 pub enum Event {
     /// A node sent a message of its own accord, for instance `NGM_L2TP_ACK_FAILURE`.
     Message {
-        /// Path of the sender: `name:`, or `[id]:` if it has no name.
+        /// Path of the sender: FreeBSD says `[id]:` even of nodes with a name; the user-space
+        /// kernel says `name:` of those.
         from: String,
         /// The message.
         message: NgMessage,

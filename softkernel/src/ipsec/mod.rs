@@ -26,7 +26,7 @@
 //! | UPDATE without lifetimes keeps them | drops those of a mature SA | a moved SA still ends |
 //! | ESP must authenticate: CBC without a MAC, and NULL, are EINVAL | accepted | RFC 8221 |
 //! | ESP only: AH, IPComp, TCP-MD5 are EOPNOTSUPP | supported | not needed by L2TP |
-//! | GETSPI of one single SPI works; reserved SPIs below 256 are EINVAL | a single SPI is EEXIST while free | an inverted test in `key_do_getnewspi` |
+//! | reserved SPIs below 256 are EINVAL | accepted in a GETSPI range | RFC 4303 section 2.1 |
 //! | output without policy is dropped, never sent in the clear | sent in the clear | L2TP must never be |
 //! | replay window at most 2^20 packets | 2^32 - 32 | memory |
 //! | lifetimes end at their very second, byte lifetimes at the packet that reaches them | looked at every second | exact accounting |
