@@ -34,6 +34,8 @@ pub struct Stats<'a> {
     pub security_associations: usize,
     /// Policies.
     pub policies: usize,
+    /// UDP sockets connected to a single client each.
+    pub connected_ports: usize,
     /// Netgraph nodes by type.
     pub nodes: BTreeMap<&'static str, usize>,
 }
@@ -85,6 +87,7 @@ fn stats(engine: &Engine) -> Stats<'_> {
         netgraph_drops: drops.collect(),
         security_associations: kernel.ipsec.sa_count(),
         policies: kernel.ipsec.policy_count(),
+        connected_ports: engine.connected_ports(),
         nodes,
     }
 }

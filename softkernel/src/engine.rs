@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::buffer::Buffer;
+use crate::encapsulation::{Encapsulations, Opened};
 use crate::graph::{HostChange, NodeId};
 use crate::ipsec::{InboundEsp, PfkeySocketId};
 use crate::kernel::{Action, Kernel, Now, PortId};
@@ -40,6 +41,8 @@ pub struct Counters {
     pub keepalives: u64,
     /// UDP datagrams on an encapsulation port too short for anything.
     pub runts: u64,
+    /// Datagrams of others that a connected socket got before it was connected.
+    pub strangers: u64,
     /// IKE datagrams while nobody had bound the port.
     pub ike_unbound: u64,
     /// Datagrams lost because the reader of `udp.sock` is too slow.
@@ -85,13 +88,6 @@ impl Outbox {
     }
 }
 
-/// An encapsulation socket, and who has bound it.
-#[derive(Debug)]
-struct Encapsulation {
-    socket: Rc<OuterSocket>,
-    binder: Option<PortId>,
-}
-
 /// The kernel with its devices.
 #[derive(Debug)]
 pub struct Engine {
@@ -101,7 +97,7 @@ pub struct Engine {
     tun: Rc<Tun>,
     netlink: Netlink,
     raw: Vec<Rc<OuterSocket>>,
-    encapsulation: Vec<Encapsulation>,
+    encapsulation: Encapsulations,
     /// Connections to `udp.sock`, `pfkey.sock` and `netgraph.sock`.
     ports: HashMap<PortId, Outbox>,
     pfkey: HashMap<PfkeySocketId, Outbox>,
@@ -129,7 +125,7 @@ impl Engine {
             tun,
             netlink,
             raw,
-            encapsulation: Vec::new(),
+            encapsulation: Encapsulations::default(),
             ports: HashMap::new(),
             pfkey: HashMap::new(),
             netgraph: HashMap::new(),
@@ -143,6 +139,11 @@ impl Engine {
     /// The kernel.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
+    }
+
+    /// Encapsulation sockets that are connected to one peer.
+    pub fn connected_ports(&self) -> usize {
+        self.encapsulation.connected()
     }
 
     /// What the devices did.
@@ -189,8 +190,10 @@ impl Engine {
             let Some(from) = received(socket.receive(&mut self.buffer))? else {
                 continue;
             };
-            if self.buffer.starts_with(&NON_ESP_MARKER) {
-                self.ike_input(socket.local(), from);
+            if socket.peer().is_some_and(|peer| peer != from.source) {
+                self.counters.strangers += 1;
+            } else if self.buffer.starts_with(&NON_ESP_MARKER) {
+                self.ike_input(socket, from);
             } else if self.buffer[..] == KEEPALIVE {
                 self.counters.keepalives += 1;
             } else if self.buffer.len() < NON_ESP_MARKER.len() {
@@ -234,6 +237,7 @@ impl Engine {
             self.change_host(&change);
         }
         self.route_tunnels();
+        self.encapsulation.close_unused(&self.kernel.ipsec);
         self.deadline_changed.notify_one();
     }
 
@@ -313,13 +317,11 @@ impl Engine {
         (id, wake)
     }
 
-    /// Its end. An encapsulation socket stays open for ESP.
+    /// Its end. An encapsulation socket stays open for ESP (see [`Encapsulations`]).
     pub fn close_port(&mut self, id: PortId) {
         self.ports.remove(&id);
         self.kernel.unbind_port(id);
-        for encapsulation in &mut self.encapsulation {
-            encapsulation.binder = encapsulation.binder.filter(|binder| *binder != id);
-        }
+        self.encapsulation.unbind(id);
     }
 
     /// What its reader has to read.
@@ -339,37 +341,20 @@ impl Engine {
     /// Binds a connection to an encapsulation port. Some: a new socket that wants reading.
     ///
     /// # Errors
-    /// Another connection has it, or the system refuses.
+    /// See [`Encapsulations::bind`].
     pub fn bind_encapsulation(
         &mut self,
         id: PortId,
         local: SocketAddr,
-    ) -> io::Result<(SocketAddr, Option<Rc<OuterSocket>>)> {
-        let known = self
-            .encapsulation
-            .iter_mut()
-            .find(|known| known.socket.local() == local);
-        if let Some(known) = known {
-            if known.binder.is_some() {
-                return Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
-            }
-            known.binder = Some(id);
-            return Ok((local, None));
-        }
-        let socket = Rc::new(OuterSocket::encapsulation(local)?);
-        let local = socket.local();
-        self.encapsulation.push(Encapsulation {
-            socket: Rc::clone(&socket),
-            binder: Some(id),
-        });
-        Ok((local, Some(socket)))
+        peer: Option<SocketAddr>,
+    ) -> io::Result<(SocketAddr, Option<Opened>)> {
+        self.encapsulation.bind(id, local, peer)
     }
 
     /// A datagram from a bound connection.
     pub fn port_datagram(&mut self, id: PortId, meta: Meta, payload: &[u8]) {
-        let mut encapsulation = self.encapsulation.iter();
-        if let Some(bound) = encapsulation.find(|bound| bound.binder == Some(id)) {
-            let result = bound.socket.send(meta.local.ip(), meta.peer, payload);
+        if let Some(socket) = self.encapsulation.bound_by(id) {
+            let result = socket.send(meta.local.ip(), meta.peer, payload);
             self.sent(result);
         } else {
             let action = self
@@ -393,12 +378,8 @@ impl Engine {
         self.act(action);
     }
 
-    fn ike_input(&mut self, local: SocketAddr, from: Addresses) {
-        let bound = self
-            .encapsulation
-            .iter()
-            .find(|bound| bound.socket.local() == local);
-        let Some(binder) = bound.and_then(|bound| bound.binder) else {
+    fn ike_input(&mut self, socket: &OuterSocket, from: Addresses) {
+        let Some(binder) = self.encapsulation.binder(socket) else {
             self.counters.ike_unbound += 1;
             return;
         };
@@ -420,13 +401,12 @@ impl Engine {
                 }
             }
             Action::Esp(esp) => {
-                let socket = if esp.encapsulated {
-                    let mut sockets = self.encapsulation.iter();
-                    sockets
-                        .find(|bound| bound.socket.serves(esp.source))
-                        .map(|bound| &bound.socket)
-                } else {
-                    self.raw.iter().find(|socket| socket.serves(esp.source))
+                let socket = match esp.encapsulated {
+                    true => self.encapsulation.towards(esp.source, esp.destination),
+                    false => {
+                        let mut raw = self.raw.iter().map(Rc::as_ref);
+                        raw.find(|socket| socket.serves(esp.source))
+                    }
                 };
                 let Some(socket) = socket else {
                     self.counters.no_socket += 1;

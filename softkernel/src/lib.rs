@@ -9,6 +9,7 @@
 //! | `udp.rs` | the UDP header inside ESP |
 //! | `kernel.rs` | the two joined: a packet's way; no I/O |
 //! | `os/` | TUN, raw ESP, UDP encapsulation, netlink, Unix sockets: the only unsafe code |
+//! | `encapsulation.rs` | the open UDP sockets of RFC 3948 and who has bound them |
 //! | `engine.rs` | kernel and devices |
 //! | `server/` | the sockets that daemons connect to |
 //! | `control.rs` | statistics |
@@ -22,6 +23,8 @@ pub mod buffer;
 pub mod config;
 #[cfg(target_os = "linux")]
 pub mod control;
+#[cfg(target_os = "linux")]
+pub mod encapsulation;
 #[cfg(target_os = "linux")]
 pub mod engine;
 pub mod graph;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use slog::{Logger, info};
 use tanuki_daemon::control::ControlServer;
 use tanuki_daemon::exit::{self, Failure};
@@ -46,6 +47,7 @@ pub fn run(config: &Config, runtime: &Path, log: &Logger) -> Result<(), Failure>
         PidFileError::Running { .. } => Failure::new(exit::TEMPORARY, error),
         PidFileError::Io { .. } => Failure::new(exit::CANT_CREATE, error),
     })?;
+    allow_many_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -136,6 +138,14 @@ async fn serve(config: &Config, folder: &Path, log: &Logger) -> Result<(), Failu
     }
     info!(log, "end");
     Ok(())
+}
+
+/// A connected port takes two descriptors; what the system grants is bound enough.
+fn allow_many_descriptors() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Refused, there are as many as before.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
 }
 
 fn open_tun(config: &Config) -> Result<(Rc<Tun>, Netlink), Failure> {

@@ -3,118 +3,29 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod process_support;
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use netgraph::generic::{ListNodes, Mkpeer, Name};
 use netgraph::node::soft_iface::{Mtu, SetAddress, SetMtu};
 use netgraph::node::{iface, ksocket, l2tp, ppp};
 use netgraph::{Errno, Netgraph};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid};
 use pfkey::{Direction, Numbering, Policy, PolicyRequest};
+use process_support::{Connection, Process};
 use softkernel_port::{BindError, Meta, UdpPort};
 use support::{address, pair, transport_sa};
-use tempfile::TempDir;
-
-/// A process in a namespace.
-struct Process {
-    namespace: String,
-    folder: TempDir,
-    child: Child,
-}
-
-impl Process {
-    /// None without root or ip(8).
-    fn start(name: &str) -> Option<Self> {
-        if !Uid::effective().is_root() {
-            return None;
-        }
-        let namespace = format!("softkernel-{}-{name}", std::process::id());
-        if !ip(&["netns", "add", &namespace]) {
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new("ip")
-            .args([
-                "netns",
-                "exec",
-                &namespace,
-                env!("CARGO_BIN_EXE_softkernel"),
-            ])
-            .arg("--runtime-dir")
-            .arg(folder.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut lines = log.lines();
-        let ready = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .any(|line| line.contains("ready"));
-        assert!(ready, "the process did not come up");
-        // Whatever else it says must not block it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self {
-            namespace,
-            folder,
-            child,
-        })
-    }
-
-    fn socket(&self, name: &str) -> PathBuf {
-        self.folder.path().join("softkernel").join(name)
-    }
-
-    fn ip(&self, arguments: &str) {
-        let mut all = vec!["-n", &self.namespace];
-        all.extend(arguments.split(' '));
-        assert!(ip(&all), "ip {arguments}");
-    }
-
-    /// TERM, and what is left then.
-    fn end(mut self) {
-        kill(
-            Pid::from_raw(self.child.id().cast_signed()),
-            Signal::SIGTERM,
-        )
-        .unwrap();
-        assert!(self.child.wait().unwrap().success());
-        let left = fs::read_dir(self.folder.path().join("softkernel"))
-            .unwrap()
-            .count();
-        assert_eq!(left, 0, "no socket and no pid file stays behind");
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        ip(&["netns", "del", &self.namespace]);
-    }
-}
-
-fn ip(arguments: &[&str]) -> bool {
-    let status = Command::new("ip")
-        .args(arguments)
-        .stderr(Stdio::null())
-        .status();
-    status.is_ok_and(|status| status.success())
-}
 
 #[tokio::test]
 async fn sockets_devices_and_a_clean_end() {
     let Some(process) = Process::start("one") else {
         return;
     };
-    let pid = process.child.id();
+    let pid = process.pid();
     let mut ng = Netgraph::connect_soft(&process.socket("netgraph.sock")).unwrap();
     assert!(ng.is_soft());
     ng.call(".:", &Mkpeer::new(iface::TYPE, "i", iface::HOOK_INET))
@@ -161,7 +72,7 @@ async fn sockets_devices_and_a_clean_end() {
 
 /// One end of an L2TP session made by hand.
 async fn session(process: &Process, local: SocketAddr, peer: SocketAddr, inner: [&str; 2]) {
-    let mut pfkey = pfkey_socket(process);
+    let mut pfkey = Connection::open(process, "pfkey.sock");
     let (mine, other) = (
         SocketAddr::new(local.ip(), 4500),
         SocketAddr::new(peer.ip(), 4500),
@@ -240,32 +151,6 @@ async fn session(process: &Process, local: SocketAddr, peer: SocketAddr, inner: 
         .await
         .unwrap();
     // The nodes stay: only the control hook goes with this socket.
-}
-
-/// A blocking PF_KEY connection.
-struct Pfkey(socket2::Socket);
-
-fn pfkey_socket(process: &Process) -> Pfkey {
-    let socket =
-        socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::SEQPACKET, None).unwrap();
-    let path = socket2::SockAddr::unix(process.socket("pfkey.sock")).unwrap();
-    socket.connect(&path).unwrap();
-    Pfkey(socket)
-}
-
-impl Pfkey {
-    fn send(&mut self, message: &[u8]) {
-        use std::io::Write;
-        self.0.write_all(message).unwrap();
-    }
-
-    fn receive(&mut self) -> Vec<u8> {
-        use std::io::Read;
-        let mut buffer = vec![0; 65_536];
-        let length = self.0.read(&mut buffer).unwrap();
-        buffer.truncate(length);
-        buffer
-    }
 }
 
 #[tokio::test]

@@ -177,7 +177,12 @@ fn serve_udp(shared: Arc<Shared>, socket: Socket) {
     let Ok(length) = (&socket).read(&mut buffer) else {
         return;
     };
-    let Ok(Packet::Bind { local, encap: true }) = Packet::parse(&buffer[..length]) else {
+    let Ok(Packet::Bind {
+        local,
+        encap: true,
+        peer: None,
+    }) = Packet::parse(&buffer[..length])
+    else {
         return;
     };
     let natt = shared

@@ -49,10 +49,35 @@ impl UdpPort {
     /// # Errors
     /// The kernel is not there, or refuses.
     pub async fn bind(path: &Path, local: SocketAddr, encap: bool) -> Result<Self, BindError> {
+        Self::ask(path, local, encap, None).await
+    }
+
+    /// Connects to `udp.sock` at `path` and asks for an encapsulation socket that takes every
+    /// datagram of `peer` (the client's address and port as NAT shows them), and none of others.
+    /// `local` is the one address that the client sends to. It may stand beside any other socket
+    /// at that address and port that allows it (`SO_REUSEADDR` and `SO_REUSEPORT`).
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The kernel is not there, or refuses.
+    pub async fn connect(
+        path: &Path,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> Result<Self, BindError> {
+        Self::ask(path, local, true, Some(peer)).await
+    }
+
+    async fn ask(
+        path: &Path,
+        local: SocketAddr,
+        encap: bool,
+        peer: Option<SocketAddr>,
+    ) -> Result<Self, BindError> {
         let socket = open(path).map_err(BindError::Connect)?;
         let mut port = Self { socket, local };
         let mut packet = Vec::new();
-        Packet::Bind { local, encap }.emit(&mut packet);
+        Packet::Bind { local, encap, peer }.emit(&mut packet);
         port.write(&packet).await.map_err(BindError::Connect)?;
         let answer = port.read().await.map_err(BindError::Connect)?;
         match Packet::parse(&answer) {

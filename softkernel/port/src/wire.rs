@@ -1,10 +1,11 @@
 //! The packets on `udp.sock`.
 //!
 //! ```text
-//! bind      1 | flags (1 = encap)  | address                 client to kernel, once, first
+//! bind      1 | flags              | local [| peer]          client to kernel, once, first
 //! bound     2 | 0                  | address                 kernel to client
 //! error     3 | 0                  | errno (4, big endian)   kernel to client, then it closes
 //! datagram  4 | 0 | reqid (4, BE)  | local | peer | payload  both ways
+//! flags:    1 = encapsulation, 2 = a peer follows
 //! address:  version (4 or 6) | port (2, BE) | 4 or 16 octets
 //! ```
 
@@ -20,6 +21,7 @@ const BOUND: u8 = 2;
 const ERROR: u8 = 3;
 const DATAGRAM: u8 = 4;
 const FLAG_ENCAP: u8 = 1;
+const FLAG_PEER: u8 = 2;
 
 /// A packet that is none of those above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +63,8 @@ pub enum Packet<'a> {
         local: SocketAddr,
         /// Whether it is an encapsulation socket.
         encap: bool,
+        /// Only datagrams of this peer, and all of them: a connected encapsulation socket.
+        peer: Option<SocketAddr>,
     },
     /// The socket is there.
     Bound {
@@ -93,11 +97,17 @@ impl<'a> Packet<'a> {
         };
         match kind {
             BIND => {
-                let (local, rest) = parse_address(rest)?;
+                let (local, mut rest) = parse_address(rest)?;
+                let mut peer = None;
+                if flags & FLAG_PEER != 0 {
+                    let (address, after) = parse_address(rest)?;
+                    (peer, rest) = (Some(address), after);
+                }
                 end(rest)?;
                 Ok(Self::Bind {
                     local,
                     encap: flags & FLAG_ENCAP != 0,
+                    peer,
                 })
             }
             BOUND => {
@@ -133,9 +143,14 @@ impl<'a> Packet<'a> {
     /// Appends the packet to `out`.
     pub fn emit(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Bind { local, encap } => {
-                out.extend_from_slice(&[BIND, if *encap { FLAG_ENCAP } else { 0 }]);
+            Self::Bind { local, encap, peer } => {
+                let encap = if *encap { FLAG_ENCAP } else { 0 };
+                let connected = if peer.is_some() { FLAG_PEER } else { 0 };
+                out.extend_from_slice(&[BIND, encap | connected]);
                 emit_address(*local, out);
+                if let Some(peer) = peer {
+                    emit_address(*peer, out);
+                }
             }
             Self::Bound { local } => {
                 out.extend_from_slice(&[BOUND, 0]);
@@ -208,9 +223,20 @@ mod tests {
         Packet::Bind {
             local: "0.0.0.0:1701".parse().unwrap(),
             encap: false,
+            peer: None,
         }
         .emit(&mut out);
         assert_eq!(out, hex!("01 00 04 06a5 00000000"));
+        out.clear();
+        let connected = Packet::Bind {
+            local: "192.0.2.1:4500".parse().unwrap(),
+            encap: true,
+            peer: Some("198.51.100.7:61000".parse().unwrap()),
+        };
+        connected.emit(&mut out);
+        assert_eq!(out, hex!("01 03 04 1194 c0000201 04 ee48 c6336407"));
+        assert_eq!(Packet::parse(&out), Ok(connected));
+        assert_eq!(Packet::parse(&out[..9]), Err(WireError::Truncated));
         out.clear();
         let meta = Meta {
             local: "192.0.2.1:4500".parse().unwrap(),

@@ -251,6 +251,19 @@ impl Ipsec {
         self.spd.generation()
     }
 
+    /// Goes up whenever an SA comes alive, moves or goes; never 0 once there was one.
+    pub fn sa_generation(&self) -> u64 {
+        self.sadb.generation()
+    }
+
+    /// Whether an SA sends to this peer inside UDP.
+    pub fn has_encapsulated(&self, peer: SocketAddr) -> bool {
+        self.sadb.towards(peer.ip()).any(|sa| {
+            sa.nat_t
+                .is_some_and(|nat_t| nat_t.destination_port == peer.port())
+        })
+    }
+
     /// What outbound tunnel policies cover: the host has to route it here.
     pub fn tunnels(&self) -> impl Iterator<Item = Tunnel> + '_ {
         self.spd.tunnels()

@@ -23,6 +23,7 @@ pub(super) struct Sadb {
     deadlines: BTreeSet<(Instant, u32)>,
     scheduled: HashMap<u32, Instant>,
     next_serial: u64,
+    generation: u64,
 }
 
 impl Sadb {
@@ -75,6 +76,7 @@ impl Sadb {
 
     /// To be called before an SA's destination or request id changes.
     pub(super) fn unindex(&mut self, spi: u32) {
+        self.generation += 1;
         let Some(sa) = self.by_spi.get(&spi) else {
             return;
         };
@@ -86,6 +88,17 @@ impl Sadb {
                 }
             }
         }
+    }
+
+    /// Goes up whenever an SA comes alive, moves or goes.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// SAs that carry packets to this address.
+    pub(super) fn towards(&self, destination: IpAddr) -> impl Iterator<Item = &Sa> {
+        let list = self.outbound.get(&(destination, None));
+        list.into_iter().flatten().filter_map(|spi| self.get(*spi))
     }
 
     /// The SA for output: the newest mature one, else the newest dying one, so that a rekeyed SA

@@ -24,6 +24,7 @@ const CONTROL_SIZE: usize = 64;
 pub struct OuterSocket {
     socket: AsyncFd<Socket>,
     local: SocketAddr,
+    peer: Option<SocketAddr>,
     raw: bool,
 }
 
@@ -47,7 +48,7 @@ impl OuterSocket {
             Type::RAW,
             Some(Protocol::from(PROTOCOL_ESP)),
         )?;
-        Self::open(socket, SocketAddr::new(address, 0), true)
+        Self::open(socket, SocketAddr::new(address, 0), None, true)
     }
 
     /// A socket for ESP inside UDP.
@@ -56,10 +57,27 @@ impl OuterSocket {
     /// The port is taken, or not our address.
     pub fn encapsulation(local: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(domain(local.ip()), Type::DGRAM, Some(Protocol::UDP))?;
-        Self::open(socket, local, false)
+        Self::open(socket, local, None, false)
     }
 
-    fn open(socket: Socket, local: SocketAddr, raw: bool) -> io::Result<Self> {
+    /// A socket for ESP inside UDP that gets every datagram of one peer, beside sockets of others
+    /// at the same address and port. Datagrams of others may be among the first.
+    ///
+    /// # Errors
+    /// The port is taken by one that does not share, not our address, or no route to the peer.
+    pub fn connected(local: SocketAddr, peer: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(domain(local.ip()), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        Self::open(socket, local, Some(peer), false)
+    }
+
+    fn open(
+        socket: Socket,
+        local: SocketAddr,
+        peer: Option<SocketAddr>,
+        raw: bool,
+    ) -> io::Result<Self> {
         let (level, info, discover) = match local {
             SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO, libc::IP_MTU_DISCOVER),
             SocketAddr::V6(_) => {
@@ -80,6 +98,9 @@ impl OuterSocket {
         let _ = socket.set_send_buffer_size(BUFFER_SIZE);
         let _ = socket.set_recv_buffer_size(BUFFER_SIZE);
         socket.bind(&SockAddr::from(local))?;
+        if let Some(peer) = peer {
+            socket.connect(&SockAddr::from(peer))?;
+        }
         socket.set_nonblocking(true)?;
         let local = match raw {
             true => local,
@@ -88,6 +109,7 @@ impl OuterSocket {
         Ok(Self {
             socket: register(socket)?,
             local,
+            peer,
             raw,
         })
     }
@@ -95,6 +117,11 @@ impl OuterSocket {
     /// The address it is bound to.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// The only peer of a connected socket.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Whether it can send from this address.
@@ -170,11 +197,25 @@ impl OuterSocket {
     /// # Errors
     /// `WouldBlock` when the queue is full; no route; not our address.
     pub fn send(&self, source: IpAddr, destination: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        match self.send_once(source, destination, packet) {
+            // A connected socket reports what ICMP said about an earlier packet, instead of
+            // sending this one.
+            Err(error) if self.peer.is_some() && error.kind() != io::ErrorKind::WouldBlock => {
+                self.send_once(source, destination, packet)
+            }
+            result => result,
+        }
+    }
+
+    fn send_once(&self, source: IpAddr, destination: SocketAddr, packet: &[u8]) -> io::Result<()> {
         // Raw sockets of IPv6 refuse an address with a port.
         let destination = match self.raw {
             true => SocketAddr::new(destination.ip(), 0),
             false => destination,
         };
+        if self.peer.is_some_and(|peer| peer != destination) {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
         let name = SockAddr::from(destination);
         let mut control = Control([0; CONTROL_SIZE]);
         let mut part = libc::iovec {
@@ -183,11 +224,14 @@ impl OuterSocket {
         };
         // SAFETY: an all-zero `msghdr` is valid: null pointers with length 0.
         let mut header: libc::msghdr = unsafe { zeroed() };
-        header.msg_name = name.as_ptr().cast_mut().cast();
-        header.msg_namelen = name.len();
+        if self.peer.is_none() {
+            header.msg_name = name.as_ptr().cast_mut().cast();
+            header.msg_namelen = name.len();
+        }
         header.msg_iov = &raw mut part;
         header.msg_iovlen = 1;
-        if !source.is_unspecified() {
+        // A socket bound to one address sends from it anyway.
+        if self.local.ip().is_unspecified() && !source.is_unspecified() {
             header.msg_control = (&raw mut control).cast();
             header.msg_controllen = CONTROL_SIZE as _;
             // SAFETY: the header leads to `control`, which is aligned and has room for either

@@ -27,15 +27,16 @@ pub type Shared = Rc<RefCell<Engine>>;
 
 /// Messages taken from one connection before others have their turn.
 const BATCH: usize = 32;
-/// Connections to one socket at once.
-const MAX_CONNECTIONS: usize = 256;
-/// Larger than any message on any of the sockets.
-const MAX_MESSAGE: usize = 256 * 1024;
 /// After running out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What one end of a connection means to the engine.
 pub(crate) trait Endpoint: 'static {
+    /// Connections to this socket at once.
+    const MAX_CONNECTIONS: usize = 256;
+    /// Larger than any message, octets.
+    const MAX_MESSAGE: usize = 256 * 1024;
+
     /// Takes a message; false ends the connection.
     fn message(&mut self, shared: &Shared, message: &[u8]) -> bool;
     /// Hands the oldest message for the reader to `send`, and removes it when that succeeded.
@@ -66,8 +67,8 @@ pub(crate) async fn accept<E: Endpoint>(
                 continue;
             }
         };
-        if Rc::strong_count(&connections) > MAX_CONNECTIONS {
-            warn!(log, "too many connections"; "limit" => MAX_CONNECTIONS);
+        if Rc::strong_count(&connections) > E::MAX_CONNECTIONS {
+            warn!(log, "too many connections"; "limit" => E::MAX_CONNECTIONS);
             continue;
         }
         let Some((endpoint, wake)) = open(&mut shared.borrow_mut()) else {
@@ -86,13 +87,13 @@ pub(crate) async fn accept<E: Endpoint>(
     }
 }
 
-async fn serve(
+async fn serve<E: Endpoint>(
     connection: &Connection,
-    endpoint: &mut dyn Endpoint,
+    endpoint: &mut E,
     shared: &Shared,
     wake: &Notify,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; MAX_MESSAGE];
+    let mut buffer = vec![0; E::MAX_MESSAGE];
     loop {
         let blocked = flush(connection, endpoint, shared)?;
         tokio::select! {
@@ -131,9 +132,9 @@ async fn serve(
 }
 
 /// Sends what there is; true when the connection takes no more at the moment.
-fn flush(
+fn flush<E: Endpoint>(
     connection: &Connection,
-    endpoint: &mut dyn Endpoint,
+    endpoint: &mut E,
     shared: &Shared,
 ) -> io::Result<bool> {
     let mut engine = shared.borrow_mut();

@@ -4,13 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use softkernel_port::Packet;
+use softkernel_port::{MAX_PACKET, Packet};
 use tokio::sync::Notify;
 
 use super::{Endpoint, Shared};
+use crate::encapsulation::Opened;
 use crate::engine::Engine;
 use crate::kernel::PortId;
-use crate::os::outer::OuterSocket;
 
 pub(crate) struct UdpEndpoint {
     id: PortId,
@@ -33,10 +33,14 @@ pub(crate) fn open(engine: &mut Engine) -> Option<(UdpEndpoint, Rc<Notify>)> {
 }
 
 impl Endpoint for UdpEndpoint {
+    // A connected port for each client that another kernel cannot serve, and those of daemons.
+    const MAX_CONNECTIONS: usize = 2048;
+    const MAX_MESSAGE: usize = MAX_PACKET;
+
     fn message(&mut self, shared: &Shared, message: &[u8]) -> bool {
         match Packet::parse(message) {
-            Ok(Packet::Bind { local, encap }) if !self.bound => {
-                let outcome = self.bind(shared, local, encap);
+            Ok(Packet::Bind { local, encap, peer }) if !self.bound => {
+                let outcome = self.bind(shared, local, encap, peer);
                 self.bound = outcome.is_ok();
                 let answer = match outcome {
                     Ok(local) => Packet::Bound { local },
@@ -81,23 +85,40 @@ impl Endpoint for UdpEndpoint {
 }
 
 impl UdpEndpoint {
-    fn bind(&self, shared: &Shared, local: SocketAddr, encap: bool) -> Result<SocketAddr, i32> {
+    fn bind(
+        &self,
+        shared: &Shared,
+        local: SocketAddr,
+        encap: bool,
+        peer: Option<SocketAddr>,
+    ) -> Result<SocketAddr, i32> {
         let mut engine = shared.borrow_mut();
+        if !encap && peer.is_some() {
+            return Err(libc::EINVAL);
+        }
         if !encap {
             return engine.bind_inner(self.id, local).map_err(|errno| errno.0);
         }
         let refused = |error: io::Error| error.raw_os_error().unwrap_or(libc::EINVAL);
-        let (local, socket) = engine.bind_encapsulation(self.id, local).map_err(refused)?;
-        if let Some(socket) = socket {
-            tokio::task::spawn_local(read_encapsulation(socket, Rc::clone(shared)));
+        let (local, opened) = engine
+            .bind_encapsulation(self.id, local, peer)
+            .map_err(refused)?;
+        if let Some(opened) = opened {
+            tokio::task::spawn_local(read_encapsulation(opened, Rc::clone(shared)));
         }
         Ok(local)
     }
 }
 
-/// Reads an encapsulation socket as long as the process lives.
-async fn read_encapsulation(socket: Rc<OuterSocket>, shared: Shared) {
-    while let Ok(mut ready) = socket.readable().await {
+/// Reads an encapsulation socket until it is closed.
+async fn read_encapsulation(opened: Opened, shared: Shared) {
+    let Opened { socket, closed } = opened;
+    loop {
+        let ready = tokio::select! {
+            ready = socket.readable() => ready,
+            () = closed.notified() => return,
+        };
+        let Ok(mut ready) = ready else { return };
         {
             let mut engine = shared.borrow_mut();
             if engine.encapsulation_readable(&socket).is_err() {

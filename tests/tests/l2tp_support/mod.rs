@@ -114,8 +114,8 @@ impl Machine {
                 self.ports.insert(id, connection);
             }
             (Door::Udp, Message::Packet(packet)) => match Packet::parse(&packet).unwrap() {
-                Packet::Bind { local, encap } => {
-                    assert!(!encap);
+                Packet::Bind { local, encap, peer } => {
+                    assert!(!encap && peer.is_none());
                     let answer = match self.kernel.bind_port(PortId(id), local) {
                         Ok(()) => Packet::Bound { local },
                         // The socket of a killed daemon may not be known to be closed yet.
