@@ -2,6 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | [`background`] | fork, and whoever started the daemon learns how the start went |
 //! | [`checkpoint`] | state that survives a restart: atomic files, readable by their owner only |
 //! | [`config`] | YAML into validated structs; every problem as file:line:column, message, remedy |
 //! | [`control`] | the control socket: one JSON object a line, requests in, answers or streams out |
@@ -11,8 +12,10 @@
 //! | [`pidfile`] | one instance at a time |
 //! | [`runtime_dir`] | the folder for sockets, pid file and state |
 //! | [`signals`] | TERM, INT, HUP, USR1, USR2 as an enum |
+//! | [`start`] | common options, and the way from `main` to the event loop |
 //! | [`table`] | columns for people |
 
+pub mod background;
 pub mod checkpoint;
 pub mod config;
 pub mod control;
@@ -22,4 +25,5 @@ pub mod log;
 pub mod pidfile;
 pub mod runtime_dir;
 pub mod signals;
+pub mod start;
 pub mod table;

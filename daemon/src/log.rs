@@ -1,15 +1,22 @@
 //! The log: slog records to standard error, a file, or syslog, never blocking the event loop.
 
-use std::fs::OpenOptions;
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixDatagram;
+mod file;
+mod syslog;
+
+use std::io::{self, LineWriter};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Mutex;
 
 use serde::Deserialize;
-use slog::{Drain, KV, Level, Logger, Never, OwnedKVList, Record, o};
+use slog::{Drain, Level, Logger, Never, o};
+
+use crate::exit::{self, Failure};
+use file::LogFile;
+use syslog::Syslog;
+
+/// Octets of a JSON record that are written by one call.
+const LONGEST_RECORD: usize = 16 * 1024;
 
 /// Where records go.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -40,9 +47,10 @@ pub enum Format {
 pub struct LogConfig {
     /// error, warning, info, debug or trace.
     pub level: LogLevel,
-    /// stderr, syslog, or `file: PATH`.
+    /// stderr, syslog, or `file: PATH`; unless said, stderr in the foreground and syslog in the
+    /// background.
     #[serde(with = "serde_yaml::with::singleton_map")]
-    pub target: Target,
+    pub target: Option<Target>,
     /// text or json.
     pub format: Format,
 }
@@ -51,8 +59,27 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self {
             level: LogLevel(Level::Info),
-            target: Target::Stderr,
+            target: None,
             format: Format::Text,
+        }
+    }
+}
+
+impl LogConfig {
+    /// Where records go.
+    ///
+    /// # Errors
+    /// In the background standard error leads nowhere.
+    pub fn target(&self, background: bool) -> Result<Target, Failure> {
+        match (&self.target, background) {
+            (Some(Target::Stderr), true) => Err(Failure::new(
+                exit::CONFIG,
+                "log.target: stderr leads nowhere in the background; \
+                 expected syslog, a file, or to be left out",
+            )),
+            (Some(target), _) => Ok(target.clone()),
+            (None, true) => Ok(Target::Syslog),
+            (None, false) => Ok(Target::Stderr),
         }
     }
 }
@@ -86,26 +113,26 @@ impl<'de> Deserialize<'de> for LogLevel {
     }
 }
 
-/// Makes the logger of `program`. Drop the guard last: it writes what is still queued.
+/// Makes the logger of `program` that writes to `target`. Drop the guard last: it writes what is
+/// still queued.
 ///
 /// # Errors
-/// When the file cannot be opened or there is no syslog socket.
+/// When the file cannot be opened.
 pub fn open(
     program: &'static str,
     config: &LogConfig,
+    target: &Target,
 ) -> io::Result<(Logger, slog_async::AsyncGuard)> {
     let level = config.level.0;
-    match &config.target {
+    match target {
         Target::Stderr => Ok(text_or_json(io::stderr(), level, config.format)),
         Target::File(path) => {
-            let file = OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o640)
-                .open(path)?;
+            let file = LogFile::open(path).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
             Ok(text_or_json(file, level, config.format))
         }
-        Target::Syslog => Ok(asynchronous(Syslog::open(program)?, level)),
+        Target::Syslog => Ok(asynchronous(Syslog::new(program), level)),
     }
 }
 
@@ -123,10 +150,12 @@ fn text_or_json<W: io::Write + Send + 'static>(
                 .ignore_res();
             asynchronous(drain, level)
         }
-        Format::Json => asynchronous(
-            Mutex::new(slog_json::Json::default(out)).ignore_res(),
-            level,
-        ),
+        Format::Json => {
+            // Serialised piece by piece, written record by record.
+            let lines = LineWriter::with_capacity(LONGEST_RECORD, out);
+            let drain = Mutex::new(slog_json::Json::default(lines)).ignore_res();
+            asynchronous(drain, level)
+        }
     }
 }
 
@@ -142,60 +171,6 @@ where
     (Logger::root(queue.filter_level(level).fuse(), o!()), guard)
 }
 
-/// RFC 3164 lines as syslogd(8) takes them from its local socket.
-struct Syslog {
-    socket: UnixDatagram,
-    program: &'static str,
-}
-
-impl Syslog {
-    const FACILITY_DAEMON: u8 = 3 << 3;
-
-    fn open(program: &'static str) -> io::Result<Self> {
-        let socket = UnixDatagram::unbound()?;
-        // /var/run/log is FreeBSD's, /dev/log is Linux's.
-        socket
-            .connect("/var/run/log")
-            .or_else(|_| socket.connect("/dev/log"))?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket, program })
-    }
-}
-
-impl Drain for Syslog {
-    type Ok = ();
-    type Err = Never;
-
-    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
-        let severity = match record.level() {
-            Level::Critical => 2,
-            Level::Error => 3,
-            Level::Warning => 4,
-            Level::Info => 6,
-            Level::Debug | Level::Trace => 7,
-        };
-        let priority = Self::FACILITY_DAEMON | severity;
-        let pid = std::process::id();
-        let mut line = format!("<{priority}>{}[{pid}]: {}", self.program, record.msg());
-        let mut pairs = Pairs(&mut line);
-        // Serialising into a String does not fail.
-        let _ = record.kv().serialize(record, &mut pairs);
-        let _ = values.serialize(record, &mut pairs);
-        // A full or missing syslogd must not stop the daemon, and there is nowhere else to tell.
-        let _ = self.socket.send(line.as_bytes());
-        Ok(())
-    }
-}
-
-struct Pairs<'a>(&'a mut String);
-
-impl slog::Serializer for Pairs<'_> {
-    fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
-        use std::fmt::Write;
-        write!(self.0, ", {key}: {value}").map_err(slog::Error::from)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,11 +180,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let config = LogConfig {
-            target: Target::File(path.clone()),
             format: Format::Json,
             ..LogConfig::default()
         };
-        let (logger, guard) = open("test", &config).unwrap();
+        let (logger, guard) = open("test", &config, &Target::File(path.clone())).unwrap();
         slog::info!(logger, "up"; "peer" => "203.0.113.4");
         slog::debug!(logger, "not wanted");
         drop((logger, guard));
@@ -227,10 +201,19 @@ mod tests {
         let config: LogConfig =
             serde_yaml::from_str("level: debug\ntarget:\n  file: /tmp/x\nformat: json\n").unwrap();
         assert_eq!(config.level, LogLevel(Level::Debug));
-        assert_eq!(config.target, Target::File("/tmp/x".into()));
+        assert_eq!(config.target, Some(Target::File("/tmp/x".into())));
         let config: LogConfig = serde_yaml::from_str("target: syslog\n").unwrap();
-        assert_eq!(config.target, Target::Syslog);
+        assert_eq!(config.target, Some(Target::Syslog));
         assert!(serde_yaml::from_str::<LogConfig>("level: loud\n").is_err());
         assert_eq!(LogLevel(Level::Info).louder(9), LogLevel(Level::Trace));
+    }
+
+    #[test]
+    fn nothing_is_logged_to_nowhere() {
+        let config = |text| serde_yaml::from_str::<LogConfig>(text).unwrap();
+        assert_eq!(config("{}").target(false), Ok(Target::Stderr));
+        assert_eq!(config("{}").target(true), Ok(Target::Syslog));
+        let refused = config("target: stderr\n").target(true).unwrap_err();
+        assert_eq!(refused.code, exit::CONFIG);
     }
 }

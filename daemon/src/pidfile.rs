@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::exit::{self, Failure};
+
 /// A locked pid file; removed when dropped.
 #[derive(Debug)]
 pub struct PidFile {
@@ -33,6 +35,16 @@ pub enum PidFileError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<PidFileError> for Failure {
+    fn from(error: PidFileError) -> Self {
+        let code = match error {
+            PidFileError::Running { .. } => exit::TEMPORARY,
+            PidFileError::Io { .. } => exit::CANT_CREATE,
+        };
+        Self::new(code, error)
+    }
 }
 
 impl PidFile {

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use ike_daemon::config::{Config, DEFAULT_PATH};
 use ike_daemon::driver::{self, Paths};
+use slog::Logger;
+use tanuki_daemon::background::Starter;
 use tanuki_daemon::exit::{self, Failure};
-use tanuki_daemon::{log, runtime_dir};
+use tanuki_daemon::start::{self, Options};
 
 /// The IKE daemon of tanuki: IKEv1 for L2TP/IPsec.
 #[derive(Debug, Parser)]
@@ -16,41 +18,47 @@ struct Arguments {
     /// Configuration file: YAML, or racoon.conf.
     #[arg(short, visible_short_alias = 'f', long, value_name = "FILE", default_value = DEFAULT_PATH)]
     config: PathBuf,
-    /// Folder for sockets, pid file and state.
-    #[arg(long, value_name = "DIR", default_value = runtime_dir::DEFAULT)]
-    runtime_dir: PathBuf,
-    /// Check the configuration and end.
-    #[arg(short = 'n', long = "check")]
-    check: bool,
-    /// Stay in the foreground (always the case).
-    #[arg(short = 'F', long)]
-    foreground: bool,
-    /// Log more; twice for even more.
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    debug: u8,
+    #[command(flatten)]
+    common: Options,
 }
 
 fn main() -> ExitCode {
-    exit::report(driver::NAME, start(Arguments::parse()))
+    let arguments = Arguments::parse();
+    match prepare(&arguments) {
+        Ok(Some((config, paths))) => {
+            let log = config.log.clone();
+            start::launch(driver::NAME, &arguments.common, log, |log, starter| {
+                serve(log, starter, config, paths)
+            })
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(failure) => exit::report(driver::NAME, Err(failure)),
+    }
 }
 
-fn start(arguments: Arguments) -> Result<(), Failure> {
-    let mut config = Config::load(&arguments.config).map_err(|problems| {
+/// What to serve with; nothing when only a check was wanted.
+fn prepare(arguments: &Arguments) -> Result<Option<(Config, Paths)>, Failure> {
+    let config = Config::load(&arguments.config).map_err(|problems| {
         Failure::new(
             exit::CONFIG,
             format_args!("configuration refused\n{problems}"),
         )
     })?;
-    if arguments.check {
+    if arguments.common.check {
         for warning in &config.warnings {
             eprintln!("{warning} (warning)");
         }
         println!("{}: ok", arguments.config.display());
-        return Ok(());
+        return Ok(None);
     }
-    config.log.level = config.log.level.louder(arguments.debug);
-    let (logger, _guard) = log::open(driver::NAME, &config.log)
-        .map_err(|error| Failure::new(exit::CANT_CREATE, format!("log: {error}")))?;
+    let paths = Paths {
+        config: Options::absolute(&arguments.config)?,
+        runtime_dir: Options::absolute(&arguments.common.runtime_dir)?,
+    };
+    Ok(Some((config, paths)))
+}
+
+fn serve(log: &Logger, starter: Starter, config: Config, paths: Paths) -> Result<(), Failure> {
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(4);
@@ -59,11 +67,7 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
         .max_blocking_threads(threads)
         .build()
         .map_err(|error| Failure::new(exit::OS, error))?;
-    let paths = Paths {
-        config: arguments.config,
-        runtime_dir: arguments.runtime_dir,
-    };
-    let outcome = runtime.block_on(driver::run(logger, config, paths));
+    let outcome = runtime.block_on(driver::run(log.clone(), config, paths, starter));
     // A computation that nobody waits for any more must not delay the end.
     runtime.shutdown_background();
     outcome

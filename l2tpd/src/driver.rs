@@ -11,8 +11,10 @@ use getrandom::SysRng;
 use l2tp_proto::FlowId;
 use rand_core::UnwrapErr;
 use slog::Logger;
+use tanuki_daemon::background::Starter;
 use tanuki_daemon::config::Problems;
 use tanuki_daemon::control::{ControlCall, ControlServer, Reply};
+use tanuki_daemon::exit::{self, Failure};
 use tanuki_daemon::hook::{Hook, HookRunner};
 use tanuki_daemon::signals::{Signal, Signals};
 use tokio::sync::mpsc;
@@ -62,14 +64,25 @@ pub fn read_users(config: &Config) -> Result<Users, Problems> {
     Users::read(&config.users)
 }
 
-/// Runs the daemon to its end.
+/// Runs the daemon to its end; lets go of `starter` when the kernel is there, or is waited for.
 ///
 /// # Errors
 /// When a socket, a signal handler or the state folder cannot be had.
-pub async fn run(setup: Setup, users: Users, log: Logger) -> io::Result<()> {
-    let mut driver = Driver::new(setup, users, log)?;
-    while driver.step().await {}
-    driver.end().await
+pub async fn run(
+    setup: Setup,
+    users: Users,
+    log: Logger,
+    mut starter: Starter,
+) -> Result<(), Failure> {
+    let os = |error: io::Error| Failure::new(exit::OS, error);
+    let mut driver = Driver::new(setup, users, log).map_err(os)?;
+    while driver.step().await {
+        if driver.serving {
+            starter.release()?;
+        }
+    }
+    driver.end().await;
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -97,6 +110,8 @@ struct Driver {
     save_at: Option<Instant>,
     /// Whether the kernel was there once, and what an earlier process left was taken up.
     started: bool,
+    /// Whether the kernel was heard of: it is there, or will be.
+    serving: bool,
     over: bool,
 }
 
@@ -133,6 +148,7 @@ impl Driver {
             store: Store::open(&folder)?,
             save_at: None,
             started: false,
+            serving: false,
             over: false,
             log,
             config_file,
@@ -172,6 +188,7 @@ impl Driver {
     }
 
     fn on_kernel(&mut self, event: KernelEvent) {
+        self.serving = true;
         match event {
             KernelEvent::Up { nodes } => self.on_kernel_up(&nodes),
             KernelEvent::Unreachable(error) => match &self.kind {
@@ -401,10 +418,9 @@ impl Driver {
         }
     }
 
-    async fn end(self) -> io::Result<()> {
+    async fn end(self) {
         self.kernel.finish(FLUSH).await;
         slog::info!(self.log, "ended");
-        Ok(())
     }
 }
 

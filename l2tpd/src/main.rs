@@ -7,75 +7,96 @@ use clap::Parser;
 use l2tpd::config::Config;
 use l2tpd::driver::{self, Setup};
 use l2tpd::kernel;
+use l2tpd::users::Users;
+use slog::Logger;
+use tanuki_daemon::background::Starter;
 use tanuki_daemon::exit::{self, Failure};
 use tanuki_daemon::pidfile::PidFile;
-use tanuki_daemon::{log, runtime_dir};
+use tanuki_daemon::runtime_dir;
+use tanuki_daemon::start::{self, Options};
+
+const NAME: &str = "l2tpd";
 
 /// The L2TP and PPP daemon of tanuki.
 #[derive(Debug, Parser)]
 #[command(name = "l2tpd", version, about)]
-struct Options {
+struct Arguments {
     /// The configuration file.
     #[arg(short, visible_short_alias = 'f', long, value_name = "FILE",
         default_value = driver::CONFIG_FILE)]
     config: PathBuf,
-    /// The folder for sockets, pid file and state.
-    #[arg(long, value_name = "DIR", default_value = runtime_dir::DEFAULT)]
-    runtime_dir: PathBuf,
-    /// Check the configuration and the users file only.
-    #[arg(short = 'n', long = "check")]
-    check: bool,
-    /// Stay in the foreground, which is the default.
-    #[arg(short = 'F', long)]
-    foreground: bool,
-    /// Log more; twice for everything.
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    debug: u8,
+    #[command(flatten)]
+    common: Options,
 }
 
 fn main() -> ExitCode {
-    exit::report("l2tpd", run(&Options::parse()))
+    let arguments = Arguments::parse();
+    match prepare(&arguments) {
+        Ok(Some(start)) => {
+            let log = start.config.log.clone();
+            start::launch(NAME, &arguments.common, log, |log, starter| {
+                serve(log, starter, start)
+            })
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(failure) => exit::report(NAME, Err(failure)),
+    }
 }
 
-fn run(options: &Options) -> Result<(), Failure> {
-    let mut config =
-        Config::read(&options.config).map_err(|problems| Failure::new(exit::CONFIG, problems))?;
+/// What to serve with.
+struct Start {
+    config_file: PathBuf,
+    config: Config,
+    users: Users,
+    runtime_dir: PathBuf,
+}
+
+/// Nothing when only a check was wanted.
+fn prepare(arguments: &Arguments) -> Result<Option<Start>, Failure> {
+    // The users file is found beside it, from whichever folder.
+    let config_file = Options::absolute(&arguments.config)?;
+    let config =
+        Config::read(&config_file).map_err(|problems| Failure::new(exit::CONFIG, problems))?;
     let users =
         driver::read_users(&config).map_err(|problems| Failure::new(exit::CONFIG, problems))?;
-    if options.check {
-        println!("{}: correct", options.config.display());
-        return Ok(());
+    if arguments.common.check {
+        println!("{}: ok", arguments.config.display());
+        return Ok(None);
     }
-    config.log.level = config.log.level.louder(options.debug);
-    let folder = runtime_dir::prepare(&options.runtime_dir, "l2tpd").map_err(|error| {
+    Ok(Some(Start {
+        config_file,
+        config,
+        users,
+        runtime_dir: Options::absolute(&arguments.common.runtime_dir)?,
+    }))
+}
+
+fn serve(log: &Logger, starter: Starter, start: Start) -> Result<(), Failure> {
+    let Start {
+        config_file,
+        config,
+        users,
+        runtime_dir,
+    } = start;
+    let folder = runtime_dir::prepare(&runtime_dir, NAME).map_err(|error| {
         Failure::new(
             exit::CANT_CREATE,
-            format!("{}: {error}", options.runtime_dir.display()),
+            format!("{}: {error}", runtime_dir.display()),
         )
     })?;
-    let _pid = PidFile::create(&folder.join("l2tpd.pid"))
-        .map_err(|error| Failure::new(exit::UNAVAILABLE, error))?;
-    let (log, _guard) = log::open("l2tpd", &config.log)
-        .map_err(|error| Failure::new(exit::CANT_CREATE, format!("log: {error}")))?;
+    let _pid = PidFile::create(&folder.join("l2tpd.pid"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(exit::OS, error))?;
-    runtime
-        .block_on(async {
-            let kernel = kernel::choose(config.kernel, &options.runtime_dir);
-            let config_file = options.config.clone();
-            driver::run(
-                Setup {
-                    config_file,
-                    config,
-                    folder,
-                    kernel,
-                },
-                users,
-                log,
-            )
-            .await
-        })
-        .map_err(|error| Failure::new(exit::OS, error))
+    runtime.block_on(async {
+        let kernel = kernel::choose(config.kernel, &runtime_dir);
+        let setup = Setup {
+            config_file,
+            config,
+            folder,
+            kernel,
+        };
+        driver::run(setup, users, log.clone(), starter).await
+    })
 }

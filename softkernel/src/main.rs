@@ -1,13 +1,15 @@
 //! `softkernel`: the user-space kernel as a process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser};
+use clap::Parser;
+use slog::Logger;
 use softkernel::config::Config;
+use tanuki_daemon::background::Starter;
 use tanuki_daemon::config::Source;
 use tanuki_daemon::exit::{self, Failure};
-use tanuki_daemon::{log, runtime_dir};
+use tanuki_daemon::start::{self, Options};
 
 /// Carries IPsec, L2TP and PPP in user space and answers PF_KEYv2 and netgraph on Unix sockets.
 #[derive(Debug, Parser)]
@@ -16,55 +18,62 @@ struct Arguments {
     /// Configuration file; a missing file at the default place means defaults.
     #[arg(short, visible_short_alias = 'f', long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder for sockets and the pid file.
-    #[arg(long, value_name = "DIR", default_value = runtime_dir::DEFAULT)]
-    runtime_dir: PathBuf,
-    /// Check the configuration and exit.
-    #[arg(short = 'n', long = "check")]
-    check: bool,
-    /// Stay in the foreground (always so).
-    #[arg(short = 'F', long)]
-    foreground: bool,
-    /// Log more; twice for still more.
-    #[arg(short = 'd', long = "debug", action = ArgAction::Count)]
-    debug: u8,
+    #[command(flatten)]
+    common: Options,
+}
+
+impl Arguments {
+    fn path(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG))
+    }
 }
 
 const PROGRAM: &str = "softkernel";
 const DEFAULT_CONFIG: &str = "/usr/local/etc/tanuki/softkernel.yaml";
 
 fn main() -> ExitCode {
-    exit::report(PROGRAM, start(&Arguments::parse()))
+    let arguments = Arguments::parse();
+    match prepare(&arguments) {
+        Ok(Some((config, runtime_dir))) => {
+            let log = config.log.clone();
+            start::launch(PROGRAM, &arguments.common, log, |log, starter| {
+                run(&config, &runtime_dir, log, starter)
+            })
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(failure) => exit::report(PROGRAM, Err(failure)),
+    }
 }
 
-fn start(arguments: &Arguments) -> Result<(), Failure> {
-    let mut config = load(arguments)?;
-    if arguments.check {
-        return Ok(());
+/// What to serve with; nothing when only a check was wanted.
+fn prepare(arguments: &Arguments) -> Result<Option<(Config, PathBuf)>, Failure> {
+    let config = load(arguments)?;
+    if arguments.common.check {
+        println!("{}: ok", arguments.path().display());
+        return Ok(None);
     }
-    config.log.level = config.log.level.louder(arguments.debug);
-    let (logger, _guard) = log::open(PROGRAM, &config.log)
-        .map_err(|error| Failure::new(exit::CANT_CREATE, format!("log: {error}")))?;
-    run(&config, arguments, &logger)
+    Ok(Some((
+        config,
+        Options::absolute(&arguments.common.runtime_dir)?,
+    )))
 }
 
 #[cfg(target_os = "linux")]
-fn run(config: &Config, arguments: &Arguments, log: &slog::Logger) -> Result<(), Failure> {
-    softkernel::run::run(config, &arguments.runtime_dir, log)
+fn run(config: &Config, runtime: &Path, log: &Logger, starter: Starter) -> Result<(), Failure> {
+    softkernel::run::run(config, runtime, log, starter)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn run(_: &Config, _: &Arguments, _: &slog::Logger) -> Result<(), Failure> {
+fn run(_: &Config, _: &Path, _: &Logger, _: Starter) -> Result<(), Failure> {
     let message = "its devices are those of Linux; use `kernel: system` on this system";
     Err(Failure::new(exit::UNAVAILABLE, message))
 }
 
 fn load(arguments: &Arguments) -> Result<Config, Failure> {
-    let path = match &arguments.config {
-        Some(path) => path.clone(),
-        None if !PathBuf::from(DEFAULT_CONFIG).exists() => return Ok(Config::default()),
-        None => PathBuf::from(DEFAULT_CONFIG),
-    };
-    let source = Source::read(&path).map_err(|problems| Failure::new(exit::NO_INPUT, problems))?;
+    let path = arguments.path();
+    if arguments.config.is_none() && !path.exists() {
+        return Ok(Config::default());
+    }
+    let source = Source::read(path).map_err(|problems| Failure::new(exit::NO_INPUT, problems))?;
     Config::load(&source).map_err(|problems| Failure::new(exit::CONFIG, problems))
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use slog::{Logger, info};
+use tanuki_daemon::background::Starter;
 use tanuki_daemon::control::ControlServer;
 use tanuki_daemon::exit::{self, Failure};
-use tanuki_daemon::pidfile::{PidFile, PidFileError};
+use tanuki_daemon::pidfile::PidFile;
 use tanuki_daemon::runtime_dir;
 use tanuki_daemon::signals::{Signal, Signals};
 use tokio::task::{LocalSet, spawn_local};
@@ -35,31 +36,33 @@ const CONTROL_MODE: u32 = 0o600;
 /// Deadlines further away are looked at again then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
-/// Runs until TERM or INT.
+/// Runs until TERM or INT; lets go of `starter` when everything works.
 ///
 /// # Errors
 /// A device, socket or address is not to be had.
-pub fn run(config: &Config, runtime: &Path, log: &Logger) -> Result<(), Failure> {
+pub fn run(config: &Config, runtime: &Path, log: &Logger, starter: Starter) -> Result<(), Failure> {
     let folder = runtime_dir::prepare(runtime, PROGRAM).map_err(|error| {
         Failure::new(exit::CANT_CREATE, format!("{}: {error}", runtime.display()))
     })?;
-    let _pid = PidFile::create(&folder.join("softkernel.pid")).map_err(|error| match error {
-        PidFileError::Running { .. } => Failure::new(exit::TEMPORARY, error),
-        PidFileError::Io { .. } => Failure::new(exit::CANT_CREATE, error),
-    })?;
+    let _pid = PidFile::create(&folder.join("softkernel.pid"))?;
     allow_many_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(exit::OS, error))?;
     let tasks = LocalSet::new();
-    let result = runtime.block_on(tasks.run_until(serve(config, &folder, log)));
+    let result = runtime.block_on(tasks.run_until(serve(config, &folder, log, starter)));
     // Tasks hold the listeners; with them the socket files go.
     drop(tasks);
     result
 }
 
-async fn serve(config: &Config, folder: &Path, log: &Logger) -> Result<(), Failure> {
+async fn serve(
+    config: &Config,
+    folder: &Path,
+    log: &Logger,
+    mut starter: Starter,
+) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::new(exit::OS, error))?;
     let (tun, netlink) = open_tun(config)?;
     let raw = open_raw(config)?;
@@ -107,6 +110,7 @@ async fn serve(config: &Config, folder: &Path, log: &Logger) -> Result<(), Failu
     }
     spawn_local(keep_time(shared.clone()));
     let mut reading = spawn_local(read_tun(Rc::clone(&tun), shared.clone()));
+    starter.release()?;
     info!(log, "ready"; "device" => tun.name(), "folder" => %folder.display());
 
     loop {

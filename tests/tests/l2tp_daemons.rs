@@ -13,7 +13,9 @@ use l2tpd::control::protocol::{Answer, ConnectionStatus, Request, SessionStatus}
 use l2tpd::driver::{self, Setup};
 use l2tpd::kernel;
 use slog::{Discard, Logger, o};
+use tanuki_daemon::background::Starter;
 use tanuki_daemon::control::ControlClient;
+use tanuki_daemon::exit::Failure;
 use tanuki_daemon::runtime_dir;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
@@ -23,7 +25,7 @@ const CLIENT_INSIDE: [u8; 4] = [10, 77, 0, 10];
 /// One daemon and where it lives.
 struct Daemon {
     base: PathBuf,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<Result<(), Failure>>,
 }
 
 impl Daemon {
@@ -39,7 +41,8 @@ impl Daemon {
             folder,
             kernel,
         };
-        let task = spawn_local(driver::run(setup, users, Logger::root(Discard, o!())));
+        let log = Logger::root(Discard, o!());
+        let task = spawn_local(driver::run(setup, users, log, Starter::default()));
         Self {
             base: base.to_owned(),
             task,

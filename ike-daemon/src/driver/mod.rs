@@ -14,9 +14,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use slog::{Logger, error, info, warn};
+use tanuki_daemon::background::Starter;
 use tanuki_daemon::control::ControlServer;
 use tanuki_daemon::exit::{self, Failure};
-use tanuki_daemon::pidfile::{PidFile, PidFileError};
+use tanuki_daemon::pidfile::PidFile;
 use tanuki_daemon::runtime_dir;
 use tanuki_daemon::signals::{Signal, Signals};
 use tokio::sync::mpsc;
@@ -46,22 +47,23 @@ pub struct Paths {
     pub runtime_dir: PathBuf,
 }
 
-/// Runs until told to end.
+/// Runs until told to end; lets go of `starter` when everything works.
 ///
 /// # Errors
 /// What prevented the start, with its exit code.
-pub async fn run(log: Logger, config: Config, paths: Paths) -> Result<(), Failure> {
+pub async fn run(
+    log: Logger,
+    config: Config,
+    paths: Paths,
+    mut starter: Starter,
+) -> Result<(), Failure> {
     let folder = runtime_dir::prepare(&paths.runtime_dir, NAME).map_err(|error| {
         Failure::new(
             exit::CANT_CREATE,
             format!("{}: {error}", paths.runtime_dir.display()),
         )
     })?;
-    let _pid_file =
-        PidFile::create(&folder.join("ike-daemon.pid")).map_err(|error| match error {
-            PidFileError::Running { .. } => Failure::new(exit::TEMPORARY, error),
-            PidFileError::Io { .. } => Failure::new(exit::CANT_CREATE, error),
-        })?;
+    let _pid_file = PidFile::create(&folder.join("ike-daemon.pid"))?;
     let control_path = runtime_dir::control_socket(&paths.runtime_dir, NAME);
     let os = |what: &str, error: io::Error| Failure::new(exit::OS, format!("{what}: {error}"));
     let mut signals = Signals::new().map_err(|error| os("signals", error))?;
@@ -88,6 +90,7 @@ pub async fn run(log: Logger, config: Config, paths: Paths) -> Result<(), Failur
     };
     let mut daemon = Daemon::new(log.clone(), config, parts);
     daemon.drain();
+    starter.release()?;
     info!(log, "ready"; "version" => env!("CARGO_PKG_VERSION"), "listen" => daemon.listening());
 
     loop {

@@ -17,6 +17,7 @@ use ike_daemon::control::protocol::{
 use ike_daemon::driver::{self, Paths};
 use ike_proto::view::IkeSaView;
 use serde::de::DeserializeOwned;
+use tanuki_daemon::background::Starter;
 use tanuki_daemon::control::{ControlClient, ControlError};
 use tokio::task::{JoinHandle, LocalSet};
 
@@ -76,7 +77,7 @@ impl Host {
         };
         let log = slog::Logger::root(slog::Discard, slog::o!());
         self.daemon = Some(tokio::task::spawn_local(async move {
-            driver::run(log, config, paths)
+            driver::run(log, config, paths, Starter::default())
                 .await
                 .unwrap_or_else(|failure| panic!("{failure}"));
         }));
