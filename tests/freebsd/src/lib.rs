@@ -14,10 +14,20 @@
 //! wait 2500                 milliseconds in which nothing was written
 //! ```
 //!
+//! | file | what |
+//! |---|---|
+//! | [`recorder`] | holds the conversations |
+//! | [`steps`] | a recording as requests and what they led to |
+//! | [`words`] | messages without what is one machine's or one moment's |
+//! | [`likeness`] | two recordings of one conversation compared |
+//!
 //! Hexadecimal, in the byte order of the machine (amd64: little endian) where a kernel header says
 //! host order.
 
+pub mod likeness;
 pub mod recorder;
+pub mod steps;
+pub mod words;
 
 use std::fmt;
 
@@ -198,6 +208,7 @@ impl fmt::Display for Line {
     }
 }
 
+/// Octets as text; `-` for none.
 struct Hex<'a>(&'a [u8]);
 
 impl fmt::Display for Hex<'_> {

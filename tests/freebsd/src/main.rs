@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! freebsd-record FOLDER [NAME...]
+//! freebsd-record --compare FOLDER [NAME...]
 //! ```
 //!
-//! Each conversation becomes `FOLDER/NAME.txt`. SAs, policies and nodes of others are removed by
+//! Each conversation becomes `FOLDER/NAME.txt`, or is compared with what is there: a line for each
+//! that went the same, and the steps of each that did not. SAs, policies and nodes of others are removed by
 //! some of them: this is for machines that were made for it.
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use freebsd_transcripts::Line;
 use freebsd_transcripts::recorder::{graph, nodes, sa, sp};
+use freebsd_transcripts::{Line, likeness};
 
 const NAMES: [&str; 15] = [
     "pfkey-register",
@@ -35,10 +37,11 @@ const NAMES: [&str; 15] = [
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let compare = arguments.next_if(|first| first == "--compare").is_some();
     let Some(folder) = arguments.next().map(PathBuf::from) else {
         eprintln!(
-            "usage: freebsd-record FOLDER [NAME...]\nnames: {}",
+            "usage: freebsd-record [--compare] FOLDER [NAME...]\nnames: {}",
             NAMES.join(" ")
         );
         return ExitCode::from(64);
@@ -49,11 +52,12 @@ async fn main() -> ExitCode {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
             continue;
         }
-        let written = match record(name).await {
+        let done = match record(name).await {
+            Ok(lines) if compare => compared(&folder, name, lines),
             Ok(lines) => write(&folder, name, &lines),
             Err(error) => Err(error),
         };
-        match written {
+        match done {
             Ok(()) => println!("{name}"),
             Err(error) => {
                 eprintln!("{name}: {error}");
@@ -64,7 +68,18 @@ async fn main() -> ExitCode {
     code
 }
 
-fn write(folder: &std::path::Path, name: &str, lines: &[Line]) -> io::Result<()> {
+fn compared(folder: &Path, name: &str, now: Vec<Line>) -> io::Result<()> {
+    let text = fs::read_to_string(folder.join(format!("{name}.txt")))?;
+    let before = freebsd_transcripts::parse(&text).map_err(io::Error::other)?;
+    let differences = likeness::differences(before, now);
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("went otherwise\n{differences}")))
+    }
+}
+
+fn write(folder: &Path, name: &str, lines: &[Line]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let made_by = Line::Heading(format!("freebsd-record {name}; {}", kernel()?));
     let text: String = std::iter::once(&made_by)

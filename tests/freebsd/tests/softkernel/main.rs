@@ -9,45 +9,13 @@ mod pfkey;
 use std::fs;
 use std::path::Path;
 
-use freebsd_transcripts::{Line, parse};
-
-/// A step of a recording: one request, or time passing, and what the kernel said.
-#[derive(Debug)]
-struct Step {
-    heading: String,
-    /// From 1 within its heading.
-    number: usize,
-    action: Line,
-    answers: Vec<Line>,
-}
+use freebsd_transcripts::parse;
+use freebsd_transcripts::steps::Step;
 
 fn steps(name: &str) -> Vec<Step> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("transcripts");
     let text = fs::read_to_string(folder.join(format!("{name}.txt"))).unwrap();
-    let mut steps: Vec<Step> = Vec::new();
-    let mut heading = String::new();
-    let mut number = 0;
-    for line in parse(&text).unwrap() {
-        match line {
-            Line::Heading(text) => {
-                heading = text;
-                number = 0;
-            }
-            Line::Status { .. } | Line::Reply { .. } | Line::DataIn { .. } => {
-                steps.last_mut().unwrap().answers.push(line);
-            }
-            action => {
-                number += 1;
-                steps.push(Step {
-                    heading: heading.clone(),
-                    number,
-                    action,
-                    answers: Vec::new(),
-                });
-            }
-        }
-    }
-    steps
+    freebsd_transcripts::steps::steps(parse(&text).unwrap())
 }
 
 /// One deliberate difference: recording, heading, step within it (0: all), why.

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use freebsd_transcripts::steps::Step;
 use freebsd_transcripts::{Line, host_errno};
-use netgraph::NgMessage;
 use netgraph::frame::Frame;
-use netgraph::generic::{GetNodeInfo, HookList, ListHooks, NodeInfo};
-use netgraph::node::iface;
 use softkernel::buffer::Buffer;
 use softkernel::graph::{Exit, Graph, Limits, NodeId};
 
-use super::{Difference, Step, compare, steps};
+use super::{Difference, compare, steps};
 
 /// What softkernel does otherwise on purpose.
 const DIFFERENCES: &[Difference] = &[
@@ -244,35 +242,10 @@ fn canonical(lines: Vec<Line>) -> Vec<String> {
 }
 
 fn words(line: Line) -> String {
-    let Line::Reply { socket, bytes, .. } = line else {
-        return line.to_string();
-    };
-    let message = NgMessage::parse(&bytes).unwrap();
-    let node = |mut node: NodeInfo| {
-        node.id = 0;
-        node
-    };
-    let data = if message.is::<GetNodeInfo>() {
-        format!("{:?}", node(NodeInfo::parse(&message.data).unwrap()))
-    } else if message.is::<ListHooks>() {
-        let mut list = HookList::parse(&message.data).unwrap();
-        list.node.id = 0;
-        list.links.sort_by(|a, b| a.our_hook.cmp(&b.our_hook));
-        for link in &mut list.links {
-            link.peer.id = 0;
-        }
-        format!("{list:?}")
-    } else if message.is::<iface::GetIfIndex>() {
-        "an index".to_owned()
-    } else {
-        format!("{:02x?}", message.data)
-    };
-    // The name is for people, and differs.
-    let (cookie, command) = (message.cookie, message.command & 0xffff);
-    format!(
-        "{socket} < {cookie}/{command} flags {} {data}",
-        message.flags
-    )
+    match line {
+        Line::Reply { socket, bytes, .. } => freebsd_transcripts::words::netgraph(&socket, &bytes),
+        other => other.to_string(),
+    }
 }
 
 fn replay(name: &str) {

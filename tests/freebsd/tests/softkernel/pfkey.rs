@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use freebsd_transcripts::{Line, host_errno};
-use pfkey::{Extension, Lifetime, Message, MessageType, Numbering};
+use freebsd_transcripts::steps::Step;
+use freebsd_transcripts::{Line, host_errno, words};
+use pfkey::{Extension, Message, MessageType, Numbering};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use softkernel::ipsec::{Config, Ipsec, PfkeySocketId};
 
-use super::{Difference, Step, compare, steps};
+use super::{Difference, compare, steps};
 
 /// What softkernel does otherwise on purpose; `softkernel::ipsec` says more.
 const DIFFERENCES: &[Difference] = &[
@@ -228,11 +229,11 @@ impl World {
             let mut message = message(bytes);
             self.translate(&mut message);
             message.errno = u8::try_from(host_errno(message.errno.into())).unwrap();
-            canonical(socket, message)
+            words::pfkey(socket, message)
         });
         let ours = ours
             .iter()
-            .map(|(socket, bytes)| canonical(socket, message(bytes)));
+            .map(|(socket, bytes)| words::pfkey(socket, message(bytes)));
         (sorted(theirs.collect()), sorted(ours.collect()))
     }
 }
@@ -241,42 +242,6 @@ impl World {
 fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines.sort();
     lines
-}
-
-/// The message in words, without what is the machine's or the clock's.
-fn canonical(socket: &str, mut message: Message) -> String {
-    message.reserved = 0;
-    if matches!(message.kind, MessageType::DUMP | MessageType::X_SPDDUMP) {
-        // Counts down in an order that is the kernel's own.
-        message.sequence = 0;
-    }
-    for extension in &mut message.extensions {
-        match extension {
-            Extension::LifetimeCurrent(current) => *current = Lifetime::default(),
-            Extension::Sa2(sa2) => sa2.sequence = 0,
-            _ => {}
-        }
-    }
-    let mut extensions: Vec<String> = message.extensions.iter().map(words).collect();
-    extensions.sort();
-    format!(
-        "{socket}: {} errno {} satype {} seq {} pid {}\n      {}",
-        message.kind.name().unwrap_or("?"),
-        message.errno,
-        message.sa_type.0,
-        message.sequence,
-        message.pid,
-        extensions.join("\n      "),
-    )
-}
-
-fn words(extension: &Extension) -> String {
-    match extension {
-        Extension::KeyAuthentication(key) | Extension::KeyEncryption(key) => {
-            format!("{:?} {:02x?}", extension.kind(), key.bytes())
-        }
-        other => format!("{other:?}"),
-    }
 }
 
 fn replay(name: &str) {
