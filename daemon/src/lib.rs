@@ -8,6 +8,7 @@
 //! | [`control`] | the control socket: one JSON object a line, requests in, answers or streams out |
 //! | [`exit`] | exit codes of sysexits(3) and the one-line way to die |
 //! | [`hook`] | operator's programs: argv, no shell, bounded in number and time |
+//! | [`interface`] | addresses, MTU and routes of a FreeBSD network interface |
 //! | [`log`] | slog to standard error, a file, or syslog |
 //! | [`pidfile`] | one instance at a time |
 //! | [`runtime_dir`] | the folder for sockets, pid file and state |
@@ -21,6 +22,7 @@ pub mod config;
 pub mod control;
 pub mod exit;
 pub mod hook;
+pub mod interface;
 pub mod log;
 pub mod pidfile;
 pub mod runtime_dir;

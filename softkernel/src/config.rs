@@ -1,6 +1,6 @@
 //! `softkernel.yaml`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,11 +43,12 @@ pub struct Tun {
 }
 
 /// ESP without UDP.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Esp {
-    /// Addresses to receive ESP at; unspecified addresses mean all of a family.
-    pub listen: Vec<IpAddr>,
+    /// Addresses to receive ESP at; unspecified addresses mean all of a family. Not said: all,
+    /// unless the system's kernel keeps ESP for itself.
+    pub listen: Option<Vec<IpAddr>>,
 }
 
 /// Paths of the Unix sockets.
@@ -83,14 +84,6 @@ impl Default for Tun {
         Self {
             name: "tanuki0".to_owned(),
             mtu: 1500,
-        }
-    }
-}
-
-impl Default for Esp {
-    fn default() -> Self {
-        Self {
-            listen: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::encapsulation::{Encapsulations, Opened};
 use crate::graph::{HostChange, NodeId};
 use crate::ipsec::{InboundEsp, PfkeySocketId};
 use crate::kernel::{Action, Kernel, Now, PortId};
-use crate::os::netlink::Netlink;
+use crate::os::host::Host;
 use crate::os::outer::{Addresses, OuterSocket};
 use crate::os::tun::Tun;
 use crate::tunnel_routes::TunnelRoutes;
@@ -95,7 +95,7 @@ pub struct Engine {
     buffer: Buffer,
     tunnel_routes: TunnelRoutes,
     tun: Rc<Tun>,
-    netlink: Netlink,
+    host: Host,
     raw: Vec<Rc<OuterSocket>>,
     encapsulation: Encapsulations,
     /// Connections to `udp.sock`, `pfkey.sock` and `netgraph.sock`.
@@ -114,7 +114,7 @@ impl Engine {
     pub fn new(
         kernel: Kernel,
         tun: Rc<Tun>,
-        netlink: Netlink,
+        host: Host,
         raw: Vec<Rc<OuterSocket>>,
         log: Logger,
     ) -> Self {
@@ -123,7 +123,7 @@ impl Engine {
             buffer: Buffer::new(Buffer::PAYLOAD),
             tunnel_routes: TunnelRoutes::default(),
             tun,
-            netlink,
+            host,
             raw,
             encapsulation: Encapsulations::default(),
             ports: HashMap::new(),
@@ -458,7 +458,7 @@ impl Engine {
     }
 
     fn change_host(&mut self, change: &HostChange) {
-        if let Err(error) = self.netlink.apply(change) {
+        if let Err(error) = self.host.apply(change) {
             self.counters.host_errors += 1;
             warn!(self.log, "the system refuses an address or route";
                 "device" => self.tun.name(), "change" => ?change, "reason" => %error);

@@ -8,7 +8,7 @@
 //! | `graph/` | netgraph: nodes, hooks, messages, node types; no I/O |
 //! | `udp.rs` | the UDP header inside ESP |
 //! | `kernel.rs` | the two joined: a packet's way; no I/O |
-//! | `os/` | TUN, raw ESP, UDP encapsulation, netlink, Unix sockets: the only unsafe code |
+//! | `os/` | TUN, raw ESP, UDP encapsulation, routes, Unix sockets: the only unsafe code |
 //! | `encapsulation.rs` | the open UDP sockets of RFC 3948 and who has bound them |
 //! | `engine.rs` | kernel and devices |
 //! | `server/` | the sockets that daemons connect to |
@@ -17,24 +17,24 @@
 //! | `tunnel_routes.rs` | host routes for tunnel mode |
 //! | `run.rs` | the process |
 //!
-//! What touches devices is written for Linux; the rest runs anywhere.
+//! What touches devices is written for FreeBSD and Linux; the rest runs anywhere.
 
 pub mod buffer;
 pub mod config;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub mod control;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub mod encapsulation;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub mod engine;
 pub mod graph;
 pub mod ipsec;
 pub mod kernel;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub mod os;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub mod run;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub mod server;
 pub mod tunnel_routes;
 pub mod udp;

@@ -58,14 +58,14 @@ fn prepare(arguments: &Arguments) -> Result<Option<(Config, PathBuf)>, Failure> 
     )))
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
 fn run(config: &Config, runtime: &Path, log: &Logger, starter: Starter) -> Result<(), Failure> {
     softkernel::run::run(config, runtime, log, starter)
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "freebsd", target_os = "linux")))]
 fn run(_: &Config, _: &Path, _: &Logger, _: Starter) -> Result<(), Failure> {
-    let message = "its devices are those of Linux; use `kernel: system` on this system";
+    let message = "its devices are those of FreeBSD and Linux";
     Err(Failure::new(exit::UNAVAILABLE, message))
 }
 

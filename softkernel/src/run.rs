@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -22,7 +23,8 @@ use crate::engine::Engine;
 use crate::graph::Graph;
 use crate::ipsec::Ipsec;
 use crate::kernel::Kernel;
-use crate::os::netlink::Netlink;
+use crate::os;
+use crate::os::host::Host;
 use crate::os::outer::OuterSocket;
 use crate::os::seqpacket::Listener;
 use crate::os::source_for;
@@ -64,12 +66,12 @@ async fn serve(
     mut starter: Starter,
 ) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::new(exit::OS, error))?;
-    let (tun, netlink) = open_tun(config)?;
-    let raw = open_raw(config)?;
+    let (tun, host) = open_tun(config)?;
+    let raw = open_raw(config, log)?;
     let graph = Graph::new(config.graph(), Box::new(source_for));
     let ipsec = Ipsec::new(Instant::now(), config.ipsec());
     let kernel = Kernel::new(ipsec, graph, Box::new(source_for));
-    let engine = Engine::new(kernel, Rc::clone(&tun), netlink, raw.clone(), log.clone());
+    let engine = Engine::new(kernel, Rc::clone(&tun), host, raw.clone(), log.clone());
     let shared = Rc::new(RefCell::new(engine));
 
     let sockets = &config.sockets;
@@ -152,20 +154,30 @@ fn allow_many_descriptors() {
     }
 }
 
-fn open_tun(config: &Config) -> Result<(Rc<Tun>, Netlink), Failure> {
+fn open_tun(config: &Config) -> Result<(Rc<Tun>, Host), Failure> {
     let name = &config.tun.name;
     let what = format!("TUN device {name}");
     let tun = Tun::open(name).map_err(|error| refused(&what, &error))?;
-    let mut netlink = Netlink::open(name).map_err(|error| refused(&what, &error))?;
-    netlink
-        .up(config.tun.mtu)
+    let mut host = Host::open(name).map_err(|error| refused(&what, &error))?;
+    host.up(config.tun.mtu)
         .map_err(|error| refused(&what, &error))?;
-    Ok((Rc::new(tun), netlink))
+    Ok((Rc::new(tun), host))
 }
 
-fn open_raw(config: &Config) -> Result<Vec<Rc<OuterSocket>>, Failure> {
+fn open_raw(config: &Config, log: &Logger) -> Result<Vec<Rc<OuterSocket>>, Failure> {
     let mut sockets = Vec::new();
-    for address in &config.esp.listen {
+    let everywhere = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let listen: &[IpAddr] = match &config.esp.listen {
+        Some(addresses) => addresses,
+        None if os::esp_reaches_sockets().map_err(|error| refused("PF_KEY", &error))? => {
+            &everywhere
+        }
+        None => {
+            info!(log, "ESP without UDP is the system's");
+            &[]
+        }
+    };
+    for address in listen {
         match OuterSocket::raw(*address) {
             Ok(socket) => sockets.push(Rc::new(socket)),
             // A host without IPv6 is fine as long as nobody asked for one of its addresses.
@@ -185,9 +197,11 @@ fn refused(what: &str, error: &io::Error) -> Failure {
         _ => exit::OS,
     };
     let remedy = match code {
-        exit::NO_PERMISSION => "; run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
-        _ => "",
+        exit::NO_PERMISSION => Some(os::PRIVILEGE),
+        _ if error.kind() == io::ErrorKind::NotFound => Some(os::NO_TUN),
+        _ => None,
     };
+    let remedy = remedy.map_or(String::new(), |remedy| format!("; {remedy}"));
     Failure::new(code, format!("{what}: {error}{remedy}"))
 }
 

@@ -1,6 +1,6 @@
 //! The user-space kernel's netgraph: frames on a Unix `SOCK_SEQPACKET` socket.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -12,6 +12,9 @@ use crate::frame::{Frame, MAX_FRAME};
 
 /// Room for a burst of data frames in the kernel's buffers.
 const BUFFER_SIZE: usize = 1 << 20;
+
+/// POSIX ends a record of `SOCK_SEQPACKET` so; Linux and FreeBSD 14 end it with every call.
+const END_OF_RECORD: i32 = libc::MSG_EOR | libc::MSG_NOSIGNAL;
 
 #[derive(Debug)]
 pub(super) struct SoftSocket(AsyncFd<Socket>);
@@ -33,7 +36,9 @@ impl SoftSocket {
         }
         loop {
             let mut ready = self.0.writable().await?;
-            if let Ok(result) = ready.try_io(|fd| fd.get_ref().write(packet)) {
+            if let Ok(result) =
+                ready.try_io(|fd| fd.get_ref().send_with_flags(packet, END_OF_RECORD))
+            {
                 return result.map(|_| ());
             }
         }

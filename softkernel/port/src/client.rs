@@ -133,11 +133,9 @@ impl UdpPort {
         loop {
             let mut ready = self.socket.writable().await?;
             let result = ready.try_io(|fd| {
-                Ok(send(
-                    fd.get_ref().as_raw_fd(),
-                    packet,
-                    MsgFlags::MSG_NOSIGNAL,
-                )?)
+                // POSIX ends a record with the flag; Linux and FreeBSD 14 end it with every call.
+                let flags = MsgFlags::MSG_EOR | MsgFlags::MSG_NOSIGNAL;
+                Ok(send(fd.get_ref().as_raw_fd(), packet, flags)?)
             });
             if let Ok(result) = result {
                 return result.map(|_| ());

@@ -1,5 +1,5 @@
 //! The sockets on the outside: raw ESP (RFC 4303, protocol 50) and UDP encapsulation (RFC 3948),
-//! with the address of both ends of every packet: `IP_PKTINFO` and `IPV6_PKTINFO` of Linux.
+//! with the address of both ends of every packet.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -10,10 +10,14 @@ use std::os::fd::AsRawFd;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
+use super::enlarge_buffers;
 use super::register::register;
+use super::system::ip;
 use crate::buffer::Buffer;
 
 const PROTOCOL_ESP: i32 = 50;
+/// `struct ip` without options.
+const IP_HEADER: usize = 20;
 /// Room for a burst.
 const BUFFER_SIZE: usize = 4 << 20;
 /// Ancillary data: `struct in6_pktinfo` (20 bytes) and its header, aligned.
@@ -26,6 +30,8 @@ pub struct OuterSocket {
     local: SocketAddr,
     peer: Option<SocketAddr>,
     raw: bool,
+    /// We write the IP header of what is sent.
+    header_included: bool,
 }
 
 /// Where a received packet came from and what it was sent to.
@@ -78,25 +84,20 @@ impl OuterSocket {
         peer: Option<SocketAddr>,
         raw: bool,
     ) -> io::Result<Self> {
-        let (level, info, discover) = match local {
-            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO, libc::IP_MTU_DISCOVER),
-            SocketAddr::V6(_) => {
-                if !raw {
-                    socket.set_only_v6(true)?;
-                }
-                (
-                    libc::IPPROTO_IPV6,
-                    libc::IPV6_RECVPKTINFO,
-                    libc::IPV6_MTU_DISCOVER,
-                )
-            }
+        let (level, info) = match local {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, ip::RECEIVE_DESTINATION),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
         };
+        if local.is_ipv6() && !raw {
+            socket.set_only_v6(true)?;
+        }
         set_option(&socket, level, info, 1)?;
-        // What is too long on the way is fragmented, as the inner packets were when they fitted.
-        set_option(&socket, level, discover, libc::IP_PMTUDISC_DONT)?;
-        // As much as the system allows; less works too.
-        let _ = socket.set_send_buffer_size(BUFFER_SIZE);
-        let _ = socket.set_recv_buffer_size(BUFFER_SIZE);
+        ip::fragment(&socket, local.is_ipv4())?;
+        let header_included = raw && local.is_ipv4() && ip::RAW_HEADER_INCLUDED;
+        if header_included {
+            set_option(&socket, libc::IPPROTO_IP, libc::IP_HDRINCL, 1)?;
+        }
+        enlarge_buffers(&socket, BUFFER_SIZE);
         socket.bind(&SockAddr::from(local))?;
         if let Some(peer) = peer {
             socket.connect(&SockAddr::from(peer))?;
@@ -111,6 +112,7 @@ impl OuterSocket {
             local,
             peer,
             raw,
+            header_included,
         })
     }
 
@@ -218,20 +220,33 @@ impl OuterSocket {
         }
         let name = SockAddr::from(destination);
         let mut control = Control([0; CONTROL_SIZE]);
-        let mut part = libc::iovec {
+        let mut ip_header = match (self.header_included, source, destination.ip()) {
+            (true, IpAddr::V4(source), IpAddr::V4(destination)) => {
+                ip_header(source, destination, packet.len())
+                    .ok_or_else(|| io::Error::from_raw_os_error(libc::EMSGSIZE))?
+            }
+            _ => [0; IP_HEADER],
+        };
+        let header_part = libc::iovec {
+            iov_base: ip_header.as_mut_ptr().cast(),
+            iov_len: if self.header_included { IP_HEADER } else { 0 },
+        };
+        let packet_part = libc::iovec {
             iov_base: packet.as_ptr().cast_mut().cast(),
             iov_len: packet.len(),
         };
+        let mut parts = [header_part, packet_part];
         // SAFETY: an all-zero `msghdr` is valid: null pointers with length 0.
         let mut header: libc::msghdr = unsafe { zeroed() };
         if self.peer.is_none() {
             header.msg_name = name.as_ptr().cast_mut().cast();
             header.msg_namelen = name.len();
         }
-        header.msg_iov = &raw mut part;
-        header.msg_iovlen = 1;
+        header.msg_iov = parts.as_mut_ptr();
+        header.msg_iovlen = parts.len() as _;
         // A socket bound to one address sends from it anyway.
-        if self.local.ip().is_unspecified() && !source.is_unspecified() {
+        let choose = self.local.ip().is_unspecified() && !source.is_unspecified();
+        if choose && !self.header_included {
             header.msg_control = (&raw mut control).cast();
             header.msg_controllen = CONTROL_SIZE as _;
             // SAFETY: the header leads to `control`, which is aligned and has room for either
@@ -259,6 +274,25 @@ impl OuterSocket {
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_SIZE]);
 
+/// `struct ip` for one packet of ESP; the kernel fills in identification and checksum.
+fn ip_header(source: Ipv4Addr, destination: Ipv4Addr, payload: usize) -> Option<[u8; IP_HEADER]> {
+    const VERSION_AND_LENGTH: u8 = 0x45;
+    const TTL: u8 = 64;
+    let length = u16::try_from(IP_HEADER + payload).ok()?.to_be_bytes();
+    let mut header = [0; IP_HEADER];
+    let fields = [
+        (0, &[VERSION_AND_LENGTH][..]),
+        (2, &length),
+        (8, &[TTL, PROTOCOL_ESP as u8]),
+        (12, &source.octets()),
+        (16, &destination.octets()),
+    ];
+    for (at, field) in fields {
+        header.get_mut(at..at + field.len())?.copy_from_slice(field);
+    }
+    Some(header)
+}
+
 fn domain(address: IpAddr) -> Domain {
     if address.is_ipv4() {
         Domain::IPV4
@@ -272,7 +306,7 @@ fn zeroed_storage() -> libc::sockaddr_storage {
     unsafe { zeroed() }
 }
 
-fn set_option(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
+pub(super) fn set_option(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: pointer and length describe the live integer `value`.
     let result = unsafe {
         libc::setsockopt(
@@ -319,11 +353,11 @@ unsafe fn destination_of(header: &libc::msghdr) -> Option<IpAddr> {
         let mut item = libc::CMSG_FIRSTHDR(header);
         while !item.is_null() {
             match ((*item).cmsg_level, (*item).cmsg_type) {
-                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    let info: libc::in_pktinfo = libc::CMSG_DATA(item)
-                        .cast::<libc::in_pktinfo>()
+                (libc::IPPROTO_IP, ip::DESTINATION) => {
+                    let info = libc::CMSG_DATA(item)
+                        .cast::<ip::Ipv4Info>()
                         .read_unaligned();
-                    return Some(Ipv4Addr::from_bits(u32::from_be(info.ipi_addr.s_addr)).into());
+                    return Some(ip::destination(info).into());
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                     let info: libc::in6_pktinfo = libc::CMSG_DATA(item)
@@ -351,19 +385,12 @@ unsafe fn set_source(header: &mut libc::msghdr, source: IpAddr) {
         }
         let used = match source {
             IpAddr::V4(v4) => {
-                let info = libc::in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr {
-                        s_addr: v4.to_bits().to_be(),
-                    },
-                    ipi_addr: libc::in_addr { s_addr: 0 },
-                };
                 (*item).cmsg_level = libc::IPPROTO_IP;
-                (*item).cmsg_type = libc::IP_PKTINFO;
+                (*item).cmsg_type = ip::SOURCE;
                 libc::CMSG_DATA(item)
-                    .cast::<libc::in_pktinfo>()
-                    .write_unaligned(info);
-                size_of::<libc::in_pktinfo>()
+                    .cast::<ip::Ipv4Info>()
+                    .write_unaligned(ip::source(v4));
+                size_of::<ip::Ipv4Info>()
             }
             IpAddr::V6(v6) => {
                 let info = libc::in6_pktinfo {

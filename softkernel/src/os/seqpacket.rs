@@ -1,13 +1,14 @@
 //! Unix sockets of type `SOCK_SEQPACKET`: connections that keep message boundaries.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
+use super::enlarge_buffers;
 use super::register::register;
 
 /// Connections waiting to be accepted.
@@ -54,9 +55,7 @@ impl Listener {
             };
             let (socket, _) = accepted?;
             socket.set_nonblocking(true)?;
-            // As much as the system allows; less works too.
-            let _ = socket.set_send_buffer_size(BUFFER_SIZE);
-            let _ = socket.set_recv_buffer_size(BUFFER_SIZE);
+            enlarge_buffers(&socket, BUFFER_SIZE);
             return Ok(Connection(register(socket)?));
         }
     }
@@ -103,6 +102,8 @@ impl Connection {
     /// # Errors
     /// `WouldBlock` when there is no room; the connection broke.
     pub fn send(&self, message: &[u8]) -> io::Result<()> {
-        self.0.get_ref().write(message).map(|_| ())
+        // POSIX ends a record with the flag; Linux and FreeBSD 14 end it with every call.
+        let flags = libc::MSG_EOR | libc::MSG_NOSIGNAL;
+        self.0.get_ref().send_with_flags(message, flags).map(|_| ())
     }
 }

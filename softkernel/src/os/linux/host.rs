@@ -1,4 +1,4 @@
-//! Addresses, MTU and routes of a device: rtnetlink(7), `<linux/rtnetlink.h>`.
+//! Addresses, MTU and routes of the device: rtnetlink(7), `<linux/rtnetlink.h>`.
 //!
 //! Requests are synchronous: the kernel answers each in the same system call.
 
@@ -37,13 +37,13 @@ const RTN_UNICAST: u8 = 1;
 
 /// One device's settings.
 #[derive(Debug)]
-pub struct Netlink {
+pub struct Host {
     socket: Socket,
     index: u32,
     sequence: u32,
 }
 
-impl Netlink {
+impl Host {
     /// For the device with this name.
     ///
     /// # Errors

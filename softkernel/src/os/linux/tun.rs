@@ -6,9 +6,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
-use super::register::register;
+use super::super::register::register;
 use crate::buffer::Buffer;
 
 /// The device; it disappears when dropped.
@@ -61,7 +61,7 @@ impl Tun {
     ///
     /// # Errors
     /// The reactor is gone.
-    pub async fn readable(&self) -> io::Result<tokio::io::unix::AsyncFdReadyGuard<'_, File>> {
+    pub async fn readable(&self) -> io::Result<AsyncFdReadyGuard<'_, File>> {
         self.device.readable().await
     }
 
