@@ -57,6 +57,18 @@ impl Display for Problems {
 
 impl std::error::Error for Problems {}
 
+impl Problems {
+    /// One problem with a file as a whole.
+    pub fn whole(file: &Path, message: impl Display) -> Self {
+        Self(vec![Problem {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            message: message.to_string(),
+        }])
+    }
+}
+
 /// A YAML file as text, with its name for messages.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -158,12 +170,7 @@ impl Source {
     }
 
     fn whole(&self, message: impl Display) -> Problems {
-        Problems(vec![Problem {
-            file: self.file.clone(),
-            line: 0,
-            column: 0,
-            message: message.to_string(),
-        }])
+        Problems::whole(&self.file, message)
     }
 }
 

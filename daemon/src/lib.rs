@@ -9,6 +9,7 @@
 //! | [`exit`] | exit codes of sysexits(3) and the one-line way to die |
 //! | [`hook`] | operator's programs: argv, no shell, bounded in number and time |
 //! | [`interface`] | addresses, MTU and routes of a FreeBSD network interface |
+//! | [`kernel_module`] | kldload(2) |
 //! | [`log`] | slog to standard error, a file, or syslog |
 //! | [`pidfile`] | one instance at a time |
 //! | [`runtime_dir`] | the folder for sockets, pid file and state |
@@ -23,6 +24,7 @@ pub mod control;
 pub mod exit;
 pub mod hook;
 pub mod interface;
+pub mod kernel_module;
 pub mod log;
 pub mod pidfile;
 pub mod runtime_dir;

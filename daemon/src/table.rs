@@ -23,6 +23,17 @@ impl Table {
         self.rows.push(cells.into());
     }
 
+    /// Leaves the column of that name out.
+    pub fn hide(&mut self, name: &str) {
+        if let Some(column) = self.header.iter().position(|header| header == name) {
+            for line in std::iter::once(&mut self.header).chain(&mut self.rows) {
+                if column < line.len() {
+                    line.remove(column);
+                }
+            }
+        }
+    }
+
     /// Whether no row was added.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -65,5 +76,8 @@ mod tests {
             table.to_string(),
             "user       address\nalexandra  10.0.0.2\n"
         );
+        table.hide("user");
+        table.hide("age");
+        assert_eq!(table.to_string(), "address\n10.0.0.2\n");
     }
 }

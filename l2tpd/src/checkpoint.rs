@@ -10,7 +10,7 @@ use crate::server::State;
 
 const NAME: &str = "tunnels";
 /// Another version is another process's business: its nodes are removed, its clients come again.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct File {

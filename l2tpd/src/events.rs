@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use l2tp_proto::{Refused, TunnelId};
+use l2tp_proto::{KernelId, Refused, TunnelId};
 use slog::Logger;
 
 use crate::control::protocol::Traffic;
@@ -98,8 +98,8 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// The kernel is gone with every session.
-    KernelLost,
+    /// A kernel is gone with every session in it.
+    KernelLost(KernelId),
     /// A program of the operator failed.
     HookFailed {
         /// For which session.
@@ -188,8 +188,9 @@ impl Event {
                 "peer" => %peer, "user" => user, "reason" => reason),
             Self::KernelFailed { what, reason } => slog::error!(log, "kernel operation failed";
                 "for" => what, "reason" => reason),
-            Self::KernelLost => {
-                slog::error!(log, "the soft kernel is gone and every session with it");
+            Self::KernelLost(kernel) => {
+                slog::error!(log, "a kernel is gone and every session in it";
+                    "kernel" => %kernel);
             }
             Self::HookFailed { session, reason } => slog::error!(log, "hook failed";
                 "session" => %session, "reason" => reason),

@@ -90,12 +90,12 @@ fn serve(log: &Logger, starter: Starter, start: Start) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new(exit::OS, error))?;
     runtime.block_on(async {
-        let kernel = kernel::choose(config.kernel, &runtime_dir);
+        let kernels = kernel::choose(config.kernel, &runtime_dir).await?;
         let setup = Setup {
             config_file,
             config,
             folder,
-            kernel,
+            kernels,
         };
         driver::run(setup, users, log.clone(), starter).await
     })

@@ -28,7 +28,7 @@ pub mod socket;
 mod wire;
 
 pub use algorithm::{AuthenticationAlgorithm, EncryptionAlgorithm};
-pub use client::{Client, Event, Reply, Request, SaRequest};
+pub use client::{Client, Event, Reply, Request, SaRequest, SpRequest};
 pub use error::WireError;
 pub use ext::{
     Address, Algorithm, Combination, Direction, Extension, ExtensionKind, Identity, Key, Level,

@@ -2,103 +2,15 @@
 //! control socket of the client to packets that come out of the server's interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code)]
 mod l2tp_support;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
+use l2tp_support::daemon::{Daemon, case};
 use l2tp_support::{CLIENT, Network, SERVER, ping, server};
-use l2tpd::config::{Config, KernelChoice};
-use l2tpd::control::protocol::{Answer, ConnectionStatus, Request, SessionStatus};
-use l2tpd::driver::{self, Setup};
-use l2tpd::kernel;
-use slog::{Discard, Logger, o};
-use tanuki_daemon::background::Starter;
-use tanuki_daemon::control::ControlClient;
-use tanuki_daemon::exit::Failure;
-use tanuki_daemon::runtime_dir;
-use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use l2tpd::control::protocol::Request;
 
 const SERVER_INSIDE: [u8; 4] = [10, 77, 0, 1];
 const CLIENT_INSIDE: [u8; 4] = [10, 77, 0, 10];
-
-/// One daemon and where it lives.
-struct Daemon {
-    base: PathBuf,
-    task: JoinHandle<Result<(), Failure>>,
-}
-
-impl Daemon {
-    fn start(base: &Path) -> Self {
-        let config_file = base.join("l2tpd.yaml");
-        let config = Config::read(&config_file).unwrap();
-        let users = driver::read_users(&config).unwrap();
-        let folder = runtime_dir::prepare(base, "l2tpd").unwrap();
-        let kernel = kernel::choose(KernelChoice::Soft, base);
-        let setup = Setup {
-            config_file,
-            config,
-            folder,
-            kernel,
-        };
-        let log = Logger::root(Discard, o!());
-        let task = spawn_local(driver::run(setup, users, log, Starter::default()));
-        Self {
-            base: base.to_owned(),
-            task,
-        }
-    }
-
-    async fn ask(&self, request: Request) -> Answer {
-        let path = runtime_dir::control_socket(&self.base, "l2tpd");
-        let mut client = loop {
-            match ControlClient::connect(&path).await {
-                Ok(client) => break client,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        };
-        client.call(&request, |_| {}).await.unwrap()
-    }
-
-    async fn sessions(&self) -> Vec<SessionStatus> {
-        match self.ask(Request::ShowSessions).await {
-            Answer::Sessions(sessions) => sessions,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Asks until the connection is in a state that ends the matter.
-    async fn connection(&self, wanted: &str) -> ConnectionStatus {
-        loop {
-            match self.ask(Request::ShowConnections).await {
-                Answer::Connections(mut connections) => {
-                    let connection = connections.remove(0);
-                    if connection.state == wanted {
-                        return connection;
-                    }
-                }
-                other => panic!("{other:?}"),
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn up(&self) -> SessionStatus {
-        loop {
-            let mut sessions = self.sessions().await;
-            if sessions.iter().any(|session| session.state == "up") {
-                return sessions.remove(0);
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Ends the process without a word.
-    async fn kill(&mut self) {
-        self.task.abort();
-        assert!((&mut self.task).await.is_err());
-    }
-}
 
 struct Lab {
     folders: [tempfile::TempDir; 2],
@@ -132,13 +44,12 @@ impl Lab {
     }
 
     fn start(&self, machine: usize) -> Daemon {
-        Daemon::start(self.folders[machine].path())
+        Daemon::soft(self.folders[machine].path())
     }
 
     /// Waits until no node of a session is left.
     async fn no_sessions(&self, machine: usize) {
-        let of_tunnel = |name: &String| name.starts_with("tanuki-t");
-        while !self.network.nodes(machine).iter().all(of_tunnel) {
+        while self.network.has_sessions(machine) {
             tokio::task::yield_now().await;
         }
     }
@@ -150,20 +61,6 @@ impl Lab {
         let back = ping(SERVER_INSIDE, CLIENT_INSIDE, number);
         assert_eq!(self.network.through(SERVER, &back), [back]);
     }
-}
-
-/// Runs a case with everything on one thread, for no longer than a minute.
-fn case(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let limited = async {
-        tokio::time::timeout(Duration::from_secs(60), future)
-            .await
-            .expect("in time");
-    };
-    LocalSet::new().block_on(&runtime, limited);
 }
 
 #[test]

@@ -66,6 +66,29 @@ macro_rules! identifier {
 identifier!(TunnelId);
 identifier!(SessionId);
 
+/// Which of the host's kernels carries a flow. The protocol does not look at it: it stands in
+/// [`FlowId`] so that answers and nodes go where the first datagram came from.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum KernelId {
+    /// The operating system's.
+    #[default]
+    System,
+    /// The `softkernel` process.
+    Soft,
+}
+
+impl fmt::Display for KernelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "system",
+            Self::Soft => "soft",
+        })
+    }
+}
+
 /// What identifies the path a tunnel's datagrams take.
 ///
 /// The reqid is the number of the IPsec peer the datagrams came from: two clients behind one NAT
@@ -78,6 +101,8 @@ pub struct FlowId {
     pub peer: SocketAddr,
     /// The number of the peer's security associations; 0 where IPsec does not number them.
     pub reqid: u32,
+    /// The kernel the datagrams pass.
+    pub kernel: KernelId,
 }
 
 impl fmt::Display for FlowId {

@@ -28,6 +28,6 @@ pub mod wire;
 
 pub use checkpoint::{SessionRecord, TunnelRecord};
 pub use config::{Authentication, Config, ConfigError, Limits, SameFlow, Secret, TunnelSecret};
-pub use id::{FlowId, IdRange, SessionId, TunnelId};
+pub use id::{FlowId, IdRange, KernelId, SessionId, TunnelId};
 pub use io::*;
 pub use tunnels::Tunnels;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use l2tp_proto::KernelId;
 use serde::{Deserialize, Serialize};
 
 /// A question or an order.
@@ -87,6 +88,8 @@ pub struct TunnelStatus {
     pub local: SocketAddr,
     /// The reqid of the IPsec SAs the tunnel is bound to.
     pub reqid: Option<u32>,
+    /// The kernel that carries its packets.
+    pub kernel: KernelId,
     /// The host name the peer gave.
     pub host_name: String,
     /// The state by its RFC 2661 name.
@@ -118,6 +121,8 @@ pub struct SessionStatus {
     pub address: Option<IpAddr>,
     /// The network interface.
     pub interface: String,
+    /// The kernel that carries its packets.
+    pub kernel: KernelId,
     /// What is being done: `opening`, `authenticating`, `configuring`, `up`, `closing`.
     pub state: String,
     /// Seconds since the session began.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use l2tp_proto::KernelId;
 use tanuki_daemon::table::Table;
 
 use super::protocol::{
@@ -47,6 +48,7 @@ fn table_of(tunnels: &[TunnelStatus]) -> Table {
         "peer id",
         "peer",
         "reqid",
+        "kernel",
         "host name",
         "role",
         "state",
@@ -59,6 +61,7 @@ fn table_of(tunnels: &[TunnelStatus]) -> Table {
             tunnel.peer_id.to_string(),
             tunnel.peer.to_string(),
             tunnel.reqid.map_or_else(dash, |reqid| reqid.to_string()),
+            tunnel.kernel.to_string(),
             if tunnel.host_name.is_empty() {
                 dash()
             } else {
@@ -70,7 +73,16 @@ fn table_of(tunnels: &[TunnelStatus]) -> Table {
             age(tunnel.age),
         ]);
     }
+    hide_single_kernel(&mut table, tunnels.iter().map(|tunnel| tunnel.kernel));
     table
+}
+
+/// Where one kernel carries everything, which one is not worth a column.
+fn hide_single_kernel(table: &mut Table, mut kernels: impl Iterator<Item = KernelId>) {
+    let first = kernels.next();
+    if kernels.all(|kernel| Some(kernel) == first) {
+        table.hide("kernel");
+    }
 }
 
 fn sessions_table(sessions: &[SessionStatus]) -> Table {
@@ -79,6 +91,7 @@ fn sessions_table(sessions: &[SessionStatus]) -> Table {
         "user",
         "address",
         "interface",
+        "kernel",
         "peer",
         "login",
         "state",
@@ -105,6 +118,7 @@ fn sessions_table(sessions: &[SessionStatus]) -> Table {
                 .address
                 .map_or_else(dash, |address| address.to_string()),
             or_dash(&session.interface),
+            session.kernel.to_string(),
             session.peer.to_string(),
             or_dash(&session.authentication),
             session.state.clone(),
@@ -113,6 +127,7 @@ fn sessions_table(sessions: &[SessionStatus]) -> Table {
             octets(session.traffic.sent_octets),
         ]);
     }
+    hide_single_kernel(&mut table, sessions.iter().map(|session| session.kernel));
     table
 }
 
@@ -212,6 +227,7 @@ mod tests {
             peer: "198.51.100.9:1701".parse().unwrap(),
             address: Some([10, 77, 0, 10].into()),
             interface: "ng0".into(),
+            kernel: KernelId::System,
             state: "up".into(),
             age: 3_661,
             connection: None,
@@ -221,6 +237,14 @@ mod tests {
                 ..Traffic::default()
             },
         };
+        let other = SessionStatus {
+            kernel: KernelId::Soft,
+            ..session.clone()
+        };
+        let both = super::text(&Answer::Sessions(vec![session.clone(), other]));
+        assert!(
+            both.contains("  kernel  ") && both.contains("  system  ") && both.contains("  soft")
+        );
         let text = text(&Answer::Sessions(vec![session]));
         let mut lines = text.lines();
         assert!(lines.next().unwrap().starts_with("session  user   address"));

@@ -1,10 +1,12 @@
-//! The task that owns the netgraph socket: carries operations out one after the other, reports what
-//! nodes say, and connects again when the soft kernel comes back.
+//! A task for each kernel that owns the netgraph socket: carries operations out one after the other,
+//! reports what nodes say, and connects again when the soft kernel comes back.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use l2tp_proto::KernelId;
 use netgraph::generic::GetNodeInfo;
 use netgraph::node::{l2tp, ppp};
 use netgraph::{Event as NetgraphEvent, Netgraph, NgMessage};
@@ -13,7 +15,6 @@ use tokio::task::JoinHandle;
 
 use super::executor::Executor;
 use super::names;
-use crate::config::KernelChoice;
 use crate::server::{Input, KernelError, KernelOp, OpId};
 
 /// Between two attempts to reach the soft kernel.
@@ -21,12 +22,12 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Events on their way to the server; when it is behind, the kernel's socket buffers them.
 const QUEUE: usize = 1024;
 
-/// Which kernel, and where.
+/// How a kernel is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KernelKind {
-    /// FreeBSD's.
+    /// FreeBSD's system calls.
     System,
-    /// The user-space one, with its `netgraph.sock` and `udp.sock`.
+    /// The `netgraph.sock` and `udp.sock` of a user-space kernel.
     Soft {
         /// Its netgraph socket.
         netgraph: PathBuf,
@@ -35,23 +36,7 @@ pub enum KernelKind {
     },
 }
 
-/// Decides which kernel to use; `auto` takes the system's if it has netgraph.
-#[must_use]
-pub fn choose(choice: KernelChoice, runtime_dir: &std::path::Path) -> KernelKind {
-    let folder = runtime_dir.join("softkernel");
-    let soft = || KernelKind::Soft {
-        netgraph: folder.join("netgraph.sock"),
-        udp: folder.join("udp.sock"),
-    };
-    match choice {
-        KernelChoice::System => KernelKind::System,
-        KernelChoice::Soft => soft(),
-        KernelChoice::Auto if Netgraph::open_system().is_ok() => KernelKind::System,
-        KernelChoice::Auto => soft(),
-    }
-}
-
-/// What the kernel says.
+/// What a kernel says.
 #[derive(Debug)]
 pub enum KernelEvent {
     /// It is there, with these named nodes.
@@ -65,36 +50,48 @@ pub enum KernelEvent {
     Input(Input),
 }
 
-/// The running task. Dropping it ends the task and removes our socket node; the other nodes stay.
+/// The running tasks, one for each kernel. Dropping them ends the tasks and removes our socket
+/// nodes; the other nodes stay.
 #[derive(Debug)]
-pub struct Kernel {
-    operations: mpsc::UnboundedSender<(OpId, KernelOp)>,
-    events: mpsc::Receiver<KernelEvent>,
-    task: JoinHandle<()>,
+pub struct Kernels {
+    operations: BTreeMap<KernelId, mpsc::UnboundedSender<(OpId, KernelOp)>>,
+    events: mpsc::Receiver<(KernelId, KernelEvent)>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
-impl Kernel {
-    /// Starts the task; inside a tokio runtime.
+impl Kernels {
+    /// Starts the tasks; inside a tokio runtime.
     #[must_use]
-    pub fn start(kind: KernelKind) -> Self {
-        let (operations, asked) = mpsc::unbounded_channel();
+    pub fn start(kernels: &[(KernelId, KernelKind)]) -> Self {
         let (told, events) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(run(kind, asked, told));
+        let mut operations = BTreeMap::new();
+        let mut tasks = Vec::with_capacity(kernels.len());
+        for (kernel, kind) in kernels {
+            let (sender, asked) = mpsc::unbounded_channel();
+            operations.insert(*kernel, sender);
+            let told = Told {
+                kernel: *kernel,
+                events: told.clone(),
+            };
+            tasks.push(tokio::spawn(run(kind.clone(), asked, told)));
+        }
         Self {
             operations,
             events,
-            task,
+            tasks,
         }
     }
 
-    /// Queues an operation.
-    pub fn execute(&self, op: OpId, operation: KernelOp) {
-        // The task ends with this value only.
-        let _ = self.operations.send((op, operation));
+    /// Queues an operation. False when there is no such kernel here.
+    #[must_use]
+    pub fn execute(&self, kernel: KernelId, op: OpId, operation: KernelOp) -> bool {
+        self.operations
+            .get(&kernel)
+            .is_some_and(|operations| operations.send((op, operation)).is_ok())
     }
 
-    /// The next thing the kernel says. Cancel safe.
-    pub async fn next(&mut self) -> KernelEvent {
+    /// The next thing a kernel says. Cancel safe.
+    pub async fn next(&mut self) -> (KernelId, KernelEvent) {
         match self.events.recv().await {
             Some(event) => event,
             None => std::future::pending().await,
@@ -103,23 +100,43 @@ impl Kernel {
 
     /// Waits until everything queued has been carried out, at most `limit`.
     pub async fn finish(mut self, limit: Duration) {
-        let (sender, _) = mpsc::unbounded_channel();
-        drop(std::mem::replace(&mut self.operations, sender));
+        self.operations.clear();
         let drained = async { while self.events.recv().await.is_some() {} };
         // What is not done by then is an orphan for the next start.
         let _ = tokio::time::timeout(limit, drained).await;
     }
 }
 
-impl Drop for Kernel {
+impl Drop for Kernels {
     fn drop(&mut self) {
-        self.task.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 
 type Asked = mpsc::UnboundedReceiver<(OpId, KernelOp)>;
 
-async fn run(kind: KernelKind, mut asked: Asked, told: mpsc::Sender<KernelEvent>) {
+/// Where one kernel's task puts what it has to say.
+#[derive(Debug)]
+struct Told {
+    kernel: KernelId,
+    events: mpsc::Sender<(KernelId, KernelEvent)>,
+}
+
+impl Told {
+    /// Fails when nobody listens any more.
+    async fn send(&self, event: KernelEvent) -> Result<(), Gone> {
+        let sent = self.events.send((self.kernel, event)).await;
+        sent.map_err(|_| Gone)
+    }
+}
+
+/// Nobody listens any more.
+#[derive(Debug)]
+struct Gone;
+
+async fn run(kind: KernelKind, mut asked: Asked, told: Told) {
     let mut complained = false;
     loop {
         match connect(&kind).await {
@@ -131,11 +148,8 @@ async fn run(kind: KernelKind, mut asked: Asked, told: mpsc::Sender<KernelEvent>
                 if serve(&mut executor, &mut asked, &told).await == End::Over {
                     return;
                 }
-                if told
-                    .send(KernelEvent::Input(Input::KernelLost))
-                    .await
-                    .is_err()
-                {
+                let lost = KernelEvent::Input(Input::KernelLost(told.kernel));
+                if told.send(lost).await.is_err() {
                     return;
                 }
             }
@@ -159,6 +173,7 @@ async fn connect(kind: &KernelKind) -> io::Result<(Executor, Vec<String>)> {
         KernelKind::Soft { netgraph, .. } => Netgraph::connect_soft(netgraph)?,
     };
     let mut executor = Executor { netgraph };
+    executor.take_name().await.map_err(io::Error::other)?;
     let nodes = executor.nodes().await.map_err(io::Error::other)?;
     Ok((executor, nodes))
 }
@@ -171,11 +186,7 @@ enum End {
     Retry,
 }
 
-async fn serve(
-    executor: &mut Executor,
-    asked: &mut Asked,
-    told: &mpsc::Sender<KernelEvent>,
-) -> End {
+async fn serve(executor: &mut Executor, asked: &mut Asked, told: &Told) -> End {
     loop {
         // What came in while an operation waited for its answer.
         while let Some(event) = executor.netgraph.poll_event() {
@@ -207,7 +218,7 @@ async fn serve(
 }
 
 /// While there is no kernel every operation fails at once.
-async fn refuse_for_a_while(asked: &mut Asked, told: &mpsc::Sender<KernelEvent>) -> End {
+async fn refuse_for_a_while(asked: &mut Asked, told: &Told) -> End {
     let pause = tokio::time::sleep(RETRY);
     tokio::pin!(pause);
     loop {
@@ -226,11 +237,7 @@ async fn refuse_for_a_while(asked: &mut Asked, told: &mpsc::Sender<KernelEvent>)
     }
 }
 
-async fn tell(
-    executor: &mut Executor,
-    told: &mpsc::Sender<KernelEvent>,
-    event: NetgraphEvent,
-) -> bool {
+async fn tell(executor: &mut Executor, told: &Told, event: NetgraphEvent) -> bool {
     match translate(named(executor, event).await) {
         Some(input) => told.send(KernelEvent::Input(input)).await.is_ok(),
         None => true,

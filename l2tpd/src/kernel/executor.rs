@@ -136,6 +136,14 @@ impl Executor {
         }
     }
 
+    /// Names our socket node, which nobody else can then.
+    ///
+    /// # Errors
+    /// Another process has the name.
+    pub(super) async fn take_name(&mut self) -> Result<(), KernelError> {
+        self.call(SELF_PATH, &Name::new(names::DAEMON)).await
+    }
+
     /// The names of all nodes.
     ///
     /// # Errors
@@ -169,7 +177,7 @@ impl Executor {
             let option = ksocket::SocketOption::integer(ksocket::SOL_SOCKET, option, 1);
             self.call(&socket, &ksocket::SetOption(option)).await?;
         }
-        for policy in policies(create.flow.reqid) {
+        for policy in policies(create.flow.reqid, self.netgraph.is_soft()) {
             let blob = policy.to_blob(Numbering::FreeBsd);
             let option = ksocket::SocketOption::ipsec_policy(peer.ip(), blob);
             self.call(&socket, &ksocket::SetOption(option)).await?;
@@ -412,12 +420,14 @@ fn tunnel_config(tunnel: TunnelId, peer_id: u16, peer_window: u16) -> l2tp::Conf
 }
 
 /// `in` and `out ipsec esp/transport//unique:REQID`: what comes through another client's SA is not
-/// this tunnel's, and what we send takes this client's.
-fn policies(reqid: u32) -> Vec<Policy> {
-    if reqid == 0 || reqid > IPSEC_MANUAL_REQID_MAX {
-        return Vec::new();
-    }
-    let request = PolicyRequest::esp_transport_unique(reqid);
+/// this tunnel's, and what we send takes this client's. Without a reqid any SA of the peer will do;
+/// but nothing goes in clear text, whatever becomes of the SPD. In softkernel nothing can.
+fn policies(reqid: u32, soft: bool) -> Vec<Policy> {
+    let request = match reqid {
+        1..=IPSEC_MANUAL_REQID_MAX => PolicyRequest::esp_transport_unique(reqid),
+        _ if soft => return Vec::new(),
+        _ => PolicyRequest::esp_transport_require(),
+    };
     [Direction::INBOUND, Direction::OUTBOUND]
         .map(|direction| Policy::ipsec(direction, request))
         .to_vec()

@@ -8,13 +8,14 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd;
 
-use l2tp_proto::FlowId;
+use l2tp_proto::{FlowId, KernelId};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
     sockopt,
 };
 use socket2::{Domain, Socket, Type};
 use softkernel_port::{BindError, Meta, UdpPort};
+use tanuki_daemon::exit::{self, Failure};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -30,7 +31,7 @@ pub enum ListenerError {
     #[error(transparent)]
     Soft(#[from] BindError),
     /// The system refused.
-    #[error("bind {local}: {source} (another L2TP server may be running)")]
+    #[error("cannot listen on UDP {local}: {source}")]
     System {
         /// The address.
         local: SocketAddr,
@@ -39,9 +40,43 @@ pub enum ListenerError {
     },
 }
 
+impl ListenerError {
+    /// Whether waiting does not help: the port is another program's, or not for us. An address may
+    /// yet be configured, and the soft kernel be started.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        use io::ErrorKind::{AddrInUse, PermissionDenied};
+        match self {
+            Self::Soft(_) => false,
+            Self::System { source, .. } => matches!(source.kind(), AddrInUse | PermissionDenied),
+        }
+    }
+
+    /// With what the operator can do.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::System { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                let remedy = "stop the other L2TP server (sockstat -l -p 1701 shows it)";
+                Failure::new(exit::UNAVAILABLE, format!("{self}; {remedy}"))
+            }
+            Self::System { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Failure::new(exit::NO_PERMISSION, format!("{self}; run as root"))
+            }
+            _ => Failure::new(exit::OS, self),
+        }
+    }
+}
+
 /// A listener of either kernel.
 #[derive(Debug)]
-pub enum Listener {
+pub struct Listener {
+    kernel: KernelId,
+    port: Port,
+}
+
+#[derive(Debug)]
+enum Port {
     /// An inner socket of the soft kernel.
     Soft(UdpPort),
     /// A socket of the system, and the address it is bound to.
@@ -53,14 +88,19 @@ impl Listener {
     ///
     /// # Errors
     /// The address is taken, or the soft kernel is not there.
-    pub async fn bind(kind: &KernelKind, local: SocketAddr) -> Result<Self, ListenerError> {
-        match kind {
-            KernelKind::Soft { udp, .. } => Ok(Self::Soft(UdpPort::bind(udp, local, false).await?)),
+    pub async fn bind(
+        kernel: KernelId,
+        kind: &KernelKind,
+        local: SocketAddr,
+    ) -> Result<Self, ListenerError> {
+        let port = match kind {
+            KernelKind::Soft { udp, .. } => Port::Soft(UdpPort::bind(udp, local, false).await?),
             KernelKind::System => match open(local) {
-                Ok(socket) => Ok(Self::System(socket, local)),
-                Err(source) => Err(ListenerError::System { local, source }),
+                Ok(socket) => Port::System(socket, local),
+                Err(source) => return Err(ListenerError::System { local, source }),
             },
-        }
+        };
+        Ok(Self { kernel, port })
     }
 
     /// The next datagram. Cancel safe.
@@ -68,23 +108,30 @@ impl Listener {
     /// # Errors
     /// The socket is broken, or the soft kernel is gone.
     pub async fn receive(&self) -> io::Result<(FlowId, Vec<u8>)> {
-        match self {
-            Self::Soft(port) => {
+        match &self.port {
+            Port::Soft(port) => {
                 let (meta, bytes) = port.recv().await?;
                 Ok((
                     FlowId {
                         local: meta.local,
                         peer: meta.peer,
                         reqid: meta.reqid,
+                        kernel: self.kernel,
                     },
                     bytes,
                 ))
             }
-            Self::System(socket, local) => {
-                let received = socket
+            Port::System(socket, local) => {
+                let (local, peer, bytes) = socket
                     .async_io(Interest::READABLE, || receive_from(socket, *local))
                     .await?;
-                Ok(received)
+                let flow = FlowId {
+                    local,
+                    peer,
+                    reqid: 0,
+                    kernel: self.kernel,
+                };
+                Ok((flow, bytes))
             }
         }
     }
@@ -94,8 +141,8 @@ impl Listener {
     /// # Errors
     /// The socket is broken, or the soft kernel is gone.
     pub async fn send(&self, flow: FlowId, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Soft(port) => {
+        match &self.port {
+            Port::Soft(port) => {
                 let meta = Meta {
                     local: flow.local,
                     peer: flow.peer,
@@ -103,7 +150,7 @@ impl Listener {
                 };
                 port.send(meta, bytes).await
             }
-            Self::System(socket, _) => {
+            Port::System(socket, _) => {
                 socket
                     .async_io(Interest::WRITABLE, || send_to(socket, flow, bytes))
                     .await
@@ -131,7 +178,11 @@ fn open(local: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-fn receive_from(socket: &UdpSocket, bound: SocketAddr) -> io::Result<(FlowId, Vec<u8>)> {
+/// To where, from where, and what.
+fn receive_from(
+    socket: &UdpSocket,
+    bound: SocketAddr,
+) -> io::Result<(SocketAddr, SocketAddr, Vec<u8>)> {
     let mut bytes = vec![0; MAX_DATAGRAM];
     let mut control = nix::cmsg_space!(libc::in6_pktinfo);
     let (length, peer, destination) = {
@@ -152,14 +203,7 @@ fn receive_from(socket: &UdpSocket, bound: SocketAddr) -> io::Result<(FlowId, Ve
     bytes.truncate(length);
     let peer = peer.ok_or(io::ErrorKind::InvalidData)?;
     let local = SocketAddr::new(destination.unwrap_or(bound.ip()), bound.port());
-    Ok((
-        FlowId {
-            local,
-            peer,
-            reqid: 0,
-        },
-        bytes,
-    ))
+    Ok((local, peer, bytes))
 }
 
 fn destination(message: &ControlMessageOwned) -> Option<IpAddr> {
@@ -241,7 +285,10 @@ mod tests {
             };
             let port = socket.local_addr().unwrap().port();
             let bound = SocketAddr::new(any.parse::<SocketAddr>().unwrap().ip(), port);
-            let listener = Listener::System(socket, bound);
+            let listener = Listener {
+                kernel: KernelId::System,
+                port: Port::System(socket, bound),
+            };
             let client = std::net::UdpSocket::bind(any).unwrap();
             let server = SocketAddr::new(host.parse().unwrap(), port);
             if client.send_to(b"SCCRQ", server).is_err() {

@@ -8,6 +8,9 @@ use crate::server::SessionKey;
 /// What all our names begin with.
 pub const PREFIX: &str = "tanuki-";
 
+/// Our own socket node: one l2tpd at a time is on a kernel.
+pub const DAEMON: &str = "tanuki-l2tpd";
+
 /// Whether a node is one of ours.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {

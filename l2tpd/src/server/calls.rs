@@ -71,8 +71,8 @@ impl Server {
                 self.client_tunnel_down(now, tunnel, &reason.to_string());
             }
             L2tp::RemoveTunnel { tunnel } => {
-                self.live.remove(&tunnel);
                 self.kernel(now, KernelOp::RemoveTunnel { tunnel }, Purpose::Removal);
+                self.live.remove(&tunnel);
             }
             L2tp::CreateSession(setup) => self.create_session(now, setup),
             L2tp::SessionUp(up) => self.session_up(now, up, rng),

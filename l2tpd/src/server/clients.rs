@@ -112,6 +112,7 @@ impl Server {
                 local: client.connection.local,
                 peer: client.connection.server,
                 reqid: 0,
+                kernel: self.home,
             },
             tie_breaker: false,
             secret: client

@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use l2tp_proto::{CreateTunnel, FlowId, SessionId, SessionSetup, TunnelId};
+use l2tp_proto::{CreateTunnel, FlowId, KernelId, SessionId, SessionSetup, TunnelId};
 use serde::{Deserialize, Serialize};
 use tanuki_daemon::hook::Hook;
 use thiserror::Error;
@@ -85,9 +85,9 @@ pub enum Input {
         /// How it went.
         outcome: Result<KernelAnswer, KernelError>,
     },
-    /// The kernel is gone with all nodes (the soft kernel ended). Nothing that was asked of it will
-    /// be answered.
-    KernelLost,
+    /// A kernel is gone with all its nodes (the soft kernel ended). Nothing that was asked of it
+    /// will be answered.
+    KernelLost(KernelId),
     /// An operator's program ended.
     HookDone {
         /// Which run.
@@ -113,10 +113,12 @@ pub enum Input {
 /// What the server wants done, or tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Do this in the kernel, after all earlier operations.
+    /// Do this in a kernel, after all earlier operations there.
     Kernel {
         /// For the answer.
         op: OpId,
+        /// Where the tunnel's nodes are.
+        kernel: KernelId,
         /// What to do.
         operation: KernelOp,
     },
@@ -149,7 +151,7 @@ pub enum Output {
     Finished,
 }
 
-/// An operation of the kernel. Operations are carried out one after the other.
+/// An operation of a kernel. Operations are carried out one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KernelOp {
     /// Make the tunnel's ng_l2tp node and the connected ng_ksocket under it.
@@ -239,6 +241,26 @@ impl KernelOp {
     #[must_use]
     pub const fn has_answer(&self) -> bool {
         !matches!(self, Self::SendControl { .. } | Self::SendFrame { .. })
+    }
+
+    /// The tunnel whose nodes it is about; none for a node that belongs to nobody.
+    #[must_use]
+    pub const fn tunnel(&self) -> Option<TunnelId> {
+        match self {
+            Self::CreateTunnel(create) => Some(create.tunnel),
+            Self::UpdateTunnel { tunnel, .. }
+            | Self::SendControl { tunnel, .. }
+            | Self::RemoveTunnel { tunnel }
+            | Self::Adopt { tunnel, .. } => Some(*tunnel),
+            Self::CreateSession(setup) | Self::UpdateSession(setup) => Some(setup.tunnel),
+            Self::SendFrame { session, .. }
+            | Self::SetPpp { session, .. }
+            | Self::CreateInterface { session, .. }
+            | Self::ReadTraffic { session }
+            | Self::RemoveSession { session } => Some(session.tunnel),
+            Self::ConfigureInterface(setup) => Some(setup.session.tunnel),
+            Self::RemoveNode { .. } => None,
+        }
     }
 }
 

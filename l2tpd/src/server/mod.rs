@@ -39,8 +39,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use l2tp_proto::{
-    Config as L2tpConfig, FlowId, Limits as L2tpLimits, SameFlow, Secret, TunnelId, TunnelSecret,
-    Tunnels,
+    Config as L2tpConfig, FlowId, KernelId, Limits as L2tpLimits, SameFlow, Secret, TunnelId,
+    TunnelSecret, Tunnels,
 };
 use ppp_proto::Link;
 use rand_core::CryptoRng;
@@ -67,6 +67,8 @@ use shutdown::Shutdown;
 #[derive(Debug)]
 pub struct Server {
     config: Config,
+    /// Where our own connections are made.
+    home: KernelId,
     users: Users,
     pool: Pool,
     tunnels: Tunnels,
@@ -108,7 +110,7 @@ pub struct Counters {
     pub no_address: u64,
     /// Kernel operations that failed.
     pub kernel_failures: u64,
-    /// Times the kernel went away.
+    /// Times a kernel went away.
     pub kernel_lost: u64,
     /// Operator's programs that failed.
     pub hook_failures: u64,
@@ -119,15 +121,17 @@ pub struct Counters {
 }
 
 impl Server {
-    /// A server without tunnels.
+    /// A server without tunnels. Clients come in by any kernel; `home` is the one through which our
+    /// own connections go.
     #[must_use]
-    pub fn new(config: Config, users: Users) -> Self {
+    pub fn new(config: Config, users: Users, home: KernelId) -> Self {
         let mut pool = Pool::new(config.pool.clone(), config.own_addresses());
         pool.set_fixed(users.fixed_addresses());
         Self {
             tunnels: Tunnels::new(l2tp_config(&config)),
             clients: clients::configured(&config),
             config,
+            home,
             users,
             pool,
             live: HashMap::new(),
@@ -165,7 +169,7 @@ impl Server {
             }
             Input::AckFailure { tunnel } => self.tunnels.handle_ack_failure(now, tunnel),
             Input::Kernel { op, outcome } => self.on_kernel(now, op, outcome, rng),
-            Input::KernelLost => self.on_kernel_lost(now, rng),
+            Input::KernelLost(kernel) => self.on_kernel_lost(now, kernel, rng),
             Input::HookDone { hook, outcome } => self.on_hook_done(now, hook, outcome, rng),
             Input::Request { id, request } => self.on_request(now, id, request, rng),
             Input::Configure(config) => self.configure(now, *config, rng),
@@ -326,6 +330,13 @@ impl Server {
 
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Where a tunnel's nodes are.
+    fn kernel_of(&self, tunnel: TunnelId) -> KernelId {
+        self.live
+            .get(&tunnel)
+            .map_or(self.home, |tunnel| tunnel.flow.kernel)
     }
 
     fn peer_of(&self, tunnel: TunnelId) -> Option<SocketAddr> {

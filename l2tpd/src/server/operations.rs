@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use l2tp_proto::TunnelId;
+use l2tp_proto::{KernelId, TunnelId};
 use ppp_proto::{Family, Network, Phase};
 use rand_core::CryptoRng;
 
@@ -87,7 +87,7 @@ impl Ended {
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     last: u64,
-    purposes: HashMap<OpId, Purpose>,
+    purposes: HashMap<OpId, (KernelId, Purpose)>,
     /// In the order of asking, answered ones included until they reach the front.
     deadlines: VecDeque<(Instant, OpId)>,
 }
@@ -107,14 +107,14 @@ impl Operations {
 
     /// Whether a session that is going gives an address of `range` back.
     pub(super) fn gives_back(&self, range: Range) -> bool {
-        self.purposes.values().any(|purpose| match purpose {
+        self.purposes.values().any(|(_, purpose)| match purpose {
             Purpose::Ended(ended) => ended.leased.is_some_and(|address| range.contains(address)),
             _ => false,
         })
     }
 
     fn take(&mut self, op: OpId) -> Option<Purpose> {
-        let purpose = self.purposes.remove(&op);
+        let purpose = self.purposes.remove(&op).map(|(_, purpose)| purpose);
         while self
             .deadlines
             .front()
@@ -127,10 +127,25 @@ impl Operations {
 }
 
 impl Server {
-    /// Asks for an operation; its number, when somebody waits for the answer.
+    /// Asks for an operation on the nodes of a tunnel; its number, when somebody waits for the
+    /// answer.
     pub(super) fn kernel(
         &mut self,
         now: Instant,
+        operation: KernelOp,
+        purpose: Purpose,
+    ) -> Option<OpId> {
+        let kernel = operation
+            .tunnel()
+            .map_or(self.home, |tunnel| self.kernel_of(tunnel));
+        self.kernel_in(now, kernel, operation, purpose)
+    }
+
+    /// Asks one kernel for an operation.
+    pub(super) fn kernel_in(
+        &mut self,
+        now: Instant,
+        kernel: KernelId,
         operation: KernelOp,
         purpose: Purpose,
     ) -> Option<OpId> {
@@ -138,10 +153,14 @@ impl Server {
         let op = OpId(self.operations.last);
         let waits = operation.has_answer();
         if waits {
-            self.operations.purposes.insert(op, purpose);
+            self.operations.purposes.insert(op, (kernel, purpose));
             self.operations.deadlines.push_back((now + DEADLINE, op));
         }
-        self.outputs.push_back(Output::Kernel { op, operation });
+        self.outputs.push_back(Output::Kernel {
+            op,
+            kernel,
+            operation,
+        });
         waits.then_some(op)
     }
 
@@ -351,15 +370,28 @@ impl Server {
         }
     }
 
-    pub(super) fn on_kernel_lost(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
+    pub(super) fn on_kernel_lost(
+        &mut self,
+        now: Instant,
+        kernel: KernelId,
+        rng: &mut dyn CryptoRng,
+    ) {
         self.counters.kernel_lost += 1;
-        self.event(Event::KernelLost);
-        let mut tunnels: Vec<TunnelId> = self.live.keys().copied().collect();
+        self.event(Event::KernelLost(kernel));
+        let there = self.live.iter();
+        let mut tunnels: Vec<TunnelId> = there
+            .filter(|(_, tunnel)| tunnel.flow.kernel == kernel)
+            .map(|(id, _)| *id)
+            .collect();
         tunnels.sort_unstable();
         for tunnel in tunnels {
             self.tunnels.tunnel_failed(now, tunnel);
         }
-        let mut operations: Vec<OpId> = self.operations.purposes.keys().copied().collect();
+        let asked = self.operations.purposes.iter();
+        let mut operations: Vec<OpId> = asked
+            .filter(|(_, (asked_of, _))| *asked_of == kernel)
+            .map(|(op, _)| *op)
+            .collect();
         operations.sort_unstable();
         for op in operations {
             self.on_kernel(now, op, Err(KernelError::Lost), rng);

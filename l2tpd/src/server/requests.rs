@@ -112,6 +112,7 @@ impl Server {
                 peer: view.flow.peer,
                 local: view.flow.local,
                 reqid: (view.flow.reqid != 0).then_some(view.flow.reqid),
+                kernel: view.flow.kernel,
                 state: word(&view.state),
                 role: match view.role {
                     Role::Lac => "lac",
@@ -132,7 +133,7 @@ impl Server {
             .into_iter()
             .map(|(key, session)| {
                 let view = self.tunnels.session(now, key.tunnel, key.session);
-                session.status(now, view.as_ref())
+                session.status(now, view.as_ref(), self.kernel_of(key.tunnel))
             })
             .collect()
     }

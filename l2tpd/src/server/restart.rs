@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use l2tp_proto::{SessionSetup, TunnelId, TunnelRecord};
+use l2tp_proto::{KernelId, SessionSetup, TunnelId, TunnelRecord};
 use ppp_proto::{AuthMethod, Checkpoint as LinkCheckpoint, Ipv4Assignment, Link, Network};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,27 @@ pub struct SavedSession {
     pub link: LinkCheckpoint,
 }
 
+impl State {
+    /// Takes out what is in `kernel`.
+    #[must_use]
+    pub fn take(&mut self, kernel: KernelId) -> Self {
+        let there = |record: &mut TunnelRecord| record.flow.kernel == kernel;
+        let tunnels: Vec<TunnelRecord> = self.tunnels.extract_if(.., there).collect();
+        let ours = |saved: &mut SavedSession| {
+            let mut tunnels = tunnels.iter();
+            tunnels.any(|record| record.tunnel == saved.session.tunnel)
+        };
+        let sessions = self.sessions.extract_if(.., ours).collect();
+        Self { tunnels, sessions }
+    }
+
+    /// Adds what another kernel holds.
+    pub fn append(&mut self, mut other: Self) {
+        self.tunnels.append(&mut other.tunnels);
+        self.sessions.append(&mut other.sessions);
+    }
+}
+
 impl Server {
     /// What to save now.
     #[must_use]
@@ -72,9 +93,17 @@ impl Server {
         }
     }
 
-    /// Takes up what is saved in `state` as far as its nodes are among `nodes` (names of the
-    /// kernel's nodes), and removes our nodes that are not taken up. To be called once, first.
-    pub fn adopt(&mut self, now: Instant, state: State, nodes: &[String], rng: &mut dyn CryptoRng) {
+    /// Takes up what is saved in `state`, all of it in `kernel`, as far as its nodes are among
+    /// `nodes` (names of the kernel's nodes), and removes our nodes that are not taken up. To be
+    /// called when a kernel is there, before anything is asked of it.
+    pub fn adopt(
+        &mut self,
+        now: Instant,
+        kernel: KernelId,
+        state: State,
+        nodes: &[String],
+        rng: &mut dyn CryptoRng,
+    ) {
         let mut orphans: BTreeSet<&str> = nodes
             .iter()
             .map(String::as_str)
@@ -138,7 +167,7 @@ impl Server {
             });
         }
         for name in orphans {
-            self.kernel(now, KernelOp::RemoveNode { name }, Purpose::Removal);
+            self.kernel_in(now, kernel, KernelOp::RemoveNode { name }, Purpose::Removal);
         }
         self.dirty = true;
         self.settle(now, rng);

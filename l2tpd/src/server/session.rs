@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use l2tp_proto::{SessionSetup, SessionView};
+use l2tp_proto::{KernelId, SessionSetup, SessionView};
 use ppp_proto::{
     AuthMethod, Config as PppConfig, Credentials, Family, Ipv4Assignment, Ipv4Config, LcpOpened,
     Link, Network, Secret as PppSecret,
@@ -178,7 +178,12 @@ impl Session {
         }
     }
 
-    pub(super) fn status(&self, now: Instant, view: Option<&SessionView>) -> SessionStatus {
+    pub(super) fn status(
+        &self,
+        now: Instant,
+        view: Option<&SessionView>,
+        kernel: KernelId,
+    ) -> SessionStatus {
         SessionStatus {
             tunnel: self.setup.tunnel.value(),
             id: self.setup.session.value(),
@@ -188,6 +193,7 @@ impl Session {
             peer: self.peer,
             address: self.address(),
             interface: self.interface_name().unwrap_or_default().to_owned(),
+            kernel,
             state: self.state().to_owned(),
             age: now.saturating_duration_since(self.started).as_secs(),
             connection: match &self.side {

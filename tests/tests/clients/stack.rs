@@ -9,7 +9,7 @@ use ike_daemon::kernel::translate::{Outcome, Translator};
 use ike_proto::Endpoint;
 use ike_proto::io::{Datagram, Output as IkeOutput, Transmit};
 use ike_proto::policy::Policy;
-use l2tp_proto::{FlowId, SessionSetup, TunnelId};
+use l2tp_proto::{FlowId, KernelId, SessionSetup, TunnelId};
 use l2tpd::config::Config;
 use l2tpd::control::protocol::Traffic;
 use l2tpd::server::{
@@ -66,6 +66,7 @@ impl Stack {
             l2tpd: Server::new(
                 config.unwrap_or_else(|problems| panic!("{problems}")),
                 users.unwrap_or_else(|problems| panic!("{problems}")),
+                KernelId::Soft,
             ),
             kernel,
             translator: Translator::new(Numbering::FreeBsd, 77),
@@ -174,6 +175,7 @@ impl Stack {
                 local: meta.local,
                 peer: meta.peer,
                 reqid: meta.reqid,
+                kernel: KernelId::Soft,
             };
             self.feed(Input::Datagram { flow, bytes });
             return true;
@@ -214,7 +216,7 @@ impl Stack {
             return false;
         };
         match output {
-            Output::Kernel { op, operation } => {
+            Output::Kernel { op, operation, .. } => {
                 let outcome = self.execute(&operation);
                 if let Err(error) = &outcome {
                     self.log.push(format!("{operation:?}: {error:?}"));

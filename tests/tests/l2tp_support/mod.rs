@@ -2,23 +2,26 @@
 //! connects to. No TUN device and no socket of the operating system but those.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub(crate) mod daemon;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
 
 use netgraph::frame::Frame;
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, accept, bind, listen, recv,
-    send, socket,
+    AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, accept, bind, listen,
+    recv, send, shutdown, socket,
 };
+use pfkey::setkey::TimeZone;
 use pfkey::{
     Address, AuthenticationAlgorithm, Direction, EncryptionAlgorithm, Key, Mode, Numbering, Policy,
-    PolicyRequest, Request, SaRequest, SaType,
+    PolicyRequest, Request, SaRequest, SaType, SpRequest,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -32,6 +35,7 @@ use tokio::sync::mpsc;
 /// Which socket of a machine a connection came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Door {
+    Pfkey,
     Netgraph,
     Udp,
 }
@@ -50,6 +54,7 @@ struct Machine {
     buffer: Buffer,
     pfkey: PfkeySocketId,
     pfkey_client: pfkey::Client,
+    pfkey_sockets: HashMap<u64, (PfkeySocketId, OwnedFd)>,
     netgraph: HashMap<u64, (NodeId, OwnedFd)>,
     ports: HashMap<u64, OwnedFd>,
     outgoing: VecDeque<(OutboundEsp, Vec<u8>)>,
@@ -75,6 +80,7 @@ impl Machine {
             buffer: Buffer::new(Buffer::PAYLOAD),
             pfkey,
             pfkey_client: pfkey::Client::new(Numbering::FreeBsd, 1),
+            pfkey_sockets: HashMap::new(),
             netgraph: HashMap::new(),
             ports: HashMap::new(),
             outgoing: VecDeque::new(),
@@ -83,17 +89,43 @@ impl Machine {
     }
 
     fn ask(&mut self, request: &Request) {
+        let replies = self.pfkey(self.pfkey, &request.bytes);
+        let reply = replies.first().expect("a reply");
+        assert_eq!(reply[2], 0, "no error: {reply:02x?}");
+    }
+
+    /// One message written to a PF_KEY socket; what our own socket hears.
+    fn pfkey(&mut self, socket: PfkeySocketId, message: &[u8]) -> Vec<Vec<u8>> {
         let Now { instant, wall } = now();
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         self.kernel
             .ipsec
-            .request(instant, wall, self.pfkey, &request.bytes, &mut rng);
-        let (_, reply) = self.kernel.ipsec.poll_message().expect("a reply");
-        assert_eq!(reply[2], 0, "no error: {:02x?}", &*reply);
+            .request(instant, wall, socket, message, &mut rng);
+        let mut heard = Vec::new();
+        while let Some((socket, message)) = self.kernel.ipsec.poll_message() {
+            let mut others = self.pfkey_sockets.values();
+            match others.find(|(other, _)| *other == socket) {
+                Some((_, connection)) => tell(connection, &message),
+                None => heard.push(message.to_vec()),
+            }
+        }
+        heard
     }
 
     fn handle(&mut self, door: Door, id: u64, message: Message) {
         match (door, message) {
+            (Door::Pfkey, Message::Opened(connection)) => {
+                let socket = self.kernel.ipsec.open_socket();
+                self.pfkey_sockets.insert(id, (socket, connection));
+            }
+            (Door::Pfkey, Message::Packet(packet)) => {
+                let (socket, _) = self.pfkey_sockets[&id];
+                self.pfkey(socket, &packet);
+            }
+            (Door::Pfkey, Message::Closed) => {
+                let (socket, _) = self.pfkey_sockets.remove(&id).unwrap();
+                self.kernel.ipsec.close_socket(socket);
+            }
             (Door::Netgraph, Message::Opened(connection)) => {
                 let node = self.kernel.graph.open_socket().unwrap();
                 self.netgraph.insert(id, (node, connection));
@@ -188,6 +220,7 @@ fn tell(connection: &OwnedFd, packet: &[u8]) {
 pub(crate) struct Network {
     machines: Rc<RefCell<[Machine; 2]>>,
     letters: mpsc::UnboundedSender<Letter>,
+    sockets: Rc<RefCell<Vec<PathBuf>>>,
 }
 
 pub(crate) const SERVER: usize = 0;
@@ -204,16 +237,64 @@ impl Network {
         let network = Self {
             machines: Rc::new(RefCell::new(machines)),
             letters,
+            sockets: Rc::default(),
         };
         network.protect();
         for (machine, folder) in folders.into_iter().enumerate() {
             let folder = folder.join("softkernel");
             std::fs::create_dir_all(&folder).unwrap();
+            network.open(machine, Door::Pfkey, &folder.join("pfkey.sock"));
             network.open(machine, Door::Netgraph, &folder.join("netgraph.sock"));
             network.open(machine, Door::Udp, &folder.join("udp.sock"));
         }
         tokio::task::spawn_local(network.clone().run(incoming));
         network
+    }
+
+    /// Ends both kernels; nobody can connect any more, and who has is told.
+    pub(crate) fn end(&self) {
+        for socket in self.sockets.borrow_mut().drain(..) {
+            std::fs::remove_file(socket).unwrap();
+        }
+        for machine in self.machines.borrow().iter() {
+            let pfkey = machine.pfkey_sockets.values().map(|(_, socket)| socket);
+            let netgraph = machine.netgraph.values().map(|(_, socket)| socket);
+            for connection in pfkey.chain(netgraph).chain(machine.ports.values()) {
+                shutdown(connection.as_raw_fd(), Shutdown::Both).unwrap();
+            }
+        }
+    }
+
+    /// The policies of a machine: of each the first three lines of `setkey -DP`.
+    pub(crate) fn policies(&self, machine: usize) -> Vec<String> {
+        let mut machines = self.machines.borrow_mut();
+        let machine = &mut machines[machine];
+        let request = machine.pfkey_client.spd_dump().unwrap();
+        let entries = machine.pfkey(machine.pfkey, &request.bytes);
+        machine.pfkey_client.reset();
+        let entries = entries.iter().filter_map(|bytes| {
+            let message = pfkey::Message::parse(bytes, Numbering::FreeBsd).unwrap();
+            // An empty SPD answers with an error.
+            message.policy()?;
+            let text = pfkey::setkey::policy(&message, &TimeZone::UTC);
+            let lines: Vec<&str> = text.lines().take(3).map(str::trim).collect();
+            Some(lines.join(" "))
+        });
+        entries.collect()
+    }
+
+    /// What `spdadd` does.
+    pub(crate) fn spdadd(&self, machine: usize, policy: &SpRequest) {
+        let machine = &mut self.machines.borrow_mut()[machine];
+        let request = machine.pfkey_client.spd_add(policy);
+        machine.ask(&request);
+    }
+
+    /// What `spdflush` does.
+    pub(crate) fn spdflush(&self, machine: usize) {
+        let machine = &mut self.machines.borrow_mut()[machine];
+        let request = machine.pfkey_client.spd_flush();
+        machine.ask(&request);
     }
 
     /// SAs between the two, and the policy that leads the client's tunnel to them.
@@ -243,7 +324,7 @@ impl Network {
             }
         }
         let machine = &mut machines[CLIENT];
-        let policy = pfkey::client::SpRequest {
+        let policy = SpRequest {
             source: Address::selector(client, 32, 1701, 17),
             destination: Address::selector(server, 32, 1701, 17),
             policy: Policy::ipsec(
@@ -257,6 +338,7 @@ impl Network {
     }
 
     fn open(&self, machine: usize, door: Door, path: &Path) {
+        self.sockets.borrow_mut().push(path.to_owned());
         let listener = socket(
             AddressFamily::Unix,
             SockType::SeqPacket,
@@ -355,6 +437,12 @@ impl Network {
         }
         self.settle();
         self.machines.borrow_mut()[1 - from].tun.drain(..).collect()
+    }
+
+    /// Whether a node of a session is there.
+    pub(crate) fn has_sessions(&self, machine: usize) -> bool {
+        let of_session = |name: &String| name.starts_with("tanuki-p");
+        self.nodes(machine).iter().any(of_session)
     }
 
     /// The names of a machine's nodes.

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use l2tp_proto::wire::{ControlHeader, Message, MessageType};
 use l2tp_proto::{
-    Config, FlowId, HandOver, Output, Role, SessionDownReason, SessionId, SessionUp, Target,
-    TunnelDownReason, TunnelId, Tunnels,
+    Config, FlowId, HandOver, KernelId, Output, Role, SessionDownReason, SessionId, SessionUp,
+    Target, TunnelDownReason, TunnelId, Tunnels,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -31,6 +31,7 @@ pub fn flow(local: &str, peer: &str) -> FlowId {
         local: local.parse().unwrap(),
         peer: peer.parse().unwrap(),
         reqid: 7,
+        kernel: KernelId::Soft,
     }
 }
 
@@ -432,5 +433,6 @@ pub fn from(peer: &str) -> FlowId {
         local: LNS.parse().unwrap(),
         peer,
         reqid: 1,
+        kernel: KernelId::Soft,
     }
 }

@@ -74,6 +74,7 @@ fn ipv6_comes_up_beside_ipv4() {
     let server = crate::server::Server::new(
         super::world::client_config("alice", "wonderland", ", ipv6: true"),
         crate::users::Users::default(),
+        l2tp_proto::KernelId::Soft,
     );
     let client = world.add(server, "198.51.100.9:1701", 1);
     world.connect(client);

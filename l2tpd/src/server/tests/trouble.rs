@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use l2tp_proto::{FlowId, SessionId, TunnelId};
+use l2tp_proto::{FlowId, KernelId, SessionId, TunnelId};
 use proptest::prelude::*;
 use rand_core::Rng;
 
@@ -198,10 +198,13 @@ fn a_vanished_kernel_takes_every_session_and_the_next_one_serves() {
     world.connect(client);
     world.pass(SECOND);
     world.hosts[0].kernel = Default::default();
-    world.input(0, Input::KernelLost);
+    world.input(0, Input::KernelLost(KernelId::Soft));
     world.pass(SECOND);
     world.assert_clean(0);
-    assert!(world.has_event(0, |event| matches!(event, Event::KernelLost)));
+    assert!(world.has_event(0, |event| matches!(
+        event,
+        Event::KernelLost(KernelId::Soft)
+    )));
     world.pass(600 * SECOND);
     world.request(
         client,
@@ -278,6 +281,7 @@ fn automatic_connections_come_back() {
     let server = crate::server::Server::new(
         super::world::client_config("alice", "wonderland", ", automatic: true, retry: 5"),
         crate::users::Users::default(),
+        l2tp_proto::KernelId::Soft,
     );
     let client = world.add(server, "198.51.100.9:1701", 1);
     let now = world.now;
@@ -326,7 +330,12 @@ proptest! {
             let input = match kind {
                 0 => {
                     let peer = "203.0.113.7:1701".parse().unwrap();
-                    let flow = FlowId { local: SERVER.parse().unwrap(), peer, reqid: 3 };
+                    let flow = FlowId {
+                        local: SERVER.parse().unwrap(),
+                        peer,
+                        reqid: 3,
+                        kernel: KernelId::Soft,
+                    };
                     let mut datagram = vec![0xc8, 0x02];
                     datagram.extend(u16::try_from(bytes.len() + 4).unwrap().to_be_bytes());
                     datagram.extend(bytes);

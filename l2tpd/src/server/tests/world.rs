@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use l2tp_proto::{FlowId, SessionId, TunnelId};
+use l2tp_proto::{FlowId, KernelId, SessionId, TunnelId};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use tanuki_daemon::config::Source;
@@ -318,7 +318,7 @@ impl World {
             run_hooks: Ok(()),
             hold_hooks: false,
         };
-        world.add(Server::new(config, users), SERVER, 0);
+        world.add(Server::new(config, users, KernelId::Soft), SERVER, 0);
         world
     }
 
@@ -350,7 +350,11 @@ impl World {
     /// A client that will log in as `user`; all have the same address and port.
     pub(super) fn client(&mut self, user: &str, password: &str) -> usize {
         let reqid = u32::try_from(self.hosts.len()).unwrap();
-        let server = Server::new(client_config(user, password, ""), Users::default());
+        let server = Server::new(
+            client_config(user, password, ""),
+            Users::default(),
+            KernelId::Soft,
+        );
         self.add(server, "198.51.100.9:1701", reqid)
     }
 
@@ -445,7 +449,7 @@ impl World {
 
     fn carry_out(&mut self, host: usize, output: Output) {
         match output {
-            Output::Kernel { op, operation } => self.execute(host, op, operation),
+            Output::Kernel { op, operation, .. } => self.execute(host, op, operation),
             Output::Datagram { .. } | Output::Checkpoint => {}
             Output::Hook { hook, run } => {
                 self.hosts[host].hooks.push((hook, run));
@@ -548,7 +552,12 @@ impl World {
                     let (peer, reqid) = (self.hosts[from].address, self.hosts[from].reqid);
                     let local = self.hosts[other].address;
                     Input::Datagram {
-                        flow: FlowId { local, peer, reqid },
+                        flow: FlowId {
+                            local,
+                            peer,
+                            reqid,
+                            kernel: KernelId::Soft,
+                        },
                         bytes,
                     }
                 } else {
@@ -635,7 +644,11 @@ impl World {
         self.hosts[old].alive = false;
         self.hosts[old].kernel = Nodes::default();
         let (address, reqid) = (self.hosts[old].address.to_string(), self.hosts[old].reqid);
-        let server = Server::new(client_config(user, password, ""), Users::default());
+        let server = Server::new(
+            client_config(user, password, ""),
+            Users::default(),
+            KernelId::Soft,
+        );
         self.add(server, &address, reqid)
     }
 
@@ -645,8 +658,8 @@ impl World {
         let text = serde_json::to_string(&state).unwrap();
         let state: State = serde_json::from_str(&text).unwrap();
         let nodes = self.hosts[host].kernel.names();
-        let mut server = Server::new(config, users);
-        server.adopt(self.now, state, &nodes, &mut self.rng);
+        let mut server = Server::new(config, users, KernelId::Soft);
+        server.adopt(self.now, KernelId::Soft, state, &nodes, &mut self.rng);
         server.start(self.now, &mut self.rng);
         self.hosts[host].server = server;
         self.hosts[host].alive = true;

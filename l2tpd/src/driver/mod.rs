@@ -1,14 +1,20 @@
 //! The event loop: carries the server's outputs out and feeds it what comes back. All protocol
 //! decisions are the server's; here are the sockets, the clock, the files and the programs.
+//!
+//! Every kernel has a task of its own ([`Kernels`]), and every address of every kernel a listener
+//! (`listeners.rs`). What an earlier process left is taken up when each kernel has either answered
+//! or turned out not to be there.
 
-use std::collections::HashMap;
+mod listeners;
+
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
-use l2tp_proto::FlowId;
+use l2tp_proto::KernelId;
 use rand_core::UnwrapErr;
 use slog::Logger;
 use tanuki_daemon::background::Starter;
@@ -18,24 +24,20 @@ use tanuki_daemon::exit::{self, Failure};
 use tanuki_daemon::hook::{Hook, HookRunner};
 use tanuki_daemon::signals::{Signal, Signals};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::checkpoint::Store;
 use crate::config::Config;
 use crate::control::protocol::{Answer, Request};
-use crate::kernel::{Kernel, KernelEvent, KernelKind, Listener};
-use crate::server::{HookId, Input, Output, RequestId, Server, State};
+use crate::kernel::{Chosen, KernelEvent, KernelKind, Kernels, Protection};
+use crate::server::{HookId, Input, KernelError, KernelOp, OpId, Output, RequestId, Server, State};
 use crate::users::{Users, Watch};
+use listeners::Listeners;
 
 /// Changes within this time are written to the state file together.
 const SAVE_DELAY: Duration = Duration::from_millis(500);
 /// Programs of the operator that run at once.
 const PARALLEL_HOOKS: usize = 16;
-/// Between two attempts to bind the listener.
-const REBIND: Duration = Duration::from_millis(500);
-/// Datagrams on their way to the server; more are dropped as a full socket buffer would.
-const QUEUE: usize = 1024;
-/// For the last operations of the kernel.
+/// For the last operations of a kernel.
 const FLUSH: Duration = Duration::from_secs(2);
 /// PPP protocol numbers of PAP and CHAP: a login is coming.
 const AUTHENTICATION: [u16; 2] = [0xc023, 0xc223];
@@ -49,8 +51,8 @@ pub struct Setup {
     pub config: Config,
     /// The daemon's own folder.
     pub folder: PathBuf,
-    /// Which kernel.
-    pub kernel: KernelKind,
+    /// Which kernels.
+    pub kernels: Chosen,
 }
 
 /// Reads the users file of a configuration; a pure client has none.
@@ -67,15 +69,14 @@ pub fn read_users(config: &Config) -> Result<Users, Problems> {
 /// Runs the daemon to its end; lets go of `starter` when the kernel is there, or is waited for.
 ///
 /// # Errors
-/// When a socket, a signal handler or the state folder cannot be had.
+/// When clear text could get in, or a socket, a signal handler or the state folder cannot be had.
 pub async fn run(
     setup: Setup,
     users: Users,
     log: Logger,
     mut starter: Starter,
 ) -> Result<(), Failure> {
-    let os = |error: io::Error| Failure::new(exit::OS, error);
-    let mut driver = Driver::new(setup, users, log).map_err(os)?;
+    let mut driver = Driver::new(setup, users, log).await?;
     while driver.step().await {
         if driver.serving {
             starter.release()?;
@@ -92,10 +93,13 @@ struct Driver {
     config: Config,
     server: Server,
     rng: UnwrapErr<SysRng>,
-    kind: KernelKind,
-    kernel: Kernel,
-    listeners: Vec<ListenerTask>,
-    datagrams: (mpsc::Sender<Datagram>, mpsc::Receiver<Datagram>),
+    kernels: Kernels,
+    /// How each is spoken to.
+    kinds: Vec<(KernelId, KernelKind)>,
+    /// Those that neither answered yet nor turned out not to be there.
+    awaited: BTreeSet<KernelId>,
+    protection: Option<Protection>,
+    listeners: Listeners,
     control: ControlServer,
     signals: Signals,
     hooks: HookRunner,
@@ -108,53 +112,79 @@ struct Driver {
     users: Watch,
     store: Store,
     save_at: Option<Instant>,
-    /// Whether the kernel was there once, and what an earlier process left was taken up.
-    started: bool,
-    /// Whether the kernel was heard of: it is there, or will be.
+    /// What an earlier process left in kernels that are awaited.
+    left: State,
+    /// Whether the first kernel was heard of: it is there, or will be.
     serving: bool,
     over: bool,
+    /// Whether another process takes over.
+    handed_over: bool,
 }
 
-type Datagram = (FlowId, Vec<u8>);
 type HookEnd = (HookId, Result<(), String>);
 
 impl Driver {
-    fn new(setup: Setup, users: Users, log: Logger) -> io::Result<Self> {
+    async fn new(setup: Setup, users: Users, log: Logger) -> Result<Self, Failure> {
         let Setup {
             config_file,
             config,
             folder,
-            kernel: kind,
+            kernels: Chosen { kernels, pfkey },
         } = setup;
-        let control = ControlServer::bind(&folder.join("control.sock"), 0o600)?;
+        let os = |error: io::Error| Failure::new(exit::OS, error);
+        let control = ControlServer::bind(&folder.join("control.sock"), 0o600).map_err(os)?;
         let mut watch = Watch::new(&config.users);
         // What was just read counts as seen.
         let _ = watch.changed();
         warn_if_open(&log, &watch);
+        let store = Store::open(&folder).map_err(os)?;
+        let left = store.load().unwrap_or_else(|error| {
+            slog::warn!(log, "the saved state cannot be used"; "reason" => %error);
+            State::default()
+        });
+        // First the policies, then the port.
+        let protection = match pfkey {
+            None => None,
+            Some(pfkey) => Some(
+                Protection::install(pfkey, &config.listen, log.clone())
+                    .await
+                    .map_err(|error| error.failure())?,
+            ),
+        };
+        let listeners = Listeners::new(
+            kernels.clone(),
+            protection.as_ref().map(Protection::reqids),
+            log.clone(),
+        );
+        let home = kernels
+            .first()
+            .map_or(KernelId::Soft, |(kernel, _)| *kernel);
         let mut driver = Self {
-            server: Server::new(config.clone(), users),
+            server: Server::new(config.clone(), users, home),
             rng: UnwrapErr(SysRng),
-            kernel: Kernel::start(kind.clone()),
-            kind,
-            listeners: Vec::new(),
-            datagrams: mpsc::channel(QUEUE),
+            kernels: Kernels::start(&kernels),
+            awaited: kernels.iter().map(|(kernel, _)| *kernel).collect(),
+            kinds: kernels,
+            protection,
+            listeners,
             control,
-            signals: Signals::new()?,
+            signals: Signals::new().map_err(os)?,
             hooks: HookRunner::new(PARALLEL_HOOKS, config.hooks.timeout),
             hook_ends: mpsc::unbounded_channel(),
             replies: HashMap::new(),
             requests: 0,
             users: watch,
-            store: Store::open(&folder)?,
+            store,
             save_at: None,
-            started: false,
+            left,
             serving: false,
             over: false,
+            handed_over: false,
             log,
             config_file,
             config,
         };
-        driver.start_listeners();
+        driver.listeners.open(&driver.config.listen).await?;
         Ok(driver)
     }
 
@@ -165,18 +195,18 @@ impl Driver {
             .flatten()
             .min();
         tokio::select! {
-            event = self.kernel.next() => self.on_kernel(event),
-            Some((flow, bytes)) = self.datagrams.1.recv() => {
+            (kernel, event) = self.kernels.next() => self.on_kernel(kernel, event),
+            (flow, bytes) = self.listeners.next() => {
                 // Before that, tunnels of an earlier process are not known yet.
-                if self.started {
+                if self.awaited.is_empty() {
                     self.handle(Input::Datagram { flow, bytes });
                 }
             }
             Some((hook, outcome)) = self.hook_ends.1.recv() => {
                 self.handle(Input::HookDone { hook, outcome });
             }
-            call = self.control.next() => self.on_call(call),
-            signal = self.signals.next() => self.on_signal(signal),
+            call = self.control.next() => self.on_call(call).await,
+            signal = self.signals.next() => self.on_signal(signal).await,
             () = sleep_until(due) => self.on_time(),
         }
         self.carry_out();
@@ -187,19 +217,30 @@ impl Driver {
         self.server.handle(Instant::now(), input, &mut self.rng);
     }
 
-    fn on_kernel(&mut self, event: KernelEvent) {
-        self.serving = true;
+    fn on_kernel(&mut self, kernel: KernelId, event: KernelEvent) {
+        let is_first = self
+            .kinds
+            .first()
+            .is_some_and(|(first, _)| *first == kernel);
+        self.serving |= is_first;
         match event {
-            KernelEvent::Up { nodes } => self.on_kernel_up(&nodes),
-            KernelEvent::Unreachable(error) => match &self.kind {
-                KernelKind::System => slog::error!(self.log, "netgraph cannot be used";
-                    "reason" => %error, "remedy" => "run as root, and load ng_socket(4)"),
-                KernelKind::Soft { netgraph, .. } => {
-                    slog::warn!(self.log, "waiting for the soft kernel";
-                        "socket" => %netgraph.display(), "reason" => %error,
-                        "remedy" => "start softkernel with the same --runtime-dir");
+            KernelEvent::Up { nodes } => {
+                let now = Instant::now();
+                // Later on the server knows what it has; whatever else is there belongs to nobody.
+                let state = self.left.take(kernel);
+                self.server.adopt(now, kernel, state, &nodes, &mut self.rng);
+                slog::info!(self.log, "ready"; "kernel" => %kernel);
+                self.no_longer_awaited(kernel);
+            }
+            KernelEvent::Unreachable(error) => {
+                self.tell_unreachable(kernel, &error);
+                // Without its first kernel the daemon has nothing to do but wait.
+                if !is_first {
+                    // A process that is not there took everything with it.
+                    let _ = self.left.take(kernel);
+                    self.no_longer_awaited(kernel);
                 }
-            },
+            }
             KernelEvent::Input(input) => {
                 if let Input::Frame { protocol, .. } = &input
                     && AUTHENTICATION.contains(protocol)
@@ -211,34 +252,35 @@ impl Driver {
         }
     }
 
-    fn on_kernel_up(&mut self, nodes: &[String]) {
-        let now = Instant::now();
-        // Later on the server knows what it has; whatever else is there belongs to nobody.
-        let state = if self.started {
-            State::default()
-        } else {
-            self.store.load().unwrap_or_else(|error| {
-                slog::warn!(self.log, "the saved state cannot be used"; "reason" => %error);
-                State::default()
-            })
-        };
-        self.server.adopt(now, state, nodes, &mut self.rng);
-        if !std::mem::replace(&mut self.started, true) {
-            let kernel = match &self.kind {
-                KernelKind::System => "system",
-                KernelKind::Soft { .. } => "soft",
-            };
-            slog::info!(self.log, "ready"; "kernel" => kernel);
+    fn no_longer_awaited(&mut self, kernel: KernelId) {
+        if self.awaited.remove(&kernel) && self.awaited.is_empty() {
+            self.server.start(Instant::now(), &mut self.rng);
         }
-        self.server.start(now, &mut self.rng);
     }
 
-    fn on_call(&mut self, call: ControlCall) {
+    fn tell_unreachable(&self, kernel: KernelId, error: &io::Error) {
+        let kind = self.kinds.iter().find(|(known, _)| *known == kernel);
+        match kind {
+            Some((_, KernelKind::Soft { netgraph, .. })) if self.kinds.len() > 1 => {
+                slog::debug!(self.log, "softkernel is not running";
+                    "socket" => %netgraph.display(), "reason" => %error);
+            }
+            Some((_, KernelKind::Soft { netgraph, .. })) => {
+                slog::warn!(self.log, "waiting for the soft kernel";
+                    "socket" => %netgraph.display(), "reason" => %error,
+                    "remedy" => "start softkernel with the same --runtime-dir");
+            }
+            _ => slog::error!(self.log, "netgraph cannot be used";
+                "reason" => %error, "remedy" => "run as root, and load ng_socket(4)"),
+        }
+    }
+
+    async fn on_call(&mut self, call: ControlCall) {
         let Some((request, reply)) = call.parse::<Request>() else {
             return;
         };
         if request == Request::Reload {
-            match self.reload() {
+            match self.reload().await {
                 Ok(words) => reply.ok(&Answer::Done(words)),
                 Err(problems) => reply.error(problems),
             }
@@ -251,17 +293,18 @@ impl Driver {
         self.handle(Input::Request { id, request });
     }
 
-    fn on_signal(&mut self, signal: Signal) {
+    async fn on_signal(&mut self, signal: Signal) {
         match signal {
             Signal::Terminate => self.handle(Input::Shutdown),
             Signal::Reload => {
                 // The problems are in the log.
-                let _ = self.reload();
+                let _ = self.reload().await;
             }
             Signal::Dump => self.dump(),
             Signal::HandOver => {
                 slog::info!(self.log, "handing over; tunnels stay");
                 self.save();
+                self.handed_over = true;
                 self.over = true;
             }
         }
@@ -278,8 +321,12 @@ impl Driver {
     fn carry_out(&mut self) {
         while let Some(output) = self.server.poll_output() {
             match output {
-                Output::Kernel { op, operation } => self.kernel.execute(op, operation),
-                Output::Datagram { flow, bytes } => self.send_datagram(flow, bytes),
+                Output::Kernel {
+                    op,
+                    kernel,
+                    operation,
+                } => self.execute(op, kernel, operation),
+                Output::Datagram { flow, bytes } => self.listeners.send(flow, bytes),
                 Output::Hook { hook, run } => self.run_hook(hook, run),
                 Output::Answer { id, answer } => {
                     if let Some(reply) = self.replies.remove(&id) {
@@ -314,37 +361,21 @@ impl Driver {
         });
     }
 
-    fn send_datagram(&self, flow: FlowId, bytes: Vec<u8>) {
-        let listener = self.listeners.iter().find(|listener| {
-            let bound = listener.local;
-            bound.port() == flow.local.port()
-                && bound.is_ipv4() == flow.local.is_ipv4()
-                && (bound.ip().is_unspecified() || bound.ip() == flow.local.ip())
-        });
-        if let Some(listener) = listener {
-            // Sent once and unreliably anyway.
-            let _ = listener.datagrams.try_send((flow, bytes));
+    fn execute(&mut self, op: OpId, kernel: KernelId, operation: KernelOp) {
+        let has_answer = operation.has_answer();
+        if !self.kernels.execute(kernel, op, operation) && has_answer {
+            // The state of a process with other kernels.
+            let outcome = Err(KernelError::Lost);
+            self.handle(Input::Kernel { op, outcome });
         }
-    }
-
-    fn start_listeners(&mut self) {
-        self.listeners = self
-            .config
-            .listen
-            .iter()
-            .map(|local| {
-                let log = self.log.clone();
-                ListenerTask::start(self.kind.clone(), *local, self.datagrams.0.clone(), log)
-            })
-            .collect();
     }
 
     fn save(&mut self) {
         self.save_at = None;
-        // Before the kernel was there the state is that of the process before.
-        if self.started
-            && let Err(error) = self.store.save(&self.server.checkpoint(Instant::now()))
-        {
+        // Before every kernel has answered, part of the state is that of the process before.
+        let mut state = self.server.checkpoint(Instant::now());
+        state.append(self.left.clone());
+        if let Err(error) = self.store.save(&state) {
             slog::error!(self.log, "the state cannot be saved; a restart will drop every client";
                 "reason" => %error);
         }
@@ -372,7 +403,7 @@ impl Driver {
     }
 
     /// Takes the configuration up anew, or refuses it whole.
-    fn reload(&mut self) -> Result<String, Problems> {
+    async fn reload(&mut self) -> Result<String, Problems> {
         let read = Config::read(&self.config_file)
             .and_then(|config| read_users(&config).map(|users| (config, users)));
         let (config, users) = read.inspect_err(|problems| {
@@ -382,18 +413,36 @@ impl Driver {
         if config.kernel != self.config.kernel || config.log != self.config.log {
             words += "; `kernel` and `log` change at the next restart";
         }
-        let relisten = config.listen != self.config.listen;
+        if config.listen != self.config.listen {
+            self.relisten(&config.listen).await?;
+        }
         self.users = Watch::new(&config.users);
         let _ = self.users.changed();
         self.hooks = HookRunner::new(PARALLEL_HOOKS, config.hooks.timeout);
         self.config = config.clone();
         self.handle(Input::Configure(Box::new(config)));
         self.handle(Input::Users(users));
-        if relisten {
-            self.start_listeners();
-        }
         slog::info!(self.log, "{}", words);
         Ok(words)
+    }
+
+    async fn relisten(&mut self, addresses: &[SocketAddr]) -> Result<(), Problems> {
+        let protected = match &self.protection {
+            Some(protection) => protection
+                .require(addresses)
+                .await
+                .map_err(|error| error.failure()),
+            None => Ok(()),
+        };
+        let opened = match protected {
+            Ok(()) => self.listeners.open(addresses).await,
+            Err(failure) => Err(failure),
+        };
+        opened.map_err(|failure| {
+            slog::error!(self.log, "the configuration stays as it was";
+                "reason" => &failure.message);
+            Problems::whole(&self.config_file, failure.message)
+        })
     }
 
     fn complain(&self, problems: &Problems, consequence: &str) {
@@ -419,7 +468,14 @@ impl Driver {
     }
 
     async fn end(self) {
-        self.kernel.finish(FLUSH).await;
+        self.kernels.finish(FLUSH).await;
+        // First the port, then the policies.
+        drop(self.listeners);
+        if let Some(protection) = self.protection
+            && !self.handed_over
+        {
+            protection.remove().await;
+        }
         slog::info!(self.log, "ended");
     }
 }
@@ -435,78 +491,6 @@ fn warn_if_open(log: &Logger, users: &Watch) {
     if users.is_open_to_others() {
         slog::warn!(log, "the users file can be read by others";
             "file" => %users.file().display(), "remedy" => "chmod 600");
-    }
-}
-
-/// One listener with its task, which binds again for as long as it takes.
-#[derive(Debug)]
-struct ListenerTask {
-    local: SocketAddr,
-    datagrams: mpsc::Sender<Datagram>,
-    task: JoinHandle<()>,
-}
-
-impl ListenerTask {
-    fn start(
-        kind: KernelKind,
-        local: SocketAddr,
-        received: mpsc::Sender<Datagram>,
-        log: Logger,
-    ) -> Self {
-        let (datagrams, to_send) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(listen(kind, local, received, to_send, log));
-        Self {
-            local,
-            datagrams,
-            task,
-        }
-    }
-}
-
-impl Drop for ListenerTask {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn listen(
-    kind: KernelKind,
-    local: SocketAddr,
-    received: mpsc::Sender<Datagram>,
-    mut to_send: mpsc::Receiver<Datagram>,
-    log: Logger,
-) {
-    let mut complained = false;
-    loop {
-        match Listener::bind(&kind, local).await {
-            Ok(listener) => {
-                slog::debug!(log, "listening"; "address" => %local);
-                complained = false;
-                if let Err(error) = pass(&listener, &received, &mut to_send).await {
-                    slog::debug!(log, "listener"; "address" => %local, "reason" => %error);
-                }
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut complained, true) {
-                    slog::warn!(log, "cannot listen yet"; "address" => %local, "reason" => %error);
-                }
-            }
-        }
-        tokio::time::sleep(REBIND).await;
-    }
-}
-
-async fn pass(
-    listener: &Listener,
-    received: &mpsc::Sender<Datagram>,
-    to_send: &mut mpsc::Receiver<Datagram>,
-) -> io::Result<()> {
-    loop {
-        tokio::select! {
-            // A full queue drops the datagram, which the peer sends again.
-            datagram = listener.receive() => { let _ = received.try_send(datagram?); }
-            Some((flow, bytes)) = to_send.recv() => listener.send(flow, &bytes).await?,
-        }
     }
 }
 
