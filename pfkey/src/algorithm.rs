@@ -1,4 +1,6 @@
 //! Algorithm numbers of `net/pfkeyv2.h` (the same on FreeBSD and Linux) and their setkey(8) names.
+//! 240 and 241 are softkernel's own: no system's header has them, and softkernel alone announces
+//! them in its answer to REGISTER.
 
 /// `SADB_EALG_*`: encryption algorithm of an ESP SA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -61,12 +63,19 @@ impl AuthenticationAlgorithm {
     pub const AES256_GMAC: Self = Self(13);
     /// ChaCha20-Poly1305.
     pub const CHACHA20_POLY1305: Self = Self(14);
+    /// HMAC-SHA-256 with an ICV of 96 bits (draft-ietf-ipsec-ciph-sha-256-00), as Android up to 7
+    /// and Linux before 2.6.33 have it under the name of RFC 4868's. softkernel only.
+    pub const SHA2_256_96: Self = Self(240);
+    /// HMAC-SHA-256 with an ICV of 128 or 96 bits, whichever the peer's first authentic packet has;
+    /// from then on the SA is shown, and the other direction sends, with that one. softkernel only.
+    pub const SHA2_256_DETECT: Self = Self(241);
     /// No authentication.
     pub const NULL: Self = Self(251);
     /// TCP-MD5, RFC 2385.
     pub const TCP_MD5: Self = Self(252);
 
-    /// The word setkey(8) prints; `None` for a number it does not know and prints in decimal.
+    /// The word setkey(8) prints, a similar one for softkernel's own; `None` for a number that
+    /// setkey(8) does not know and prints in decimal.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
             Self::NONE => "none",
@@ -75,6 +84,8 @@ impl AuthenticationAlgorithm {
             Self::SHA2_384 => "hmac-sha2-384",
             Self::SHA2_512 => "hmac-sha2-512",
             Self::AES_XCBC_MAC => "aes-xcbc-mac",
+            Self::SHA2_256_96 => "hmac-sha2-256-96",
+            Self::SHA2_256_DETECT => "hmac-sha2-256-detect",
             Self::NULL => "null",
             Self::TCP_MD5 => "tcp-md5",
             _ => return None,

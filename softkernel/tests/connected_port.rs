@@ -62,9 +62,14 @@ async fn one_client_is_served(server_ip: &str, client_ip: &str) {
         return;
     };
     process.ip("link set lo up");
-    let bits = if server_ip.contains(':') { 128 } else { 32 };
+    // Without duplicate address detection an IPv6 address is there at once.
+    let rest = if server_ip.contains(':') {
+        "/128 dev lo nodad"
+    } else {
+        "/32 dev lo"
+    };
     for ip in [server_ip, client_ip] {
-        process.ip(&format!("addr add {ip}/{bits} dev lo"));
+        process.ip(&format!("addr add {ip}{rest}"));
     }
     let server = SocketAddr::new(server_ip.parse().unwrap(), 4500);
     let at_client = |port| SocketAddr::new(client_ip.parse().unwrap(), port);

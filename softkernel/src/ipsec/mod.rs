@@ -20,6 +20,7 @@
 //! | softkernel | FreeBSD 14 | why |
 //! |---|---|---|
 //! | 3DES-CBC (EALG 3) | gone since 13 | old clients |
+//! | HMAC-SHA2-256 with a 96-bit ICV (AALG 240), or the peer's choice of 128 and 96 (AALG 241) | no | Android up to 7 |
 //! | UDP encapsulation of IPv6 | EPFNOSUPPORT | peers behind NAT66, tests |
 //! | an encapsulated packet from another address or port is accepted once authenticated, and message 240 `X_NEW_MAPPING` tells registered sockets | dropped when the port differs | mobile clients, rebooted NATs |
 //! | the newest SA sends (net.key.preferred_oldsa=0) | the oldest by default | fast switch after a rekey |
@@ -55,6 +56,7 @@ use zeroize::Zeroizing;
 
 pub use self::counters::{Counters, Drop};
 use self::events::{Acquires, Wanted};
+use self::sa::Icv;
 use self::sadb::Sadb;
 use self::server::Sockets;
 pub use self::spd::Tunnel;
@@ -311,13 +313,15 @@ impl Ipsec {
         let extended = sa.extended();
         let sequence = sa.window.whole(low, extended)?;
         sa.window.check(sequence)?;
-        let keyed = sa.keyed.as_ref().ok_or(Drop::Larval)?;
+        let keyed = sa.keyed.as_mut().ok_or(Drop::Larval)?;
+        keyed.guess_icv(packet.len());
         let opened = esp::open(&keyed.transform, sequence, extended, packet);
         // Everything but a wrong ICV is said by the authentic peer, whose number is used up then.
         let authentic = !matches!(
             opened,
             Err(Drop::Authentication | Drop::Short | Drop::Misaligned)
         );
+        let decided = opened.is_ok().then(|| keyed.confirm_icv()).flatten();
         let newest = authentic && sa.window.commit(sequence);
         let (next_header, payload) = opened?;
         let moved = newest && sa.peer().is_some_and(|peer| peer != from.source);
@@ -328,10 +332,14 @@ impl Ipsec {
             next_header,
             payload,
         };
+        let peer = sa.source;
         let first = sa.account(clock, inbound.payload.len());
         self.counters.packets_in += 1;
         self.counters.bytes_in += inbound.payload.len() as u64;
         self.after_use(clock, spi, first);
+        if let Some(cut) = decided {
+            self.follow_icv(peer, inbound.reqid, cut);
+        }
         if moved {
             self.tell_mapping(clock.now, spi, from.source);
         }
@@ -342,6 +350,31 @@ impl Ipsec {
             return Err(Drop::WrongMode);
         }
         Ok(inbound)
+    }
+
+    /// SAs to a peer send with the ICV that its packets have.
+    fn follow_icv(&mut self, peer: IpAddr, reqid: u32, cut: bool) {
+        for spi in self.sadb.of_client(peer, reqid) {
+            if let Some(keyed) = self.sadb.get_mut(spi).and_then(|sa| sa.keyed.as_mut()) {
+                keyed.decide_icv(cut);
+            }
+        }
+    }
+
+    /// What was found about an SA holds for the one that takes its place.
+    fn inherit_icv(&mut self, spi: u32) {
+        let Some(sa) = self.sadb.get(spi) else { return };
+        let known = self
+            .sadb
+            .of_client(sa.destination, sa.reqid)
+            .into_iter()
+            .filter_map(|other| self.sadb.get(other)?.keyed.as_ref())
+            .find(|keyed| keyed.icv == Icv::Decided)
+            .map(|keyed| keyed.transform.is_cut());
+        let keyed = self.sadb.get_mut(spi).and_then(|sa| sa.keyed.as_mut());
+        if let (Some(cut), Some(keyed)) = (known, keyed) {
+            keyed.decide_icv(cut);
+        }
     }
 
     /// Lifetimes by use begin with the first packet, those by bytes may end with any.

@@ -29,6 +29,47 @@ pub(super) struct Keyed {
     pub(super) encryption_key: Key,
     pub(super) authentication: AuthenticationAlgorithm,
     pub(super) authentication_key: Option<Key>,
+    pub(super) icv: Icv,
+}
+
+/// How long the ICV is, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Icv {
+    /// Its algorithm.
+    Fixed,
+    /// The peer's first authentic packet will (`SHA2_256_DETECT`).
+    Undecided,
+    /// That packet has.
+    Decided,
+}
+
+impl Keyed {
+    /// Before a packet of this length is opened.
+    pub(super) fn guess_icv(&mut self, packet: usize) {
+        if self.icv == Icv::Undecided {
+            self.transform.fit_icv(packet);
+        }
+    }
+
+    /// The packet was authentic. `Some`: it decided whether ICVs are cut to 96 bits.
+    pub(super) fn confirm_icv(&mut self) -> Option<bool> {
+        let cut = self.transform.is_cut();
+        self.decide_icv(cut).then_some(cut)
+    }
+
+    /// Decides, unless that is done or was never to be.
+    pub(super) fn decide_icv(&mut self, cut: bool) -> bool {
+        let undecided = self.icv == Icv::Undecided;
+        if undecided {
+            self.icv = Icv::Decided;
+            self.transform.set_cut(cut);
+            self.authentication = match cut {
+                true => AuthenticationAlgorithm::SHA2_256_96,
+                false => AuthenticationAlgorithm::SHA2_256,
+            };
+        }
+        undecided
+    }
 }
 
 /// What an SA has used so far.

@@ -4,12 +4,14 @@
 use std::net::IpAddr;
 
 use pfkey::ext::UDP_ENCAP_ESPINUDP;
-use pfkey::{ExtensionKind, Lifetime, Message, MessageType, Mode, SaState, SaType};
+use pfkey::{
+    AuthenticationAlgorithm, ExtensionKind, Lifetime, Message, MessageType, Mode, SaState, SaType,
+};
 use rand_core::CryptoRng;
 
 use super::errno::Errno;
 use super::replay::Window;
-use super::sa::{Keyed, NatT, Sa, Usage};
+use super::sa::{Icv, Keyed, NatT, Sa, Usage};
 use super::server::Audience;
 use super::transform::Transform;
 use super::{Clock, Ipsec, PfkeySocketId};
@@ -191,6 +193,7 @@ impl Ipsec {
 
     fn come_alive(&mut self, spi: u32) {
         self.sadb.index(spi);
+        self.inherit_icv(spi);
         self.sadb.schedule(spi, self.config.larval_lifetime);
     }
 
@@ -381,6 +384,10 @@ fn mature(
         encryption: request.encryption,
         encryption_key: encryption_key.clone(),
         authentication_key: authentication_key.cloned(),
+        icv: match request.authentication {
+            AuthenticationAlgorithm::SHA2_256_DETECT => Icv::Undecided,
+            _ => Icv::Fixed,
+        },
     });
     sa.window = Window::new(packets);
     sa.flags = request.flags;

@@ -101,6 +101,12 @@ impl Sadb {
         list.into_iter().flatten().filter_map(|spi| self.get(*spi))
     }
 
+    /// SPIs of the SAs of one client to this address, newest first.
+    pub(super) fn of_client(&self, destination: IpAddr, reqid: u32) -> Vec<u32> {
+        let list = self.outbound.get(&(destination, Some(reqid)));
+        list.into_iter().flatten().rev().copied().collect()
+    }
+
     /// The SA for output: the newest mature one, else the newest dying one, so that a rekeyed SA
     /// is used at once (net.key.preferred_oldsa=0). `reqid` 0 takes any.
     pub(super) fn select(

@@ -1,5 +1,6 @@
 //! Keyed ciphers and MACs of one SA, made once: AES-CBC (RFC 3602) and 3DES-CBC (RFC 2451) with
-//! HMAC-SHA1-96 (RFC 2404) or HMAC-SHA2 (RFC 4868), AES-GCM-16 (RFC 4106).
+//! HMAC-SHA1-96 (RFC 2404), HMAC-SHA2 (RFC 4868) or HMAC-SHA2-256 cut to 96 bits, AES-GCM-16
+//! (RFC 4106).
 //!
 //! Works in place on a whole ESP packet, `SPI, sequence, IV, body, ICV`, and allocates nothing.
 //!
@@ -46,6 +47,8 @@ pub(super) const AUTHENTICATION: &[Algorithm] = &[
     authentication(AuthenticationAlgorithm::SHA2_256, 256),
     authentication(AuthenticationAlgorithm::SHA2_384, 384),
     authentication(AuthenticationAlgorithm::SHA2_512, 512),
+    authentication(AuthenticationAlgorithm::SHA2_256_96, 256),
+    authentication(AuthenticationAlgorithm::SHA2_256_DETECT, 256),
 ];
 
 const fn encryption(
@@ -109,6 +112,7 @@ enum GcmCipher {
 enum Authenticator {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
+    Sha256Cut(Hmac<Sha256>),
     Sha384(Hmac<Sha384>),
     Sha512(Hmac<Sha512>),
 }
@@ -164,6 +168,32 @@ impl Transform {
                 GcmCipher::Aes256(_) => AuthenticationAlgorithm::AES256_GMAC,
             },
         }
+    }
+
+    /// Whether HMAC-SHA2-256 is cut to 96 bits.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Self::Cbc(cbc) if matches!(cbc.mac, Authenticator::Sha256Cut(_)))
+    }
+
+    /// Cuts HMAC-SHA2-256 to 96 bits or not; no effect on other algorithms.
+    pub(super) fn set_cut(&mut self, cut: bool) {
+        let Self::Cbc(cbc) = self else { return };
+        if let Authenticator::Sha256(mac) | Authenticator::Sha256Cut(mac) = &cbc.mac {
+            let mac = mac.clone();
+            cbc.mac = match cut {
+                true => Authenticator::Sha256Cut(mac),
+                false => Authenticator::Sha256(mac),
+            };
+        }
+    }
+
+    /// Takes the one ICV of HMAC-SHA2-256 with which a packet of this length has whole blocks; the
+    /// two lengths differ by half of the smallest block.
+    pub(super) fn fit_icv(&mut self, packet: usize) {
+        self.set_cut(true);
+        let overhead = ESP_HEADER + self.iv_len() + self.icv_len();
+        let body = packet.wrapping_sub(overhead);
+        self.set_cut(body.is_multiple_of(self.alignment()));
     }
 
     /// The body's length is a multiple of this: the cipher's block, or RFC 4303's 4 bytes.
@@ -328,7 +358,9 @@ impl Authenticator {
         // HMAC itself takes any key; ESP's algorithms fix its length (RFC 2404, RFC 4868).
         let length = match algorithm {
             AuthenticationAlgorithm::SHA1_HMAC => 20,
-            AuthenticationAlgorithm::SHA2_256 => 32,
+            AuthenticationAlgorithm::SHA2_256
+            | AuthenticationAlgorithm::SHA2_256_96
+            | AuthenticationAlgorithm::SHA2_256_DETECT => 32,
             AuthenticationAlgorithm::SHA2_384 => 48,
             AuthenticationAlgorithm::SHA2_512 => 64,
             _ => return Err(Unsupported),
@@ -338,7 +370,10 @@ impl Authenticator {
         }
         match algorithm {
             AuthenticationAlgorithm::SHA1_HMAC => Hmac::new_from_slice(key).map(Self::Sha1),
-            AuthenticationAlgorithm::SHA2_256 => Hmac::new_from_slice(key).map(Self::Sha256),
+            AuthenticationAlgorithm::SHA2_256 | AuthenticationAlgorithm::SHA2_256_DETECT => {
+                Hmac::new_from_slice(key).map(Self::Sha256)
+            }
+            AuthenticationAlgorithm::SHA2_256_96 => Hmac::new_from_slice(key).map(Self::Sha256Cut),
             AuthenticationAlgorithm::SHA2_384 => Hmac::new_from_slice(key).map(Self::Sha384),
             _ => Hmac::new_from_slice(key).map(Self::Sha512),
         }
@@ -347,7 +382,7 @@ impl Authenticator {
 
     const fn icv_len(&self) -> usize {
         match self {
-            Self::Sha1(_) => 12,
+            Self::Sha1(_) | Self::Sha256Cut(_) => 12,
             Self::Sha256(_) => 16,
             Self::Sha384(_) => 24,
             Self::Sha512(_) => 32,
@@ -357,7 +392,7 @@ impl Authenticator {
     fn sign(&self, parts: &[&[u8]; 2], icv: &mut [u8]) -> Option<()> {
         match self {
             Self::Sha1(mac) => sign(mac, parts, icv),
-            Self::Sha256(mac) => sign(mac, parts, icv),
+            Self::Sha256(mac) | Self::Sha256Cut(mac) => sign(mac, parts, icv),
             Self::Sha384(mac) => sign(mac, parts, icv),
             Self::Sha512(mac) => sign(mac, parts, icv),
         }
@@ -366,7 +401,7 @@ impl Authenticator {
     fn verify(&self, parts: &[&[u8]; 2], icv: &[u8]) -> bool {
         match self {
             Self::Sha1(mac) => verify(mac, parts, icv),
-            Self::Sha256(mac) => verify(mac, parts, icv),
+            Self::Sha256(mac) | Self::Sha256Cut(mac) => verify(mac, parts, icv),
             Self::Sha384(mac) => verify(mac, parts, icv),
             Self::Sha512(mac) => verify(mac, parts, icv),
         }
@@ -501,6 +536,10 @@ mod tests {
         assert_eq!(
             icv(A::SHA2_256, &[0x0b; 32], hi),
             hex!("198a607eb44bfbc69903a0f1cf2bbdc5")
+        );
+        assert_eq!(
+            icv(A::SHA2_256_96, &[0x0b; 32], hi),
+            hex!("198a607eb44bfbc69903a0f1")
         );
         assert_eq!(
             icv(A::SHA2_384, &[0x0b; 48], hi),

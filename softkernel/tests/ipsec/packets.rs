@@ -33,6 +33,7 @@ fn combinations() -> Vec<SaRequest> {
     let macs = [
         (AuthenticationAlgorithm::SHA1_HMAC, 20),
         (AuthenticationAlgorithm::SHA2_256, 32),
+        (AuthenticationAlgorithm::SHA2_256_96, 32),
         (AuthenticationAlgorithm::SHA2_384, 48),
         (AuthenticationAlgorithm::SHA2_512, 64),
     ];
@@ -486,5 +487,73 @@ proptest! {
         };
         let packet = [&spi.to_be_bytes()[..], &rest].concat();
         prop_assert!(machine.receive(from, &packet).is_err());
+    }
+}
+
+/// HMAC-SHA2-256 with this ICV, from one of the two to the other.
+fn sha2(spi: u32, authentication: AuthenticationAlgorithm, to_client: bool) -> SaRequest {
+    let plain = sa(spi);
+    let (source, destination) = match to_client {
+        true => (plain.destination, plain.source),
+        false => (plain.source, plain.destination),
+    };
+    SaRequest {
+        source,
+        destination,
+        authentication,
+        authentication_key: Some(Key::new(&[0x44; 32])),
+        ..plain
+    }
+}
+
+#[test]
+fn the_first_authentic_packet_tells_the_icv_length_for_both_directions() {
+    use AuthenticationAlgorithm as A;
+    for (client_has, icv) in [(A::SHA2_256_96, 12), (A::SHA2_256, 16)] {
+        let (mut server, mut client) = (Machine::new(), Machine::new());
+        for (spi, to_client) in [(1000, false), (2000, true)] {
+            server
+                .add(&sha2(spi, A::SHA2_256_DETECT, to_client))
+                .unwrap();
+            client.add(&sha2(spi, client_has, to_client)).unwrap();
+        }
+        let (up, down) = (sha2(1000, client_has, false), sha2(2000, client_has, true));
+        let shown = |server: &mut Machine, sa: &SaRequest| {
+            server.shown(sa).sa().map(|sa| sa.authentication)
+        };
+        assert_eq!(shown(&mut server, &down), Some(A::SHA2_256_DETECT));
+        let (out, packet) = client.send(&up, Some(&unique(12)), b"SCCRQ").unwrap();
+        // Header, IV, one block, ICV.
+        assert_eq!(packet.len(), 8 + 16 + 16 + icv);
+
+        // Forgeries of either length decide nothing.
+        for forged_icv in [12, 16] {
+            let mut forged = packet[..8 + 16 + 16].to_vec();
+            forged.resize(8 + 16 + 16 + forged_icv, 0xee);
+            let refused = server.receive(arrived(&out), &forged);
+            assert_eq!(refused.unwrap_err(), Drop::Authentication);
+        }
+        assert_eq!(shown(&mut server, &up), Some(A::SHA2_256_DETECT));
+
+        assert_eq!(server.receive(arrived(&out), &packet).unwrap().1, b"SCCRQ");
+        for sa in [&up, &down] {
+            assert_eq!(shown(&mut server, sa), Some(client_has));
+        }
+        let (out, packet) = server.send(&down, Some(&unique(12)), b"SCCRP").unwrap();
+        assert_eq!(client.receive(arrived(&out), &packet).unwrap().1, b"SCCRP");
+
+        // After a rekey the server may be the first to send.
+        server.add(&sha2(2001, A::SHA2_256_DETECT, true)).unwrap();
+        client.add(&sha2(2001, client_has, true)).unwrap();
+        let (out, packet) = server.send(&down, Some(&unique(12)), b"HELLO").unwrap();
+        assert_eq!(out.spi, 2001);
+        assert_eq!(client.receive(arrived(&out), &packet).unwrap().1, b"HELLO");
+        // Another client is another matter.
+        let other = SaRequest {
+            reqid: 13,
+            ..sha2(3000, A::SHA2_256_DETECT, true)
+        };
+        server.add(&other).unwrap();
+        assert_eq!(shown(&mut server, &other), Some(A::SHA2_256_DETECT));
     }
 }
