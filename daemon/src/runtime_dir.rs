@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::exit::{self, Failure};
+
 /// Where the daemons meet when nothing else is said.
 pub const DEFAULT: &str = "/var/run/tanuki";
 
@@ -13,7 +15,17 @@ pub const DEFAULT: &str = "/var/run/tanuki";
 ///
 /// # Errors
 /// Whatever the file system says; also when the path exists and is no folder.
-pub fn prepare(base: &Path, daemon: &str) -> io::Result<PathBuf> {
+pub fn prepare(base: &Path, daemon: &str) -> Result<PathBuf, Failure> {
+    make(base, daemon).map_err(|error| {
+        let (code, remedy) = match error.kind() {
+            io::ErrorKind::PermissionDenied => (exit::NO_PERMISSION, "; start as root"),
+            _ => (exit::CANT_CREATE, ""),
+        };
+        Failure::new(code, format!("{}: {error}{remedy}", base.display()))
+    })
+}
+
+fn make(base: &Path, daemon: &str) -> io::Result<PathBuf> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)

@@ -78,12 +78,7 @@ fn serve(log: &Logger, starter: Starter, start: Start) -> Result<(), Failure> {
         users,
         runtime_dir,
     } = start;
-    let folder = runtime_dir::prepare(&runtime_dir, NAME).map_err(|error| {
-        Failure::new(
-            exit::CANT_CREATE,
-            format!("{}: {error}", runtime_dir.display()),
-        )
-    })?;
+    let folder = runtime_dir::prepare(&runtime_dir, NAME)?;
     let _pid = PidFile::create(&folder.join("l2tpd.pid"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

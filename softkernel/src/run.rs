@@ -43,9 +43,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 /// # Errors
 /// A device, socket or address is not to be had.
 pub fn run(config: &Config, runtime: &Path, log: &Logger, starter: Starter) -> Result<(), Failure> {
-    let folder = runtime_dir::prepare(runtime, PROGRAM).map_err(|error| {
-        Failure::new(exit::CANT_CREATE, format!("{}: {error}", runtime.display()))
-    })?;
+    let folder = runtime_dir::prepare(runtime, PROGRAM)?;
     let _pid = PidFile::create(&folder.join("softkernel.pid"))?;
     allow_many_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -57,12 +57,7 @@ pub async fn run(
     paths: Paths,
     mut starter: Starter,
 ) -> Result<(), Failure> {
-    let folder = runtime_dir::prepare(&paths.runtime_dir, NAME).map_err(|error| {
-        Failure::new(
-            exit::CANT_CREATE,
-            format!("{}: {error}", paths.runtime_dir.display()),
-        )
-    })?;
+    let folder = runtime_dir::prepare(&paths.runtime_dir, NAME)?;
     let _pid_file = PidFile::create(&folder.join("ike-daemon.pid"))?;
     let control_path = runtime_dir::control_socket(&paths.runtime_dir, NAME);
     let os = |what: &str, error: io::Error| Failure::new(exit::OS, format!("{what}: {error}"));
