@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use clap::Parser;
+
 /// Wrong command line.
 pub const USAGE: u8 = 64;
 /// A configuration or input file is wrong in itself.
@@ -52,6 +54,17 @@ impl Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// The command line, or its problem and [`USAGE`].
+#[must_use]
+pub fn arguments<A: Parser>() -> A {
+    A::try_parse().unwrap_or_else(|problem| {
+        // Nothing is left to do if the terminal is gone.
+        let _ = problem.print();
+        let code = if problem.use_stderr() { USAGE } else { 0 };
+        std::process::exit(code.into())
+    })
+}
 
 /// Prints a failure as `program: message` and turns it into the exit code.
 pub fn report(program: &str, outcome: Result<(), Failure>) -> ExitCode {

@@ -1,5 +1,6 @@
 //! From the command line to the event loop: what every daemon does between `main` and its own work.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use clap::Args;
 use slog::{Logger, error};
 
 use crate::background::{self, Side, Starter};
+use crate::config::Problems;
 use crate::exit::{self, Failure};
 use crate::log::{self, LogConfig};
 use crate::runtime_dir;
@@ -29,6 +31,16 @@ pub struct Options {
     /// Log more; twice for even more.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub debug: u8,
+}
+
+/// Why a configuration cannot be used: it is not there, or wrong.
+#[must_use]
+pub fn refused(file: &Path, problems: &Problems) -> Failure {
+    let code = match File::open(file) {
+        Ok(_) => exit::CONFIG,
+        Err(_) => exit::NO_INPUT,
+    };
+    Failure::new(code, problems)
 }
 
 impl Options {

@@ -23,7 +23,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = exit::arguments::<Arguments>();
     match prepare(&arguments) {
         Ok(Some((config, paths))) => {
             let log = config.log.clone();
@@ -38,12 +38,8 @@ fn main() -> ExitCode {
 
 /// What to serve with; nothing when only a check was wanted.
 fn prepare(arguments: &Arguments) -> Result<Option<(Config, Paths)>, Failure> {
-    let config = Config::load(&arguments.config).map_err(|problems| {
-        Failure::new(
-            exit::CONFIG,
-            format_args!("configuration refused\n{problems}"),
-        )
-    })?;
+    let config = Config::load(&arguments.config)
+        .map_err(|problems| start::refused(&arguments.config, &problems))?;
     if arguments.common.check {
         for warning in &config.warnings {
             eprintln!("{warning} (warning)");

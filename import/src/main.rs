@@ -30,7 +30,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    exit::report("tanuki-import", run(&Arguments::parse()))
+    exit::report("tanuki-import", run(&exit::arguments::<Arguments>()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -30,7 +30,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = exit::arguments::<Arguments>();
     match prepare(&arguments) {
         Ok(Some(start)) => {
             let log = start.config.log.clone();
@@ -56,9 +56,9 @@ fn prepare(arguments: &Arguments) -> Result<Option<Start>, Failure> {
     // The users file is found beside it, from whichever folder.
     let config_file = Options::absolute(&arguments.config)?;
     let config =
-        Config::read(&config_file).map_err(|problems| Failure::new(exit::CONFIG, problems))?;
+        Config::read(&config_file).map_err(|problems| start::refused(&config_file, &problems))?;
     let users =
-        driver::read_users(&config).map_err(|problems| Failure::new(exit::CONFIG, problems))?;
+        driver::read_users(&config).map_err(|problems| start::refused(&config.users, &problems))?;
     if arguments.common.check {
         println!("{}: ok", arguments.config.display());
         return Ok(None);

@@ -32,7 +32,7 @@ const PROGRAM: &str = "softkernel";
 const DEFAULT_CONFIG: &str = "/usr/local/etc/tanuki/softkernel.yaml";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = exit::arguments::<Arguments>();
     match prepare(&arguments) {
         Ok(Some((config, runtime_dir))) => {
             let log = config.log.clone();
@@ -74,6 +74,7 @@ fn load(arguments: &Arguments) -> Result<Config, Failure> {
     if arguments.config.is_none() && !path.exists() {
         return Ok(Config::default());
     }
-    let source = Source::read(path).map_err(|problems| Failure::new(exit::NO_INPUT, problems))?;
-    Config::load(&source).map_err(|problems| Failure::new(exit::CONFIG, problems))
+    Source::read(path)
+        .and_then(|source| Config::load(&source))
+        .map_err(|problems| start::refused(path, &problems))
 }

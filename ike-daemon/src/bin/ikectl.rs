@@ -113,7 +113,7 @@ enum Rekey {
 }
 
 fn main() -> ExitCode {
-    exit::report("ikectl", run(Arguments::parse()))
+    exit::report("ikectl", run(exit::arguments::<Arguments>()))
 }
 
 fn run(arguments: Arguments) -> Result<(), Failure> {

@@ -113,7 +113,7 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    exit::report("l2tpctl", run(Options::parse()))
+    exit::report("l2tpctl", run(exit::arguments::<Options>()))
 }
 
 fn run(options: Options) -> Result<(), Failure> {
