@@ -99,4 +99,8 @@ ended
 echo "kernel: hard" >>"$etc/l2tpd.yaml"
 refused "a broken configuration" 78 'l2tpd.yaml:[0-9]+:[0-9]+: ' daemon l2tpd
 refused "a missing configuration" 66 'nowhere.yaml' /usr/local/sbin/ike-daemon -c "$etc/nowhere.yaml"
-refused "an unknown option" 64 'wrong' sh -c '/usr/local/sbin/l2tpd --wrong 2>&1 | head -n 1; exit 64'
+refused_usage() {
+	"$@" 2>&1 | head -n 1
+	"$@" >/dev/null 2>&1
+}
+refused "an unknown option" 64 "wrong" refused_usage /usr/local/sbin/l2tpd --wrong

@@ -1,0 +1,178 @@
+# Two VNET jails with an Ethernet cable between them, a server in one and a client in the other.
+
+SERVER=192.0.2.1
+CLIENT=192.0.2.2
+INNER=10.77.0.1
+
+# Below the root that all jails share.
+runtime() {
+	echo "$WORK/$1"
+}
+
+inside() {
+	_jail=$1
+	shift
+	jexec "tanuki-$_jail" "$@"
+}
+
+network_up() {
+	for _module in ipsec ng_socket ng_ksocket ng_l2tp ng_ppp ng_tcpmss ng_iface if_epair; do
+		loaded $_module || kldload $_module
+	done
+	if [ "$(sysctl -n kern.features.vimage 2>/dev/null)" != 1 ]; then
+		skip "two jails" "a kernel without VIMAGE"
+		return 1
+	fi
+	undo network_down
+	CABLE=$(ifconfig epair create) || return 1
+	CABLE=${CABLE%a}
+	for _side in server:a:$SERVER client:b:$CLIENT; do
+		_name=${_side%%:*} _end=${_side#*:}
+		_address=${_end#*:} _end=${_end%%:*}
+		jail -c name=tanuki-$_name host.hostname=$_name path=/ vnet vnet.interface=$CABLE$_end \
+			allow.raw_sockets persist || return 1
+		inside $_name ifconfig lo0 127.0.0.1/8 up
+		inside $_name ifconfig $CABLE$_end "$_address/24" up
+		configure_$_name "$(runtime $_name)"
+	done
+}
+
+network_down() {
+	stop_side client
+	stop_side server
+	for _name in server client; do
+		jail -r tanuki-$_name 2>/dev/null
+	done
+	ifconfig "${CABLE}a" destroy 2>/dev/null
+}
+
+configure_server() {
+	mkdir -p "$1"
+	cat >"$1/ike-daemon.yaml" <<END
+kernel: system
+secrets: [{psk: "a-secret-of-the-suite-7f3a"}]
+log: {level: debug, target: {file: $1/ike-daemon.log}}
+END
+	cat >"$1/l2tpd.yaml" <<END
+kernel: system
+local_address: $INNER
+pool: [10.77.0.10-10.77.0.20]
+users: users.yaml
+log: {level: debug, target: {file: $1/l2tpd.log}}
+END
+	cat >"$1/users.yaml" <<END
+users: [{name: alice, password: wonderland}]
+END
+	chmod 600 "$1"/*.yaml
+}
+
+configure_client() {
+	mkdir -p "$1"
+	cat >"$1/ike-daemon.yaml" <<END
+kernel: system
+respond: false
+secrets: [{psk: "a-secret-of-the-suite-7f3a", peers: [$SERVER]}]
+connections:
+  suite: {peer: $SERVER, protocol: 17, local_port: 1701, peer_port: 1701, start: auto}
+log: {level: debug, target: {file: $1/ike-daemon.log}}
+END
+	cat >"$1/l2tpd.yaml" <<END
+kernel: system
+listen: []
+connections:
+  suite: {server: $SERVER, user: alice, password: wonderland, automatic: true, retry: 1}
+log: {level: debug, target: {file: $1/l2tpd.log}}
+END
+	chmod 600 "$1"/*.yaml
+}
+
+start_daemon() {
+	_folder=$(runtime "$1")
+	inside "$1" "/usr/local/sbin/$2" --background -c "$_folder/$2.yaml" --runtime-dir "$_folder"
+}
+
+start_side() {
+	start_daemon "$1" ike-daemon && start_daemon "$1" l2tpd
+}
+
+# signal SIDE DAEMON SIGNAL: and waits for its end.
+signal() {
+	_file=$(runtime "$1")/$2/$2.pid
+	[ -e "$_file" ] || return 0
+	_pid=$(cat "$_file")
+	kill -"$3" "$_pid" 2>/dev/null || return 0
+	while kill -0 "$_pid" 2>/dev/null; do sleep 0.1; done
+}
+
+stop_side() {
+	signal "$1" l2tpd TERM
+	signal "$1" ike-daemon TERM
+}
+
+hand_over() {
+	signal "$1" "$2" USR2
+	start_daemon "$1" "$2"
+}
+
+crash() {
+	signal "$1" "$2" KILL
+}
+
+ctl() {
+	_side=$1 _tool=$2
+	shift 2
+	"/usr/local/bin/$_tool" --runtime-dir "$(runtime "$_side")" "$@"
+}
+
+ctl_line() {
+	_side=$1 _tool=$2
+	shift 2
+	echo "/usr/local/bin/$_tool --runtime-dir $(runtime "$_side") $*"
+}
+
+# A ping says more than any view.
+online() {
+	inside client ping -c 1 -t 2 $INNER
+}
+
+offline() {
+	! ctl server l2tpctl show sessions | grep -q alice
+}
+
+# What the wire carries while a ping is on its way.
+observed() {
+	inside server tcpdump -c 2 -nti "${CABLE}a" host $CLIENT and proto 50 2>&1 &
+	_dump=$!
+	inside client ping -c 5 -i 0.3 $INNER >/dev/null
+	wait $_dump
+}
+
+download() {
+	inside server nc -N -l 7000 <"$WORK/sent" &
+	_server=$!
+	eventually "the server of the download listens" 5 sh -c 'jexec tanuki-server sockstat -4l | grep -q 7000'
+	inside client nc -d $INNER 7000 >"$WORK/received"
+	wait $_server
+}
+
+# An SCCRQ without IPsec gets no answer (RFC 2661: control, version 2, tunnel 0).
+clear_is_dropped() {
+	_answer=$(printf '\310\002\000\024\000\000\000\000\000\000\000\000\200\010\000\000\000\000\000\001' |
+		inside client nc -u -w 2 $SERVER 1701 | wc -c)
+	[ "$_answer" -eq 0 ]
+}
+
+# rows COMMAND...: how many lines of its table begin with a number.
+rows() {
+	"$@" | grep -Ec '^ *[0-9]'
+}
+
+# Every SA has its pair in ikectl's view, every node a tunnel in l2tpctl's.
+no_orphans() {
+	_sas=$(inside server setkey -D | grep -c 'esp.* mode=')
+	_pairs=$(rows ctl server ikectl show ipsec --pairs)
+	_nodes=$(inside server ngctl list | grep -c 'Name: tanuki-t')
+	_tunnels=$(rows ctl server l2tpctl show tunnels)
+	echo "SAs $_sas, pairs $_pairs, tunnel nodes $_nodes, tunnels $_tunnels"
+	[ "$_sas" -eq $((2 * _pairs)) ] && [ "$_nodes" -eq "$_tunnels" ]
+}
