@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Command, Parser};
 
 /// Wrong command line.
 pub const USAGE: u8 = 64;
@@ -58,7 +58,17 @@ impl std::error::Error for Failure {}
 /// The command line, or its problem and [`USAGE`].
 #[must_use]
 pub fn arguments<A: Parser>() -> A {
-    A::try_parse().unwrap_or_else(|problem| {
+    arguments_of(A::command())
+}
+
+/// As [`arguments`], of a command line that is not quite the one of `A`.
+#[must_use]
+pub fn arguments_of<A: Parser>(mut command: Command) -> A {
+    let parsed = command
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|mut matches| A::from_arg_matches_mut(&mut matches))
+        .map_err(|problem| problem.format(&mut command));
+    parsed.unwrap_or_else(|problem| {
         // Nothing is left to do if the terminal is gone.
         let _ = problem.print();
         let code = if problem.use_stderr() { USAGE } else { 0 };

@@ -6,8 +6,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::process::Command;
+use tokio::io::AsyncReadExt;
+use tokio::process::{ChildStdout, Command};
 use tokio::sync::Semaphore;
+
+/// Octets of the line that a program writes for us.
+const LINE: usize = 256;
 
 /// One run of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,11 +69,24 @@ impl HookRunner {
         }
     }
 
+    /// Runs `hook` to its end and returns the first line it wrote, without its end and at most
+    /// [`LINE`] octets of it.
+    ///
+    /// # Errors
+    /// Anything but exit status 0 in time.
+    pub async fn first_line(&self, hook: Hook) -> Result<Vec<u8>, HookError> {
+        self.execute(hook, Stdio::piped()).await
+    }
+
     /// Runs `hook` to its end.
     ///
     /// # Errors
     /// Anything but exit status 0 in time.
     pub async fn run(&self, hook: Hook) -> Result<(), HookError> {
+        self.execute(hook, Stdio::null()).await.map(|_| ())
+    }
+
+    async fn execute(&self, hook: Hook, output: Stdio) -> Result<Vec<u8>, HookError> {
         let Hook {
             program,
             arguments,
@@ -89,14 +106,19 @@ impl HookRunner {
             .env_clear()
             .envs(environment)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(output)
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .map_err(|e| not_run(e.to_string()))?;
-        match tokio::time::timeout(self.limit, child.wait()).await {
-            Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(HookError::Failed {
+        let output = child.stdout.take();
+        let ended = async {
+            let line = read_line(output).await?;
+            Ok::<_, std::io::Error>((child.wait().await?, line))
+        };
+        match tokio::time::timeout(self.limit, ended).await {
+            Ok(Ok((status, line))) if status.success() => Ok(line),
+            Ok(Ok((status, _))) => Err(HookError::Failed {
                 program,
                 status: status.to_string(),
             }),
@@ -105,6 +127,27 @@ impl HookRunner {
                 program,
                 limit: self.limit,
             }),
+        }
+    }
+}
+
+/// Takes the first line; what comes after it is read too, so that the program does not stop at it.
+async fn read_line(output: Option<ChildStdout>) -> std::io::Result<Vec<u8>> {
+    let (mut line, mut whole) = (Vec::new(), false);
+    let Some(mut output) = output else {
+        return Ok(line);
+    };
+    let mut buffer = [0; LINE];
+    loop {
+        let count = output.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(line);
+        }
+        for &octet in buffer.iter().take(count) {
+            whole |= octet == b'\n';
+            if !whole && octet != b'\r' && line.len() < LINE {
+                line.push(octet);
+            }
         }
     }
 }
@@ -131,6 +174,17 @@ mod tests {
             .await
             .unwrap();
         assert!(file.exists());
+    }
+
+    #[tokio::test]
+    async fn the_first_line_is_what_counts() {
+        let runner = HookRunner::new(1, Duration::from_secs(20));
+        let line = |arguments| runner.first_line(hook("/usr/bin/printf", arguments));
+        assert_eq!(line(&["a b\\r\\nsecond\\n"]).await.unwrap(), b"a b");
+        assert_eq!(line(&[""]).await.unwrap(), b"");
+        assert_eq!(line(&["%1000d", "1"]).await.unwrap().len(), LINE);
+        let failed = runner.first_line(hook("/bin/false", &[])).await;
+        assert!(matches!(failed, Err(HookError::Failed { .. })));
     }
 
     #[tokio::test]

@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::exit::{self, Failure};
 
@@ -89,6 +91,29 @@ impl PidFile {
     }
 }
 
+/// The process that holds `path`; none when nobody does.
+#[must_use]
+pub fn holder(path: &Path) -> Option<u32> {
+    let file = File::open(path).ok()?;
+    // Taken for an instant only, when nobody holds it.
+    let (mut file, _) = Flock::lock(file, FlockArg::LockSharedNonblock).err()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok().filter(|pid| *pid > 1)
+}
+
+/// Sends TERM to the process that [`holder`] named.
+///
+/// # Errors
+/// What the system says; that it is gone already is none.
+pub fn terminate(pid: u32) -> io::Result<()> {
+    let pid = i32::try_from(pid).map_err(io::Error::other)?;
+    match kill(Pid::from_raw(pid), Signal::SIGTERM) {
+        Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 impl Drop for PidFile {
     fn drop(&mut self) {
         // Gone already is as good as removed.
@@ -99,6 +124,18 @@ impl Drop for PidFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_holds_it_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.pid");
+        assert_eq!(holder(&path), None);
+        let held = PidFile::create(&path).unwrap();
+        assert_eq!(holder(&path), Some(std::process::id()));
+        drop(held);
+        std::fs::write(&path, "12345\n").unwrap();
+        assert_eq!(holder(&path), None, "what a dead process left");
+    }
 
     #[test]
     fn a_second_instance_is_refused_by_pid() {

@@ -71,6 +71,13 @@ pub enum Event {
     },
     /// L2TP refused a peer something.
     TunnelRefused(Refused),
+    /// A call was refused before anything was negotiated.
+    CallRefused {
+        /// Who called.
+        peer: SocketAddr,
+        /// Why.
+        reason: &'static str,
+    },
     /// A login was refused.
     LoginRefused {
         /// Who asked.
@@ -177,6 +184,9 @@ impl Event {
             Self::TunnelRefused(refused) => slog::warn!(log, "refused: {}", refused.reason;
                 "peer" => %refused.flow, "host_name" => &refused.host_name,
                 "detail" => &refused.detail, "remedy" => refused.remedy),
+            Self::CallRefused { peer, reason } => slog::warn!(log, "call refused";
+                "peer" => %peer, "reason" => reason,
+                "remedy" => "see `links` (set l2tp self, peer and max-children in mpd.conf)"),
             Self::LoginRefused {
                 peer,
                 user,

@@ -6,7 +6,8 @@
 //! | [`server`] | all decisions; no socket, no clock |
 //! | [`driver`] | the event loop around it: sockets, clock, files, programs |
 //! | [`kernel`] | netgraph of either kernel, and the port 1701 listener |
-//! | [`config`] | `l2tpd.yaml` into a validated model |
+//! | [`config`] | `l2tpd.yaml` or mpd.conf into a validated model |
+//! | [`console`] | mpd5's console and web page |
 //! | [`users`] | the users file |
 //! | [`pool`] | addresses for clients |
 //! | [`control`] | requests and answers of the control socket, and how they look to people |
@@ -16,6 +17,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod console;
 pub mod control;
 pub mod driver;
 pub mod events;

@@ -161,16 +161,17 @@ pub enum PoolError {
     Own(Ipv4Addr),
 }
 
-/// What the pool has given and has left.
+/// What the pool has given and has left. Ranges have names; a user asks for an address of one name.
 #[derive(Debug, Clone, Default)]
 pub struct Pool {
+    sets: BTreeMap<String, Set>,
+    books: Books,
+}
+
+/// The ranges of one name.
+#[derive(Debug, Clone, Default)]
+struct Set {
     ranges: Vec<Range>,
-    /// Handed out, by range, fixed or adopted.
-    taken: HashSet<Ipv4Addr>,
-    /// Never handed out by itself: own addresses.
-    own: HashSet<Ipv4Addr>,
-    /// Handed out only to those who have a right to it: fixed addresses of users.
-    fixed: HashSet<Ipv4Addr>,
     /// Range and offset of the next address nobody had yet.
     cursor: (usize, u64),
     /// Returned addresses, the longest rested first.
@@ -180,53 +181,79 @@ pub struct Pool {
     remembered: HashMap<String, Ipv4Addr>,
 }
 
+/// Which addresses are whose, whatever the ranges.
+#[derive(Debug, Clone, Default)]
+struct Books {
+    /// Handed out, by range, fixed or adopted.
+    taken: HashSet<Ipv4Addr>,
+    /// Never handed out by itself: own addresses.
+    own: HashSet<Ipv4Addr>,
+    /// Handed out only to those who have a right to it: fixed addresses of users.
+    fixed: HashSet<Ipv4Addr>,
+}
+
+impl Books {
+    fn is_free(&self, address: Ipv4Addr) -> bool {
+        !self.taken.contains(&address)
+            && !self.own.contains(&address)
+            && !self.fixed.contains(&address)
+    }
+}
+
 impl Pool {
-    /// A pool of `ranges` (assumed not to overlap; an overlap costs nothing but a second look) that
-    /// never gives away the addresses in `own`.
+    /// A pool of named ranges (assumed not to overlap; an overlap costs nothing but a second look)
+    /// that never gives away the addresses in `own`.
     #[must_use]
-    pub fn new(ranges: Vec<Range>, own: impl IntoIterator<Item = Ipv4Addr>) -> Self {
-        Self {
-            ranges,
-            own: own.into_iter().collect(),
-            ..Self::default()
-        }
+    pub fn new(
+        sets: BTreeMap<String, Vec<Range>>,
+        own: impl IntoIterator<Item = Ipv4Addr>,
+    ) -> Self {
+        let mut pool = Self::default();
+        pool.reconfigure(sets, own);
+        pool
     }
 
     /// Replaces the ranges; what is handed out stays handed out.
-    pub fn reconfigure(&mut self, ranges: Vec<Range>, own: impl IntoIterator<Item = Ipv4Addr>) {
-        self.ranges = ranges;
-        self.own = own.into_iter().collect();
-        self.cursor = (0, 0);
-        self.rested.clear();
-        self.rested_by_address.clear();
+    pub fn reconfigure(
+        &mut self,
+        sets: BTreeMap<String, Vec<Range>>,
+        own: impl IntoIterator<Item = Ipv4Addr>,
+    ) {
+        let mut former = std::mem::take(&mut self.sets);
+        for (name, ranges) in sets {
+            let remembered = former
+                .remove(&name)
+                .map(|set| set.remembered)
+                .unwrap_or_default();
+            let set = Set {
+                ranges,
+                remembered,
+                ..Set::default()
+            };
+            self.sets.insert(name, set);
+        }
+        self.books.own = own.into_iter().collect();
     }
 
     /// Names the addresses that belong to particular users and are not for everybody.
     pub fn set_fixed(&mut self, fixed: impl IntoIterator<Item = Ipv4Addr>) {
-        self.fixed = fixed.into_iter().collect();
+        self.books.fixed = fixed.into_iter().collect();
     }
 
-    /// Gives `user` an address of the ranges, the one of the last time if it is free.
+    /// Gives `user` an address of the ranges called `name`, the one of the last time if it is free.
     ///
     /// # Errors
-    /// [`PoolError::Exhausted`], or [`PoolError::Empty`] without ranges.
-    pub fn allocate(&mut self, user: &str) -> Result<Ipv4Addr, PoolError> {
-        if self.ranges.is_empty() {
-            return Err(PoolError::Empty);
-        }
-        let address = self
-            .remembered
-            .get(user)
-            .copied()
-            .filter(|&address| self.in_ranges(address) && self.is_free(address))
-            .or_else(|| self.next_fresh())
-            .or_else(|| self.longest_rested())
+    /// [`PoolError::Exhausted`], or [`PoolError::Empty`] without ranges of that name.
+    pub fn allocate(&mut self, name: &str, user: &str) -> Result<Ipv4Addr, PoolError> {
+        let set = self
+            .sets
+            .get_mut(name)
+            .filter(|set| !set.ranges.is_empty())
+            .ok_or(PoolError::Empty)?;
+        let address = set
+            .allocate(user, &self.books)
             .ok_or(PoolError::Exhausted)?;
         self.take(address);
-        if self.remembered.len() >= MAX_REMEMBERED && !self.remembered.contains_key(user) {
-            self.remembered.clear();
-        }
-        self.remembered.insert(user.to_owned(), address);
         Ok(address)
     }
 
@@ -237,7 +264,9 @@ impl Pool {
     pub fn allocate_within(&mut self, range: Range) -> Result<Ipv4Addr, PoolError> {
         let free = (0..range.size())
             .map_while(|n| range.nth(n))
-            .find(|address| !self.taken.contains(address) && !self.own.contains(address))
+            .find(|address| {
+                !self.books.taken.contains(address) && !self.books.own.contains(address)
+            })
             .ok_or(PoolError::InUse(range.first))?;
         self.take(free);
         Ok(free)
@@ -248,10 +277,10 @@ impl Pool {
     /// # Errors
     /// [`PoolError::InUse`] or [`PoolError::Own`].
     pub fn reserve(&mut self, address: Ipv4Addr) -> Result<(), PoolError> {
-        if self.own.contains(&address) {
+        if self.books.own.contains(&address) {
             return Err(PoolError::Own(address));
         }
-        if self.taken.contains(&address) {
+        if self.books.taken.contains(&address) {
             return Err(PoolError::InUse(address));
         }
         self.take(address);
@@ -260,83 +289,101 @@ impl Pool {
 
     /// Takes an address back. An address nobody has is no error.
     pub fn release(&mut self, address: Ipv4Addr) {
-        if self.taken.remove(&address) && self.in_ranges(address) {
-            self.returns += 1;
-            self.rested.insert(self.returns, address);
-            self.rested_by_address.insert(address, self.returns);
+        if self.books.taken.remove(&address) {
+            for set in self.sets.values_mut() {
+                if set.contains(address) {
+                    set.rest(address);
+                }
+            }
         }
     }
 
     /// Number of addresses in hands, fixed ones included.
     #[must_use]
     pub fn used(&self) -> usize {
-        self.taken.len()
+        self.books.taken.len()
     }
 
     /// Number of addresses of `range` in hands.
     #[must_use]
     pub fn used_in(&self, range: &Range) -> usize {
-        self.taken
+        self.books
+            .taken
             .iter()
             .filter(|&&address| range.contains(address))
             .count()
     }
 
-    /// The ranges.
-    #[must_use]
-    pub fn ranges(&self) -> &[Range] {
-        &self.ranges
-    }
-
-    fn in_ranges(&self, address: Ipv4Addr) -> bool {
-        self.ranges.iter().any(|range| range.contains(address))
-    }
-
-    fn is_free(&self, address: Ipv4Addr) -> bool {
-        !self.taken.contains(&address)
-            && !self.own.contains(&address)
-            && !self.fixed.contains(&address)
+    /// The ranges with their names.
+    pub fn ranges(&self) -> impl Iterator<Item = (&str, &Range)> {
+        self.sets
+            .iter()
+            .flat_map(|(name, set)| set.ranges.iter().map(move |range| (name.as_str(), range)))
     }
 
     fn take(&mut self, address: Ipv4Addr) {
-        self.taken.insert(address);
-        if let Some(turn) = self.rested_by_address.remove(&address) {
-            self.rested.remove(&turn);
+        self.books.taken.insert(address);
+        for set in self.sets.values_mut() {
+            if let Some(turn) = set.rested_by_address.remove(&address) {
+                set.rested.remove(&turn);
+            }
         }
     }
+}
 
-    fn next_fresh(&mut self) -> Option<Ipv4Addr> {
+impl Set {
+    fn allocate(&mut self, user: &str, books: &Books) -> Option<Ipv4Addr> {
+        let address = self
+            .remembered
+            .get(user)
+            .copied()
+            .filter(|&address| self.contains(address) && books.is_free(address))
+            .or_else(|| self.next_fresh(books))
+            .or_else(|| self.longest_rested(books))?;
+        if self.remembered.len() >= MAX_REMEMBERED && !self.remembered.contains_key(user) {
+            self.remembered.clear();
+        }
+        self.remembered.insert(user.to_owned(), address);
+        Some(address)
+    }
+
+    fn contains(&self, address: Ipv4Addr) -> bool {
+        self.ranges.iter().any(|range| range.contains(address))
+    }
+
+    fn rest(&mut self, address: Ipv4Addr) {
+        self.returns += 1;
+        self.rested.insert(self.returns, address);
+        self.rested_by_address.insert(address, self.returns);
+    }
+
+    fn next_fresh(&mut self, books: &Books) -> Option<Ipv4Addr> {
         loop {
             let (index, offset) = self.cursor;
             let range = self.ranges.get(index)?;
             match range.nth(offset) {
                 Some(address) => {
                     self.cursor.1 += 1;
-                    if self.is_free(address) && !self.rested_by_address.contains_key(&address) {
+                    let rested = self.rested_by_address.contains_key(&address);
+                    if books.is_free(address) && !rested {
                         return Some(address);
                     }
-                    self.keep_reachable(address);
+                    // What is passed because it belongs to a user today must be found again when
+                    // it no longer does.
+                    if !rested && !books.taken.contains(&address) {
+                        self.rest(address);
+                    }
                 }
                 None => self.cursor = (index + 1, 0),
             }
         }
     }
 
-    /// An address the cursor passes because it belongs to a user today must be found again when it
-    /// no longer does.
-    fn keep_reachable(&mut self, address: Ipv4Addr) {
-        if !self.taken.contains(&address) && !self.rested_by_address.contains_key(&address) {
-            self.returns += 1;
-            self.rested.insert(self.returns, address);
-            self.rested_by_address.insert(address, self.returns);
-        }
-    }
-
-    fn longest_rested(&mut self) -> Option<Ipv4Addr> {
+    fn longest_rested(&mut self, books: &Books) -> Option<Ipv4Addr> {
         self.rested
             .values()
             .copied()
-            .find(|&address| self.is_free(address))
+            .find(|&address| books.is_free(address))
     }
 }
 
@@ -344,6 +391,10 @@ impl Pool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn set(ranges: Vec<Range>) -> BTreeMap<String, Vec<Range>> {
+        BTreeMap::from([("p".to_owned(), ranges)])
+    }
 
     fn range(text: &str) -> Range {
         text.parse().unwrap()
@@ -373,38 +424,41 @@ mod tests {
     #[test]
     fn a_user_finds_the_old_address_and_the_pool_runs_dry_politely() {
         let mut pool = Pool::new(
-            vec![range("10.0.0.1-10.0.0.3")],
+            set(vec![range("10.0.0.1-10.0.0.3")]),
             [Ipv4Addr::new(10, 0, 0, 1)],
         );
-        let alice = pool.allocate("alice").unwrap();
-        let bob = pool.allocate("bob").unwrap();
+        let alice = pool.allocate("p", "alice").unwrap();
+        let bob = pool.allocate("p", "bob").unwrap();
         assert_ne!(alice, bob);
-        assert_eq!(pool.allocate("carol"), Err(PoolError::Exhausted));
+        assert_eq!(pool.allocate("p", "carol"), Err(PoolError::Exhausted));
         pool.release(alice);
         pool.release(alice);
         pool.release(bob);
-        assert_eq!(pool.allocate("bob"), Ok(bob));
-        assert_eq!(pool.allocate("alice"), Ok(alice));
-        assert_eq!(Pool::default().allocate("alice"), Err(PoolError::Empty));
+        assert_eq!(pool.allocate("p", "bob"), Ok(bob));
+        assert_eq!(pool.allocate("p", "alice"), Ok(alice));
+        assert_eq!(
+            Pool::default().allocate("p", "alice"),
+            Err(PoolError::Empty)
+        );
     }
 
     #[test]
     fn fixed_addresses_are_for_their_owners_until_the_file_says_otherwise() {
         let fixed = Ipv4Addr::new(10, 0, 0, 2);
-        let mut pool = Pool::new(vec![range("10.0.0.2-10.0.0.3")], []);
+        let mut pool = Pool::new(set(vec![range("10.0.0.2-10.0.0.3")]), []);
         pool.set_fixed([fixed]);
-        assert_eq!(pool.allocate("a"), Ok(Ipv4Addr::new(10, 0, 0, 3)));
-        assert_eq!(pool.allocate("b"), Err(PoolError::Exhausted));
+        assert_eq!(pool.allocate("p", "a"), Ok(Ipv4Addr::new(10, 0, 0, 3)));
+        assert_eq!(pool.allocate("p", "b"), Err(PoolError::Exhausted));
         assert_eq!(pool.reserve(fixed), Ok(()));
         assert_eq!(pool.reserve(fixed), Err(PoolError::InUse(fixed)));
         pool.release(fixed);
         pool.set_fixed([]);
-        assert_eq!(pool.allocate("b"), Ok(fixed));
+        assert_eq!(pool.allocate("p", "b"), Ok(fixed));
     }
 
     #[test]
     fn a_range_of_one_user_is_walked_and_never_shared() {
-        let mut pool = Pool::new(vec![], [Ipv4Addr::new(10, 0, 0, 5)]);
+        let mut pool = Pool::new(set(vec![]), [Ipv4Addr::new(10, 0, 0, 5)]);
         let own = range("10.0.0.4-10.0.0.6");
         assert_eq!(pool.allocate_within(own), Ok(Ipv4Addr::new(10, 0, 0, 4)));
         assert_eq!(pool.allocate_within(own), Ok(Ipv4Addr::new(10, 0, 0, 6)));
@@ -416,14 +470,14 @@ mod tests {
 
     #[test]
     fn a_smaller_pool_forgets_nobody() {
-        let mut pool = Pool::new(vec![range("10.0.0.1-10.0.0.9")], []);
-        let old = pool.allocate("a").unwrap();
-        pool.reconfigure(vec![range("10.0.0.1-10.0.0.2")], []);
-        let new = pool.allocate("b").unwrap();
+        let mut pool = Pool::new(set(vec![range("10.0.0.1-10.0.0.9")]), []);
+        let old = pool.allocate("p", "a").unwrap();
+        pool.reconfigure(set(vec![range("10.0.0.1-10.0.0.2")]), []);
+        let new = pool.allocate("p", "b").unwrap();
         assert_ne!(old, new);
-        assert_eq!(pool.allocate("c"), Err(PoolError::Exhausted));
+        assert_eq!(pool.allocate("p", "c"), Err(PoolError::Exhausted));
         pool.release(old);
-        assert_eq!(pool.allocate("c"), Ok(old));
+        assert_eq!(pool.allocate("p", "c"), Ok(old));
     }
 
     #[derive(Debug, Clone)]
@@ -458,13 +512,13 @@ mod tests {
         #[test]
         fn no_address_is_ever_in_two_hands(steps in steps()) {
             let own = host(3);
-            let mut pool = Pool::new(vec![Range::new(host(0), host(23)).unwrap()], [own]);
+            let mut pool = Pool::new(set(vec![Range::new(host(0), host(23)).unwrap()]), [own]);
             let mut range = Range::new(host(0), host(23)).unwrap();
             let mut fixed = HashSet::new();
             let mut model: HashSet<Ipv4Addr> = HashSet::new();
             for step in steps {
                 match step {
-                    Step::Allocate(user) => match pool.allocate(&format!("u{user}")) {
+                    Step::Allocate(user) => match pool.allocate("p", &format!("u{user}")) {
                         Ok(address) => {
                             prop_assert!(model.insert(address));
                             prop_assert!(address != own && range.contains(address));
@@ -500,7 +554,7 @@ mod tests {
                     }
                     Step::Reconfigure(a, b) => {
                         range = Range::new(host(a), host(b)).unwrap();
-                        pool.reconfigure(vec![range], [own]);
+                        pool.reconfigure(set(vec![range]), [own]);
                     }
                 }
                 prop_assert_eq!(pool.used(), model.len());

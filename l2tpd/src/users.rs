@@ -9,6 +9,8 @@
 //!     address: 10.77.0.9          # or a range: 10.77.0.16/28
 //! ```
 
+mod mpd_secret;
+
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io;
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tanuki_daemon::config::{Problem, Problems, Source};
 
-use crate::config::Text;
+use crate::config::{HookCommand, Text, UsersFile};
 use crate::pool::Range;
 use crate::secret::Secret;
 
@@ -29,15 +31,26 @@ pub struct User {
     /// The name, as the client has to give it.
     pub name: String,
     /// What proves it.
-    pub password: Secret,
+    pub password: Password,
     /// Only addresses from here, and nobody else gets them; none: from the pool.
     pub addresses: Option<Range>,
+}
+
+/// Where a password comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Password {
+    /// It stands in the file.
+    Known(Secret),
+    /// It is the first line that this program writes, given the user's name as last argument.
+    Program(HookCommand),
 }
 
 /// Everybody who may log in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users {
     by_name: BTreeMap<String, User>,
+    /// Everybody else; its name means nothing.
+    anybody: Option<User>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,15 +69,23 @@ struct UserEntry {
 }
 
 /// A range of one user is walked for a free address; this bounds the walk.
-const MAX_OWN_RANGE: u64 = 65_536;
+pub(crate) const MAX_OWN_RANGE: u64 = 65_536;
 
 impl Users {
-    /// Reads and checks `file`.
+    /// Reads and checks the file of a configuration; a pure client has none.
     ///
     /// # Errors
     /// Every problem found, with its place; passwords are never part of a message.
-    pub fn read(file: &Path) -> Result<Self, Problems> {
-        Self::from_source(&Source::read(file)?)
+    pub fn read(file: &UsersFile) -> Result<Self, Problems> {
+        match file {
+            UsersFile::None => Ok(Self::default()),
+            UsersFile::Yaml(path) => Self::from_source(&Source::read(path)?),
+            UsersFile::MpdSecret(path) => mpd_secret::read(path),
+        }
+    }
+
+    pub(crate) fn from_parts(by_name: BTreeMap<String, User>, anybody: Option<User>) -> Self {
+        Self { by_name, anybody }
     }
 
     /// Checks a text that is in memory already.
@@ -114,33 +135,39 @@ impl Users {
                 name,
                 User {
                     name: entry.name,
-                    password,
+                    password: Password::Known(password),
                     addresses,
                 },
             );
         }
         if problems.is_empty() {
-            Ok(Self { by_name })
+            Ok(Self::from_parts(by_name, None))
         } else {
             Err(Problems(problems))
         }
     }
 
-    /// The user of that name: as the peer sent it, or else without a leading `DOMAIN\`.
+    /// The user of that name, as the peer sent it, or else without a leading `DOMAIN\`; with the
+    /// name that counts.
     #[must_use]
-    pub fn find(&self, identity: &str, without_domain: &str) -> Option<&User> {
-        self.by_name
-            .get(identity)
-            .or_else(|| self.by_name.get(without_domain))
+    pub fn find<'a>(
+        &'a self,
+        identity: &'a str,
+        without_domain: &'a str,
+    ) -> Option<(&'a str, &'a User)> {
+        [identity, without_domain]
+            .into_iter()
+            .find_map(|name| Some((name, self.by_name.get(name)?)))
+            .or_else(|| Some((without_domain, self.anybody.as_ref()?)))
     }
 
-    /// The user of exactly that name.
+    /// The user who logged in by that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&User> {
-        self.by_name.get(name)
+        self.by_name.get(name).or(self.anybody.as_ref())
     }
 
-    /// Everybody, by name.
+    /// Everybody with a name, by name.
     pub fn iter(&self) -> impl Iterator<Item = &User> {
         self.by_name.values()
     }
@@ -236,11 +263,8 @@ mod tests {
         let users =
             read("users:\n- {name: alice, password: a}\n- {name: 'OFFICE\\bob', password: b}\n")
                 .unwrap();
-        assert_eq!(users.find("HOME\\alice", "alice").unwrap().name, "alice");
-        assert_eq!(
-            users.find("OFFICE\\bob", "bob").unwrap().name,
-            "OFFICE\\bob"
-        );
+        assert_eq!(users.find("HOME\\alice", "alice").unwrap().0, "alice");
+        assert_eq!(users.find("OFFICE\\bob", "bob").unwrap().0, "OFFICE\\bob");
         assert!(users.find("bob", "bob").is_none());
         assert!(!format!("{users:?}").contains("\"a\""));
     }

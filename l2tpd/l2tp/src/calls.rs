@@ -95,9 +95,9 @@ impl Tunnel {
         };
         let deadline = step.now + step.config.setup_timeout;
         let mut session = Session::new(id, peer_id, State::WaitConnect { deadline }, step.now);
-        session.data_sequencing = step.config.data_sequencing;
+        session.data_sequencing = step.config.data_sequencing_on(&self.flow);
         session.read_icrq(message);
-        let setup = session.setup(self.id, true, step.config.length_bit);
+        let setup = session.setup(self.id, true, step.config.length_bit_on(&self.flow));
         self.insert(step, session);
         // The kernel's side first: the first data packet follows the ICCN closely.
         step.output(Output::CreateSession(setup));
@@ -115,7 +115,7 @@ impl Tunnel {
         }
         session.read_iccn(message);
         session.state = State::Established;
-        let setup = session.setup(self.id, true, step.config.length_bit);
+        let setup = session.setup(self.id, true, step.config.length_bit_on(&self.flow));
         let call = session.call.clone();
         step.counters.sessions_established += 1;
         step.output(Output::SessionUp(SessionUp { setup, call }));
@@ -142,16 +142,20 @@ impl Tunnel {
         };
         let request = request.clone();
         session.peer_id = peer_id;
-        session.data_sequencing = step.config.data_sequencing;
+        session.data_sequencing = step.config.data_sequencing_on(&self.flow);
         session.call.tx_speed = request.tx_speed;
         session.call.rx_speed = request.tx_speed;
         session.call.framing = crate::wire::framing::SYNCHRONOUS;
         session.state = State::Established;
-        let setup = session.setup(self.id, false, step.config.length_bit);
+        let setup = session.setup(self.id, false, step.config.length_bit_on(&self.flow));
         let call = session.call.clone();
         step.output(Output::CreateSession(setup));
         let hiding = self.hiding(step, rng);
-        let avps = session::iccn(&request, step.config.data_sequencing, hiding.as_ref());
+        let avps = session::iccn(
+            &request,
+            step.config.data_sequencing_on(&self.flow),
+            hiding.as_ref(),
+        );
         self.send(step, peer_id, avps);
         step.counters.sessions_established += 1;
         step.output(Output::SessionUp(SessionUp { setup, call }));

@@ -1,12 +1,13 @@
 //! What the endpoint is told once: names, secrets, policies, limits.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::id::IdRange;
+use crate::id::{FlowId, IdRange};
 
 /// A tunnel secret (RFC 2661 sections 4.3 and 5.1.1). Wiped when dropped, never printed.
 #[derive(Clone)]
@@ -137,6 +138,61 @@ pub struct Config {
     pub same_flow: SameFlow,
     /// Bounds.
     pub limits: Limits,
+    /// What is otherwise on particular flows. The one whose peers are described most closely counts,
+    /// and of equals the first.
+    pub exceptions: Vec<Exception>,
+}
+
+/// What is otherwise for tunnels between particular addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Our address; none: any.
+    pub local: Option<IpAddr>,
+    /// Our port; none: any.
+    pub local_port: Option<u16>,
+    /// The network of the peer: an address and how many of its bits count (more than it has: all);
+    /// none: any.
+    pub peer: Option<(IpAddr, u8)>,
+    /// The peer's port; none: any.
+    pub peer_port: Option<u16>,
+    /// Our Host Name AVP, 1 to 255 octets.
+    pub host_name: String,
+    /// The tunnel secret of those peers.
+    pub secret: Option<Secret>,
+    /// See [`Config::authentication`].
+    pub authentication: Authentication,
+    /// See [`Config::hide_avps`].
+    pub hide_avps: bool,
+    /// See [`Config::length_bit`].
+    pub length_bit: bool,
+    /// See [`Config::data_sequencing`].
+    pub data_sequencing: bool,
+}
+
+impl Exception {
+    /// How closely its peers are described, if it is for `flow`.
+    fn matches(&self, flow: &FlowId) -> Option<u8> {
+        let closeness = match self.peer {
+            None => 0,
+            Some((network, width)) if same_network(network, flow.peer.ip(), width) => width,
+            Some(_) => return None,
+        };
+        let fits = self.local.is_none_or(|local| local == flow.local.ip())
+            && self.local_port.is_none_or(|port| port == flow.local.port())
+            && self.peer_port.is_none_or(|port| port == flow.peer.port());
+        fits.then_some(closeness)
+    }
+}
+
+/// Whether the first `width` bits are equal.
+fn same_network(one: IpAddr, other: IpAddr, width: u8) -> bool {
+    let differ = match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => u128::from(u32::from(one) ^ u32::from(other)) << 96,
+        (IpAddr::V6(one), IpAddr::V6(other)) => u128::from(one) ^ u128::from(other),
+        _ => return false,
+    };
+    // Of equal addresses all 128 bits are zero.
+    differ.leading_zeros() >= u32::from(width.min(128))
 }
 
 impl Default for Config {
@@ -157,6 +213,7 @@ impl Default for Config {
             ids: IdRange::default(),
             same_flow: SameFlow::default(),
             limits: Limits::default(),
+            exceptions: Vec::new(),
         }
     }
 }
@@ -220,14 +277,67 @@ impl Config {
                 return Err(ConfigError::NoSecret("hiding AVPs"));
             }
         }
+        for each in &self.exceptions {
+            if each.host_name.is_empty() || each.host_name.len() > 255 {
+                return Err(ConfigError::HostName(each.host_name.len()));
+            }
+            match &each.secret {
+                Some(secret) if secret.expose().is_empty() => return Err(ConfigError::EmptySecret),
+                None if each.hide_avps && self.secrets.is_empty() => {
+                    return Err(ConfigError::NoSecret("hiding AVPs"));
+                }
+                _ => {}
+            }
+        }
         if self.setup_timeout.is_zero() {
             return Err(ConfigError::SetupTimeout);
         }
         Ok(())
     }
 
-    /// The secret shared with the peer that calls itself `host_name`.
-    pub(crate) fn secret_for(&self, host_name: &[u8]) -> Option<&Secret> {
+    fn exception(&self, flow: &FlowId) -> Option<&Exception> {
+        let fitting = self.exceptions.iter().rev();
+        fitting
+            .filter_map(|each| Some((each.matches(flow)?, each)))
+            .max_by_key(|(closeness, _)| *closeness)
+            .map(|(_, each)| each)
+    }
+
+    /// Our Host Name AVP on `flow`.
+    pub(crate) fn host_name_on(&self, flow: &FlowId) -> &str {
+        self.exception(flow)
+            .map_or(&self.host_name, |each| &each.host_name)
+    }
+
+    /// Whether the peer of `flow` is challenged.
+    pub(crate) fn authentication_on(&self, flow: &FlowId) -> Authentication {
+        self.exception(flow)
+            .map_or(self.authentication, |each| each.authentication)
+    }
+
+    /// Whether AVPs are hidden on `flow`.
+    pub(crate) fn hide_avps_on(&self, flow: &FlowId) -> bool {
+        self.exception(flow)
+            .map_or(self.hide_avps, |each| each.hide_avps)
+    }
+
+    /// Whether data we send on `flow` carries its length.
+    pub(crate) fn length_bit_on(&self, flow: &FlowId) -> bool {
+        self.exception(flow)
+            .map_or(self.length_bit, |each| each.length_bit)
+    }
+
+    /// Whether data on `flow` carries sequence numbers.
+    pub(crate) fn data_sequencing_on(&self, flow: &FlowId) -> bool {
+        self.exception(flow)
+            .map_or(self.data_sequencing, |each| each.data_sequencing)
+    }
+
+    /// The secret shared with the peer that calls itself `host_name`, over `flow`.
+    pub(crate) fn secret_for(&self, flow: &FlowId, host_name: &[u8]) -> Option<&Secret> {
+        if let Some(secret) = self.exception(flow).and_then(|each| each.secret.as_ref()) {
+            return Some(secret);
+        }
         let named = self.secrets.iter().find(|entry| {
             entry
                 .peer_host_name

@@ -4,7 +4,7 @@
 use rand_core::CryptoRng;
 
 use crate::config::{Config, Secret};
-use crate::id::TunnelId;
+use crate::id::{FlowId, TunnelId};
 use crate::io::Refusal;
 use crate::session::name;
 use crate::step::Objection;
@@ -142,7 +142,7 @@ pub(crate) fn draw_challenge(rng: &mut dyn CryptoRng) -> [u8; CHALLENGE_LENGTH] 
 /// hidden: a peer that finds its secret by the names in them (xl2tpd) cannot reveal yet.
 pub(crate) fn introduction(
     message_type: MessageType,
-    config: &Config,
+    (config, flow): (&Config, &FlowId),
     id: TunnelId,
     challenge: Option<&[u8; CHALLENGE_LENGTH]>,
     more: Option<Avp>,
@@ -152,7 +152,7 @@ pub(crate) fn introduction(
         Avp::FramingCapabilities(framing::SYNCHRONOUS | framing::ASYNCHRONOUS),
         Avp::BearerCapabilities(0),
     ];
-    avps.extend(name(&config.host_name).map(Avp::HostName));
+    avps.extend(name(config.host_name_on(flow)).map(Avp::HostName));
     if !config.vendor_name.is_empty() {
         avps.push(Avp::VendorName(config.vendor_name.clone().into_bytes()));
     }

@@ -27,7 +27,9 @@ mod tunnels;
 pub mod wire;
 
 pub use checkpoint::{SessionRecord, TunnelRecord};
-pub use config::{Authentication, Config, ConfigError, Limits, SameFlow, Secret, TunnelSecret};
+pub use config::{
+    Authentication, Config, ConfigError, Exception, Limits, SameFlow, Secret, TunnelSecret,
+};
 pub use id::{FlowId, IdRange, KernelId, SessionId, TunnelId};
 pub use io::*;
 pub use tunnels::Tunnels;

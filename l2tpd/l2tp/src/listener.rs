@@ -43,7 +43,7 @@ impl Tunnels {
             return;
         }
         let name = host_name(avps).map(printable).unwrap_or_default();
-        let secret = self.config.secret_for(name.as_bytes()).cloned();
+        let secret = self.config.secret_for(&flow, name.as_bytes()).cloned();
         let message = match Message::parse(avps, secret.as_ref().map(Secret::expose)) {
             Ok(message) => message,
             Err(error) => return self.reject(now, flow, Refusal::Malformed, error.to_string()),
@@ -92,7 +92,7 @@ impl Tunnels {
         };
         // Only now, so that a tunnel that goes does not leave its number to the new one.
         self.make_way(now, flow, peer.id);
-        let challenges = match self.config.authentication {
+        let challenges = match self.config.authentication_on(&flow) {
             Authentication::Off => false,
             Authentication::Mutual => answer.is_some(),
             Authentication::Required => true,
@@ -100,7 +100,7 @@ impl Tunnels {
         let challenge = challenges.then(|| handshake::draw_challenge(rng));
         let avps = handshake::introduction(
             MessageType::SCCRP,
-            &self.config,
+            (&self.config, &flow),
             id,
             challenge.as_ref(),
             answer,
@@ -153,7 +153,8 @@ impl Tunnels {
             .check(flow.peer.ip(), &self.config.limits)
             .map_err(busy)?;
         let answer = handshake::answer_challenge(message, MessageType::SCCRP, secret)?;
-        if self.config.authentication == Authentication::Required && secret.is_none() {
+        let required = self.config.authentication_on(&flow) == Authentication::Required;
+        if required && secret.is_none() {
             let result = ResultCode::new(ResultScope::StopCcn, 4);
             let mut objection = Objection::new(Refusal::Authentication, result);
             objection.detail = "no tunnel secret is configured for this host name".to_owned();

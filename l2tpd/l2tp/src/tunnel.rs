@@ -256,7 +256,8 @@ impl Tunnel {
 
     /// What hides the AVPs of one message, when we hide and know the secret.
     pub(crate) fn hiding(&self, step: &Step<'_>, rng: &mut dyn CryptoRng) -> Option<Hiding<'_>> {
-        let secret = self.secret.as_ref().filter(|_| step.config.hide_avps)?;
+        let secret = self.secret.as_ref();
+        let secret = secret.filter(|_| step.config.hide_avps_on(&self.flow))?;
         Some(Hiding::new(secret.expose(), rng))
     }
 

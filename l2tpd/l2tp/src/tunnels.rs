@@ -163,8 +163,8 @@ impl Tunnels {
         let named = target.secret.is_some();
         let secret = target
             .secret
-            .or_else(|| self.config.secret_for(b"").cloned());
-        let wanted = match self.config.authentication {
+            .or_else(|| self.config.secret_for(&target.flow, b"").cloned());
+        let wanted = match self.config.authentication_on(&target.flow) {
             Authentication::Off => false,
             Authentication::Mutual => named,
             Authentication::Required => true,
@@ -182,7 +182,7 @@ impl Tunnels {
         };
         let avps = handshake::introduction(
             MessageType::SCCRQ,
-            &self.config,
+            (&self.config, &target.flow),
             id,
             challenge.as_ref(),
             tie_breaker.map(Avp::TieBreaker),
@@ -366,7 +366,8 @@ impl Tunnels {
         if self.entries.len() >= self.config.limits.tunnels {
             return Err(LocalError::Limit);
         }
-        let secret = self.config.secret_for(record.host_name.as_bytes()).cloned();
+        let name = record.host_name.as_bytes();
+        let secret = self.config.secret_for(&record.flow, name).cloned();
         let tunnel = Tunnel::from_record(record, secret, now);
         self.sessions += tunnel.sessions.len();
         self.book(tunnel);

@@ -17,13 +17,6 @@ pub enum Class {
         /// What to write or do instead.
         remedy: &'static str,
     },
-    /// Not accepted with another value than 0, which means off.
-    ZeroOnly {
-        /// Why.
-        reason: &'static str,
-        /// What to write or do instead.
-        remedy: &'static str,
-    },
 }
 
 /// The three answers there are.
@@ -44,7 +37,7 @@ impl Class {
         match self {
             Self::Honoured => Answer::Honoured,
             Self::NoOp(_) | Self::Always(..) => Answer::NoOp,
-            Self::Refused { .. } | Self::ZeroOnly { .. } => Answer::Refused,
+            Self::Refused { .. } => Answer::Refused,
         }
     }
 }
@@ -73,9 +66,6 @@ const fn refused(reason: &'static str, remedy: &'static str) -> Class {
 
 const HONOURED: Class = Class::Honoured;
 
-const CONSOLE: &str =
-    "mpd's console is not served; l2tpctl shows and ends sessions over a local socket";
-const WEB: &str = "mpd's web page is not served; l2tpctl prints the same as tables or JSON";
 const RADIUS_KEPT: &str = "kept for RADIUS, which is not served yet";
 const BANDWIDTH: &str = "bandwidth on demand needs multilink, which L2TP clients do not use";
 const MULTILINK: &str = "there is no multilink: every link is a bundle of its own";
@@ -135,7 +125,10 @@ pub const COMMANDS: &[(&str, Class)] = &[
     ("iface", LIVE),
     ("link", HONOURED),
     ("load", HONOURED),
-    ("log", HONOURED),
+    (
+        "log",
+        Class::NoOp("what is logged goes by level: start with -D for more"),
+    ),
     ("msession", LIVE),
     ("open", HONOURED),
     (
@@ -172,7 +165,7 @@ pub const COMMANDS: &[(&str, Class)] = &[
         "set debug",
         Class::NoOp("netgraph messages are logged at level trace instead"),
     ),
-    ("set user", Class::NoOp(CONSOLE)),
+    ("set user", HONOURED),
     // Link types that are not served.
     ("set modem", FOREIGN),
     ("set ng", FOREIGN),
@@ -227,40 +220,13 @@ pub const COMMANDS: &[(&str, Class)] = &[
     ("set iface addrs", HONOURED),
     ("set iface route", HONOURED),
     ("set iface mtu", HONOURED),
-    (
-        "set iface name",
-        refused(
-            "interfaces keep the names ng0, ng1 ... that the kernel gives",
-            "write firewall rules for the pool's addresses or let the up-script rename",
-        ),
-    ),
-    (
-        "set iface description",
-        Class::NoOp("interfaces get no description"),
-    ),
-    (
-        "set iface group",
-        refused(
-            "interfaces are not put into groups, and rules for the group would not apply",
-            "let the up-script run 'ifconfig $1 group ...'",
-        ),
-    ),
+    ("set iface name", HONOURED),
+    ("set iface description", HONOURED),
+    ("set iface group", HONOURED),
     ("set iface up-script", HONOURED),
     ("set iface down-script", HONOURED),
-    (
-        "set iface idle",
-        Class::ZeroOnly {
-            reason: "sessions are not ended for being idle",
-            remedy: "write 0; 'set link keep-alive' ends those whose client is gone",
-        },
-    ),
-    (
-        "set iface session",
-        Class::ZeroOnly {
-            reason: "sessions are not ended after a time",
-            remedy: "write 0; l2tpctl ends sessions",
-        },
-    ),
+    ("set iface idle", HONOURED),
+    ("set iface session", HONOURED),
     // set ipcp, ippool
     ("set ipcp ranges", HONOURED),
     ("set ipcp dns", HONOURED),
@@ -297,21 +263,18 @@ pub const COMMANDS: &[(&str, Class)] = &[
     ("set radsrv self", Class::NoOp(RADIUS_KEPT)),
     ("set radsrv peer", Class::NoOp(RADIUS_KEPT)),
     // set console, web
-    ("set console open", Class::NoOp(CONSOLE)),
+    ("set console open", HONOURED),
     ("set console close", HONOURED),
-    ("set console self", Class::NoOp(CONSOLE)),
-    ("set web open", Class::NoOp(WEB)),
+    ("set console self", HONOURED),
+    ("set web open", HONOURED),
     ("set web close", HONOURED),
-    ("set web self", Class::NoOp(WEB)),
+    ("set web self", HONOURED),
     // set global
     ("set global startrule", Class::NoOp(IPFW)),
     ("set global startqueue", Class::NoOp(IPFW)),
     ("set global startpipe", Class::NoOp(IPFW)),
     ("set global starttable", Class::NoOp(IPFW)),
-    (
-        "set global l2tptimeout",
-        Class::NoOp("how long an unused tunnel stays is fixed"),
-    ),
+    ("set global l2tptimeout", HONOURED),
     ("set global l2tplimit", HONOURED),
     ("set global pptptimeout", Class::NoOp(PPTP)),
     ("set global pptplimit", Class::NoOp(PPTP)),
@@ -340,14 +303,8 @@ pub const COMMANDS: &[(&str, Class)] = &[
     // set l2tp
     ("set l2tp self", HONOURED),
     ("set l2tp peer", HONOURED),
-    (
-        "set l2tp callingnum",
-        Class::NoOp("the Calling Number AVP is not sent"),
-    ),
-    (
-        "set l2tp callednum",
-        Class::NoOp("the Called Number AVP is not sent"),
-    ),
+    ("set l2tp callingnum", HONOURED),
+    ("set l2tp callednum", HONOURED),
     ("set l2tp hostname", HONOURED),
     (
         "set l2tp pmask",
@@ -392,16 +349,8 @@ pub const OPTIONS: &[(&str, &str, Class)] = &[
         "eap",
         refused("EAP is not served", "write chap-msv2"),
     ),
-    (
-        "link",
-        "acfcomp",
-        Class::Always(true, "field compression is always offered"),
-    ),
-    (
-        "link",
-        "protocomp",
-        Class::Always(true, "field compression is always offered"),
-    ),
+    ("link", "acfcomp", HONOURED),
+    ("link", "protocomp", HONOURED),
     (
         "link",
         "keep-ms-domain",
@@ -457,14 +406,7 @@ pub const OPTIONS: &[(&str, &str, Class)] = &[
             "open the link in the file instead",
         ),
     ),
-    (
-        "iface",
-        "proxy-arp",
-        Class::Always(
-            false,
-            "ARP is not answered for clients: route the pool's network to this host instead",
-        ),
-    ),
+    ("iface", "proxy-arp", HONOURED),
     (
         "iface",
         "keep-timeout",
@@ -553,9 +495,13 @@ pub const OPTIONS: &[(&str, &str, Class)] = &[
     ("radius", "message-authentic", Class::NoOp(RADIUS_KEPT)),
     ("radsrv", "disconnect", Class::NoOp(RADIUS_KEPT)),
     ("radsrv", "coa", Class::NoOp(RADIUS_KEPT)),
-    ("console", "auth", Class::NoOp(CONSOLE)),
-    ("console", "logging", Class::NoOp(CONSOLE)),
-    ("web", "auth", Class::NoOp(WEB)),
+    ("console", "auth", HONOURED),
+    (
+        "console",
+        "logging",
+        Class::Always(false, "the log is not shown in console sessions"),
+    ),
+    ("web", "auth", HONOURED),
     (
         "global",
         "tcp-wrapper",
@@ -574,11 +520,7 @@ pub const OPTIONS: &[(&str, &str, Class)] = &[
         "agent-cid",
         Class::Always(false, "only PPPoE has an Agent-Circuit-Id"),
     ),
-    (
-        "global",
-        "session-time",
-        Class::Always(true, "listings always show the session time"),
-    ),
+    ("global", "session-time", HONOURED),
     ("nat", "log", Class::NoOp(NAT)),
     ("nat", "incoming", Class::NoOp(NAT)),
     ("nat", "same-ports", Class::NoOp(NAT)),
@@ -591,20 +533,12 @@ pub const OPTIONS: &[(&str, &str, Class)] = &[
             "take it out: we call the server",
         ),
     ),
-    (
-        "l2tp",
-        "hidden",
-        Class::Always(false, "AVPs are not hidden, ESP hides them all"),
-    ),
-    (
-        "l2tp",
-        "length",
-        Class::Always(true, "data messages always carry their length"),
-    ),
+    ("l2tp", "hidden", HONOURED),
+    ("l2tp", "length", HONOURED),
     ("l2tp", "dataseq", HONOURED),
     (
         "l2tp",
         "resolve-once",
-        Class::NoOp("names are looked up at every try to connect"),
+        Class::Always(true, "names are looked up when the file is read"),
     ),
 ];

@@ -115,6 +115,15 @@ impl Link {
         self.settle(now, rng);
     }
 
+    /// Says which network protocols there are for the peer, once it is known who that is; to be
+    /// called before [`Link::provide_secret`].
+    pub fn offer(&mut self, ipv4: bool, ipv6: bool) {
+        if !ipv4 {
+            self.config.ipv4 = Ipv4Config::Off;
+        }
+        self.config.ipv6 = ipv6;
+    }
+
     /// Does what is due at `now`; harmless when nothing is.
     pub fn handle_timeout(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
         if self.over {

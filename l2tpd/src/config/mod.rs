@@ -1,12 +1,20 @@
-//! The configuration: [`Config`] is what the daemon consumes, `yaml` the syntax it comes from.
+//! The configuration: [`Config`] is what the daemon consumes, `yaml` and `mpd` the syntaxes it
+//! comes from, [`ConfigFile`] the file in either.
 
+mod file;
 mod model;
+mod mpd;
+pub mod profile;
 mod scalar;
 mod yaml;
 
+pub(crate) use file::read_bounded;
+pub use file::{ConfigFile, Loaded};
 pub use model::{
-    Config, Connection, HookCommand, Hooks, KernelChoice, L2tpSettings, Limits, PppSettings,
+    Config, Connection, HookCommand, KernelChoice, L2tpSettings, Limits, UserLimit, UsersFile,
 };
+pub(crate) use mpd::problems_of_mpd;
+pub use profile::{Bundle, LinkProfile};
 pub(crate) use scalar::Text;
 
 #[cfg(test)]

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-use ppp_proto::AuthMethod;
 use serde::Deserialize;
 use tanuki_daemon::log::LogConfig;
 
+use super::profile::{Bundle, LinkProfile, TunnelSettings};
+use crate::console::Console;
 use crate::pool::Range;
 use crate::secret::Secret;
 
@@ -21,24 +22,50 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Which kernel carries the packets.
     pub kernel: KernelChoice,
-    /// The Host Name AVP (RFC 2661 section 4.4.3).
+    /// The Host Name AVP (RFC 2661 section 4.4.3) where no link has another.
     pub host_name: String,
-    /// The users file, absolute.
-    pub users: PathBuf,
+    /// Who may log in.
+    pub users: UsersFile,
     /// Everything about L2TP.
     pub l2tp: L2tpSettings,
-    /// Everything about PPP.
-    pub ppp: PppSettings,
-    /// Addresses for users without one of their own.
-    pub pool: Vec<Range>,
+    /// How calls are served; the one whose peers are described most closely counts.
+    pub links: Vec<Arc<LinkProfile>>,
+    /// What the network of a session is, by name; links and connections name them.
+    pub bundles: BTreeMap<String, Arc<Bundle>>,
+    /// Addresses for users without one of their own, by name; bundles name them.
+    pub pools: BTreeMap<String, Vec<Range>>,
     /// Upper bounds.
     pub limits: Limits,
-    /// Programs of the operator.
-    pub hooks: Hooks,
+    /// A program of the operator is killed after this long.
+    pub hook_timeout: Duration,
     /// The log.
     pub log: LogConfig,
     /// Connections this host makes as a client, by name.
     pub connections: BTreeMap<String, Connection>,
+    /// mpd5's console and web page.
+    pub console: Console,
+}
+
+/// Where the users are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsersFile {
+    /// Nowhere: nobody can log in.
+    None,
+    /// A YAML file, absolute.
+    Yaml(PathBuf),
+    /// An mpd.secret.
+    MpdSecret(PathBuf),
+}
+
+impl UsersFile {
+    /// Its path, when there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::None => None,
+            Self::Yaml(path) | Self::MpdSecret(path) => Some(path),
+        }
+    }
 }
 
 /// Which kernel carries the packets.
@@ -57,37 +84,15 @@ pub enum KernelChoice {
 /// L2TP (RFC 2661).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct L2tpSettings {
-    /// Tunnel authentication (section 5.1.1) and hidden AVPs; none for ordinary clients.
+    /// Tunnel authentication (section 5.1.1) and hidden AVPs where no link has a secret of its own;
+    /// none for ordinary clients.
     pub secret: Option<Secret>,
     /// Silence after which a HELLO asks whether the peer lives (section 5.5).
     pub hello: Duration,
-    /// Whether data messages carry sequence numbers.
+    /// Whether data messages carry sequence numbers, where no link says otherwise.
     pub sequencing: bool,
-}
-
-/// PPP for the clients we serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PppSettings {
-    /// Methods offered, best first; never empty.
-    pub authentication: Vec<AuthMethod>,
-    /// Our end of every link.
-    pub local_address: Ipv4Addr,
-    /// Name servers (RFC 1877), at most two.
-    pub dns: Vec<Ipv4Addr>,
-    /// NetBIOS name servers, at most two.
-    pub nbns: Vec<Ipv4Addr>,
-    /// Largest packet we send into a link.
-    pub mtu: u16,
-    /// Largest packet we ask the peer to send.
-    pub mru: u16,
-    /// Whether IPV6CP is offered (RFC 5072).
-    pub ipv6: bool,
-    /// LCP Echo-Request (RFC 1661 section 5.8) after this much silence; none: never.
-    pub echo_interval: Option<Duration>,
-    /// Unanswered requests after which the link is dead.
-    pub echo_failures: u8,
-    /// From the session's beginning to the end of authentication.
-    pub authentication_timeout: Duration,
+    /// How long a tunnel without a session stays.
+    pub idle: Duration,
 }
 
 /// Upper bounds on what peers can make us hold.
@@ -101,19 +106,21 @@ pub struct Limits {
     pub tunnels_per_source: usize,
     /// Sessions of one tunnel.
     pub sessions_per_tunnel: usize,
+    /// Sessions in all.
+    pub sessions: usize,
     /// Sessions of one user at a time; none: any number.
-    pub sessions_per_user: Option<usize>,
+    pub sessions_per_user: Option<UserLimit>,
 }
 
-/// Programs run when a session comes up or goes down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hooks {
-    /// After the interface is ready; another status than 0 ends the session.
-    pub up: Option<HookCommand>,
-    /// After the session has ended.
-    pub down: Option<HookCommand>,
-    /// A program is killed after this long.
-    pub timeout: Duration,
+/// How many sessions one user may have, and what happens to one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserLimit {
+    /// At least 1.
+    pub sessions: usize,
+    /// Whether the login of one more is refused; otherwise the oldest session ends for it.
+    pub refuse: bool,
+    /// Whether names that differ in case only are one user.
+    pub ignore_case: bool,
 }
 
 /// A program and its first arguments.
@@ -136,18 +143,24 @@ pub struct Connection {
     pub user: String,
     /// What we know.
     pub password: Secret,
-    /// Tunnel secret, when the server has one.
-    pub secret: Option<Secret>,
-    /// Networks behind the server.
-    pub routes: Vec<IpNet>,
+    /// The tunnel to the server.
+    pub tunnel: TunnelSettings,
+    /// What the network on it is.
+    pub bundle: Arc<Bundle>,
     /// Whether to connect at start and again whenever it ends.
     pub automatic: bool,
+    /// How often to try again in a row before giving up; none: for ever.
+    pub attempts: Option<u32>,
     /// Before another try.
     pub retry: Duration,
-    /// Largest packet sent and asked for.
+    /// Largest packet sent.
     pub mtu: u16,
-    /// Whether IPV6CP is offered.
-    pub ipv6: bool,
+    /// Largest packet asked for.
+    pub mru: u16,
+    /// Calling Number AVP; empty: not sent.
+    pub calling_number: String,
+    /// Called Number AVP; empty: not sent.
+    pub called_number: String,
 }
 
 impl Config {
@@ -159,6 +172,6 @@ impl Config {
                 IpAddr::V4(address) => Some(address),
                 IpAddr::V6(_) => None,
             })
-            .chain([self.ppp.local_address])
+            .chain(self.bundles.values().map(|bundle| bundle.local_address))
     }
 }

@@ -13,6 +13,13 @@ use serde::{Deserialize, Deserializer};
 /// The port of L2TP (RFC 2661 section 8.1).
 pub(crate) const L2TP_PORT: u16 = 1701;
 
+/// RFC 1661 section 5.1 has no lower bound; 576 is what every IPv4 host must take (RFC 791).
+pub(crate) type Mtu = Number<576, 1500>;
+/// A time.
+pub(crate) type Seconds = Number<1, 86_400>;
+/// A time, or 0 for never.
+pub(crate) type SecondsOrOff = Number<0, 86_400>;
+
 /// A number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Number<const MIN: u64, const MAX: u64>(u64);
@@ -125,4 +132,47 @@ impl FromStr for Endpoint {
             _ => Err("invalid address"),
         }
     }
+}
+
+/// An address, a port, or both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listen {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
+}
+
+impl Expected for Listen {
+    const EXPECTED: &'static str =
+        "an address of ours such as 198.51.100.9 or 198.51.100.9:1701, or a port such as :1702";
+}
+
+impl FromStr for Listen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let port = text.strip_prefix(':').map(str::parse::<u16>);
+        if let Some(Ok(port @ 1..)) = port {
+            return Ok(Self {
+                address: None,
+                port: Some(port),
+            });
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self {
+                address: Some(address),
+                port: None,
+            });
+        }
+        match text.parse::<SocketAddr>() {
+            Ok(both) if both.port() != 0 => Ok(Self {
+                address: Some(both.ip()),
+                port: Some(both.port()),
+            }),
+            _ => Err("invalid address"),
+        }
+    }
+}
+
+impl Expected for SocketAddr {
+    const EXPECTED: &'static str = "an address and a port such as 127.0.0.1:5005";
 }

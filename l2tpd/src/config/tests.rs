@@ -28,15 +28,19 @@ fn problem(more: &str) -> String {
 fn two_lines_are_enough() {
     let config = read(SMALL).unwrap();
     assert_eq!(config.listen, ["0.0.0.0:1701".parse().unwrap()]);
-    assert_eq!(config.users, Path::new("/etc/tanuki/users.yaml"));
-    assert_eq!(config.ppp.mtu, 1400);
-    assert_eq!(config.ppp.mru, 1400);
+    assert_eq!(
+        config.users.path(),
+        Some(Path::new("/etc/tanuki/users.yaml"))
+    );
+    let [link] = config.links.as_slice() else {
+        panic!("{:?}", config.links)
+    };
+    assert_eq!((link.mtu, link.mru), (1400, 1400));
+    let bundle = link.bundle_for("anybody").unwrap();
+    assert_eq!(bundle.local_address, std::net::Ipv4Addr::new(10, 77, 0, 1));
     assert_eq!(config.l2tp.hello, Duration::from_secs(60));
     assert_eq!(config.kernel, KernelChoice::Auto);
-    assert_eq!(
-        config.ppp.authentication.first(),
-        Some(&AuthMethod::MsChapV2)
-    );
+    assert_eq!(link.authentication.first(), Some(&AuthMethod::MsChapV2));
 }
 
 #[test]
@@ -55,7 +59,7 @@ fn a_pure_client_needs_neither_users_nor_addresses() {
 fn the_sample_is_accepted() {
     let sample = include_str!("../../../etc/l2tpd.yaml.sample");
     let config = read(sample).unwrap();
-    assert!(!config.pool.is_empty());
+    assert!(!config.pools["default"].is_empty());
     // What is commented out is correct as well; hooks name programs that are not here.
     let all: String = sample
         .lines()

@@ -127,6 +127,12 @@ pub struct SessionStatus {
     pub state: String,
     /// Seconds since the session began.
     pub age: u64,
+    /// The link it came by, with its number: `default-3`.
+    #[serde(default)]
+    pub link: String,
+    /// The bundle it got, with its number; empty before the user is known.
+    #[serde(default)]
+    pub bundle: String,
     /// The configured connection this is, on a client.
     pub connection: Option<String>,
     /// What went through.
@@ -160,6 +166,9 @@ pub struct UserStatus {
 /// One range of the pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolStatus {
+    /// The pool's name.
+    #[serde(default)]
+    pub name: String,
     /// The range as first-last.
     pub range: String,
     /// Addresses in it.

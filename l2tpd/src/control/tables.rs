@@ -149,9 +149,10 @@ fn users_table(users: &[UserStatus]) -> Table {
 }
 
 fn pools_table(pools: &[PoolStatus]) -> Table {
-    let mut table = Table::new(["range", "used", "of"]);
+    let mut table = Table::new(["pool", "range", "used", "of"]);
     for pool in pools {
         table.row([
+            pool.name.clone(),
             pool.range.clone(),
             pool.used.to_string(),
             pool.size.to_string(),
@@ -230,6 +231,8 @@ mod tests {
             kernel: KernelId::System,
             state: "up".into(),
             age: 3_661,
+            link: "default-0".into(),
+            bundle: "default-0".into(),
             connection: None,
             traffic: Traffic {
                 received_octets: 812,

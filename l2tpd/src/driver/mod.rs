@@ -26,10 +26,13 @@ use tanuki_daemon::signals::{Signal, Signals};
 use tokio::sync::mpsc;
 
 use crate::checkpoint::Store;
-use crate::config::Config;
+use crate::config::{Config, ConfigFile, UsersFile};
 use crate::control::protocol::{Answer, Request};
 use crate::kernel::{Chosen, KernelEvent, KernelKind, Kernels, Protection};
-use crate::server::{HookId, Input, KernelError, KernelOp, OpId, Output, RequestId, Server, State};
+use crate::secret::Secret;
+use crate::server::{
+    HookId, Input, KernelError, KernelOp, LookupId, OpId, Output, RequestId, Server, State,
+};
 use crate::users::{Users, Watch};
 use listeners::Listeners;
 
@@ -37,6 +40,8 @@ use listeners::Listeners;
 const SAVE_DELAY: Duration = Duration::from_millis(500);
 /// Programs of the operator that run at once.
 const PARALLEL_HOOKS: usize = 16;
+/// For a program that knows a password; the peer waits for it.
+const LOOKUP: Duration = Duration::from_secs(10);
 /// For the last operations of a kernel.
 const FLUSH: Duration = Duration::from_secs(2);
 /// PPP protocol numbers of PAP and CHAP: a login is coming.
@@ -46,24 +51,15 @@ const AUTHENTICATION: [u16; 2] = [0xc023, 0xc223];
 #[derive(Debug)]
 pub struct Setup {
     /// The configuration file, read again on reload.
-    pub config_file: PathBuf,
+    pub config_file: ConfigFile,
     /// The checked configuration.
     pub config: Config,
+    /// What the operator should know about it.
+    pub notices: Vec<String>,
     /// The daemon's own folder.
     pub folder: PathBuf,
     /// Which kernels.
     pub kernels: Chosen,
-}
-
-/// Reads the users file of a configuration; a pure client has none.
-///
-/// # Errors
-/// Every problem in it.
-pub fn read_users(config: &Config) -> Result<Users, Problems> {
-    if config.users.as_os_str().is_empty() {
-        return Ok(Users::default());
-    }
-    Users::read(&config.users)
 }
 
 /// Runs the daemon to its end; lets go of `starter` when the kernel is there, or is waited for.
@@ -89,7 +85,7 @@ pub async fn run(
 #[derive(Debug)]
 struct Driver {
     log: Logger,
-    config_file: PathBuf,
+    config_file: ConfigFile,
     config: Config,
     server: Server,
     rng: UnwrapErr<SysRng>,
@@ -107,9 +103,11 @@ struct Driver {
         mpsc::UnboundedSender<HookEnd>,
         mpsc::UnboundedReceiver<HookEnd>,
     ),
+    lookups: HookRunner,
+    found: (mpsc::UnboundedSender<Found>, mpsc::UnboundedReceiver<Found>),
     replies: HashMap<RequestId, Reply>,
     requests: u64,
-    users: Watch,
+    users: Option<Watch>,
     store: Store,
     save_at: Option<Instant>,
     /// What an earlier process left in kernels that are awaited.
@@ -121,6 +119,7 @@ struct Driver {
     handed_over: bool,
 }
 
+type Found = (LookupId, Result<Secret, String>);
 type HookEnd = (HookId, Result<(), String>);
 
 impl Driver {
@@ -128,15 +127,15 @@ impl Driver {
         let Setup {
             config_file,
             config,
+            notices,
             folder,
             kernels: Chosen { kernels, pfkey },
         } = setup;
         let os = |error: io::Error| Failure::new(exit::OS, error);
         let control = ControlServer::bind(&folder.join("control.sock"), 0o600).map_err(os)?;
-        let mut watch = Watch::new(&config.users);
-        // What was just read counts as seen.
-        let _ = watch.changed();
-        warn_if_open(&log, &watch);
+        note(&log, &notices);
+        let watch = watch(&config.users);
+        warn_if_open(&log, watch.as_ref());
         let store = Store::open(&folder).map_err(os)?;
         let left = store.load().unwrap_or_else(|error| {
             slog::warn!(log, "the saved state cannot be used"; "reason" => %error);
@@ -169,8 +168,10 @@ impl Driver {
             listeners,
             control,
             signals: Signals::new().map_err(os)?,
-            hooks: HookRunner::new(PARALLEL_HOOKS, config.hooks.timeout),
+            hooks: HookRunner::new(PARALLEL_HOOKS, config.hook_timeout),
             hook_ends: mpsc::unbounded_channel(),
+            lookups: HookRunner::new(PARALLEL_HOOKS, LOOKUP),
+            found: mpsc::unbounded_channel(),
             replies: HashMap::new(),
             requests: 0,
             users: watch,
@@ -204,6 +205,9 @@ impl Driver {
             }
             Some((hook, outcome)) = self.hook_ends.1.recv() => {
                 self.handle(Input::HookDone { hook, outcome });
+            }
+            Some((lookup, outcome)) = self.found.1.recv() => {
+                self.handle(Input::LookedUp { lookup, outcome });
             }
             call = self.control.next() => self.on_call(call).await,
             signal = self.signals.next() => self.on_signal(signal).await,
@@ -328,6 +332,7 @@ impl Driver {
                 } => self.execute(op, kernel, operation),
                 Output::Datagram { flow, bytes } => self.listeners.send(flow, bytes),
                 Output::Hook { hook, run } => self.run_hook(hook, run),
+                Output::LookUp { lookup, run } => self.look_up(lookup, run),
                 Output::Answer { id, answer } => {
                     if let Some(reply) = self.replies.remove(&id) {
                         match answer {
@@ -361,6 +366,22 @@ impl Driver {
         });
     }
 
+    fn look_up(&self, lookup: LookupId, run: Hook) {
+        let (runner, found) = (self.lookups.clone(), self.found.0.clone());
+        tokio::spawn(async move {
+            let line = runner
+                .first_line(run)
+                .await
+                .map_err(|error| error.to_string());
+            let outcome = line.and_then(|line| match Secret::new(line) {
+                empty if empty.octets().is_empty() => Err("it wrote no password".to_owned()),
+                secret => Ok(secret),
+            });
+            // At the end nobody listens any more.
+            let _ = found.send((lookup, outcome));
+        });
+    }
+
     fn execute(&mut self, op: OpId, kernel: KernelId, operation: KernelOp) {
         let has_answer = operation.has_answer();
         if !self.kernels.execute(kernel, op, operation) && has_answer {
@@ -383,20 +404,23 @@ impl Driver {
 
     /// Reads the users file again if it changed. A broken one changes nothing.
     fn refresh_users(&mut self) {
-        match self.users.changed() {
+        let Some(watch) = &mut self.users else {
+            return;
+        };
+        match watch.changed() {
             Ok(false) => return,
             Ok(true) => {}
             Err(error) => {
-                slog::error!(self.log, "users file"; "file" => %self.users.file().display(),
+                slog::error!(self.log, "users file"; "file" => %watch.file().display(),
                     "reason" => %error);
                 return;
             }
         }
-        match Users::read(self.users.file()) {
+        match Users::read(&self.config.users) {
             Ok(users) => {
                 slog::info!(self.log, "users file read"; "users" => users.iter().count());
                 self.handle(Input::Users(users));
-                warn_if_open(&self.log, &self.users);
+                warn_if_open(&self.log, self.users.as_ref());
             }
             Err(problems) => self.complain(&problems, "the users stay as they were"),
         }
@@ -404,11 +428,15 @@ impl Driver {
 
     /// Takes the configuration up anew, or refuses it whole.
     async fn reload(&mut self) -> Result<String, Problems> {
-        let read = Config::read(&self.config_file)
-            .and_then(|config| read_users(&config).map(|users| (config, users)));
-        let (config, users) = read.inspect_err(|problems| {
+        let read = self
+            .config_file
+            .read()
+            .and_then(|loaded| Users::read(&loaded.config.users).map(|users| (loaded, users)));
+        let (loaded, users) = read.inspect_err(|problems| {
             self.complain(problems, "the configuration stays as it was");
         })?;
+        let config = loaded.config;
+        note(&self.log, &loaded.notices);
         let mut words = "configuration read again; running sessions are not affected".to_owned();
         if config.kernel != self.config.kernel || config.log != self.config.log {
             words += "; `kernel` and `log` change at the next restart";
@@ -416,9 +444,8 @@ impl Driver {
         if config.listen != self.config.listen {
             self.relisten(&config.listen).await?;
         }
-        self.users = Watch::new(&config.users);
-        let _ = self.users.changed();
-        self.hooks = HookRunner::new(PARALLEL_HOOKS, config.hooks.timeout);
+        self.users = watch(&config.users);
+        self.hooks = HookRunner::new(PARALLEL_HOOKS, config.hook_timeout);
         self.config = config.clone();
         self.handle(Input::Configure(Box::new(config)));
         self.handle(Input::Users(users));
@@ -441,7 +468,7 @@ impl Driver {
         opened.map_err(|failure| {
             slog::error!(self.log, "the configuration stays as it was";
                 "reason" => &failure.message);
-            Problems::whole(&self.config_file, failure.message)
+            Problems::whole(&self.config_file.path, failure.message)
         })
     }
 
@@ -487,8 +514,22 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-fn warn_if_open(log: &Logger, users: &Watch) {
-    if users.is_open_to_others() {
+/// What was just read counts as seen.
+fn watch(users: &UsersFile) -> Option<Watch> {
+    let mut watch = Watch::new(users.path()?);
+    let _ = watch.changed();
+    Some(watch)
+}
+
+/// What the operator should know about a configuration that was accepted.
+fn note(log: &Logger, notices: &[String]) {
+    for notice in notices {
+        slog::warn!(log, "{}", notice);
+    }
+}
+
+fn warn_if_open(log: &Logger, users: Option<&Watch>) {
+    if let Some(users) = users.filter(|users| users.is_open_to_others()) {
         slog::warn!(log, "the users file can be read by others";
             "file" => %users.file().display(), "remedy" => "chmod 600");
     }

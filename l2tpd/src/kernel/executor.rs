@@ -18,7 +18,7 @@ use netgraph::{CallError, Command, Errno, Netgraph};
 use pfkey::ext::IPSEC_MANUAL_REQID_MAX;
 use pfkey::{Direction, Numbering, Policy, PolicyRequest};
 
-use super::{interface, names};
+use super::{dress, interface, names};
 use crate::control::protocol::Traffic;
 use crate::server::{Framing, InterfaceSetup, KernelAnswer, KernelError, KernelOp, SessionKey};
 
@@ -107,10 +107,27 @@ impl Executor {
                 self.set_ppp(*session, framing).await?;
                 Ok(KernelAnswer::Done)
             }
-            KernelOp::CreateInterface { session, mtu, ipv6 } => self
-                .create_interface(*session, *mtu, *ipv6)
-                .await
-                .map(KernelAnswer::Interface),
+            KernelOp::CreateInterface {
+                session,
+                mtu,
+                ipv6,
+                name,
+                group,
+            } => {
+                let interface = self.create_interface(*session, *mtu, *ipv6).await?;
+                if self.netgraph.is_soft() {
+                    return Ok(KernelAnswer::Interface(interface));
+                }
+                dress::name(interface, name.as_deref(), group.as_deref())
+                    .await
+                    .map(KernelAnswer::Interface)
+            }
+            KernelOp::RemoveProxyArp { address, .. } => {
+                if !self.netgraph.is_soft() {
+                    dress::remove_proxy_arp(*address).await?;
+                }
+                Ok(KernelAnswer::Done)
+            }
             KernelOp::ConfigureInterface(setup) => {
                 self.configure_interface(setup).await?;
                 Ok(KernelAnswer::Done)
@@ -279,11 +296,12 @@ impl Executor {
 
     async fn configure_interface(&mut self, setup: &InterfaceSetup) -> Result<(), KernelError> {
         if !self.netgraph.is_soft() {
-            return interface::configure(setup).map_err(|error| KernelError::Refused {
+            interface::configure(setup).map_err(|error| KernelError::Refused {
                 request: format!("the addresses of {}", setup.interface),
                 reason: error.to_string(),
                 errno: error.raw_os_error().unwrap_or_default(),
-            });
+            })?;
+            return dress::describe(setup).await;
         }
         let node = at(&names::interface(setup.session));
         self.call(

@@ -15,6 +15,7 @@
 
 mod connection;
 mod conversation;
+mod dress;
 mod executor;
 mod interface;
 mod listener;

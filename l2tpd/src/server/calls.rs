@@ -1,5 +1,6 @@
 //! What the L2TP core asks for (RFC 2661): nodes for tunnels and sessions, messages, endings.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use l2tp_proto::{
@@ -12,6 +13,8 @@ use super::io::{KernelOp, Output, SessionKey};
 use super::operations::{Ended, Purpose};
 use super::session::{Session, Side, client_link, server_link};
 use super::{Server, Tunnel};
+use crate::config::LinkProfile;
+use crate::config::profile::link_for;
 use crate::events::Event;
 
 impl Server {
@@ -101,16 +104,65 @@ impl Server {
         let Some(peer) = self.peer_of(setup.tunnel) else {
             return;
         };
-        let serial = self.serial();
         let key = SessionKey {
             tunnel: setup.tunnel,
             session: setup.session,
         };
         let side = self.client_of(key).map_or(Side::Server, Side::Client);
-        self.sessions
-            .insert(key, Session::new(serial, side, peer, setup, now));
+        let (profile, bundle) = match &side {
+            Side::Server => match self.link_of_call(setup.tunnel) {
+                Ok(profile) => (Some(profile), None),
+                Err(reason) => {
+                    self.refuse_call(now, key, peer, reason);
+                    return;
+                }
+            },
+            Side::Client(name) => {
+                let client = self.clients.get(name);
+                (None, client.map(|client| client.connection.bundle.clone()))
+            }
+        };
+        let (serial, number) = (self.serial(), self.numbers.take());
+        let mut session = Session::new(serial, side, number, peer, setup, now);
+        session.profile = profile;
+        session.bundle = bundle;
+        self.sessions.insert(key, session);
         let operation = KernelOp::CreateSession(setup);
         self.session_operation(now, key, operation, "the session's nodes");
+    }
+
+    /// The link whose settings a call is served by.
+    fn link_of_call(&self, tunnel: TunnelId) -> Result<Arc<LinkProfile>, &'static str> {
+        const NO_LINK: &str = "no link of the configuration takes calls from there to this address";
+        let flow = self.live.get(&tunnel).map(|tunnel| tunnel.flow);
+        let link = flow
+            .and_then(|flow| link_for(&self.config.links, flow.local, flow.peer))
+            .ok_or(NO_LINK)?;
+        if let Some(most) = link.max_sessions {
+            let sessions = self.sessions.values();
+            let named = |session: &&Session| {
+                let profile = session.profile.as_ref();
+                profile.is_some_and(|profile| profile.name == link.name)
+            };
+            if sessions.filter(named).count() >= most {
+                return Err("the link has as many sessions as it may");
+            }
+        }
+        Ok(Arc::clone(link))
+    }
+
+    fn refuse_call(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        peer: std::net::SocketAddr,
+        reason: &'static str,
+    ) {
+        if self.repetitions.is_new(now, peer.ip(), "call") {
+            self.event(Event::CallRefused { peer, reason });
+        }
+        self.counters.calls_refused += 1;
+        self.hang_up(now, key, l2tp_proto::CloseSession::NoResources);
     }
 
     fn session_up(&mut self, now: Instant, up: SessionUp, rng: &mut dyn CryptoRng) {
@@ -124,7 +176,10 @@ impl Server {
         let changed = session.setup != up.setup;
         session.setup = up.setup;
         let config = match &session.side {
-            Side::Server => Some(server_link(&self.config)),
+            Side::Server => session
+                .profile
+                .as_ref()
+                .map(|profile| server_link(profile, &self.config.host_name)),
             Side::Client(name) => self
                 .clients
                 .get(name)
@@ -174,6 +229,7 @@ impl Server {
         if let Some(due) = session.due.take() {
             self.timers.remove(&(due, key));
         }
+        self.numbers.give_back(session.number);
         self.waiting.retain(|waiting| waiting.session != key);
         session.because(reason);
         if let Some(link) = session.link.as_mut() {
@@ -184,6 +240,14 @@ impl Server {
         self.dirty |= session.was_up;
         let reason = session.reason.clone().unwrap_or_default();
         self.client_ended(now, key, &reason);
+        let bundle = session.bundle.as_ref();
+        if let Some(address) = bundle.and_then(|bundle| session.proxy_arp(&bundle.interface)) {
+            let operation = KernelOp::RemoveProxyArp {
+                session: key,
+                address,
+            };
+            self.kernel(now, operation, Purpose::Removal);
+        }
         let ended = Ended::of(session, now);
         let operation = KernelOp::RemoveSession { session: key };
         self.kernel(now, operation, Purpose::Ended(Box::new(ended)));

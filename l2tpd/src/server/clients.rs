@@ -21,6 +21,8 @@ const SPEED: u32 = 100_000_000;
 pub(super) struct Client {
     pub(super) connection: Connection,
     state: State,
+    /// Tries in a row that came to nothing.
+    failed: u32,
     /// Whether it is to be there; an `automatic` connection then comes back by itself.
     wanted: bool,
     reason: String,
@@ -39,6 +41,7 @@ impl Client {
         Self {
             connection,
             state: State::Down,
+            failed: 0,
             wanted: false,
             reason: String::new(),
         }
@@ -117,12 +120,13 @@ impl Server {
             tie_breaker: false,
             secret: client
                 .connection
+                .tunnel
                 .secret
                 .as_ref()
                 .map(|secret| Secret::new(secret.octets())),
             call: Some(CallRequest {
-                calling_number: String::new(),
-                called_number: String::new(),
+                calling_number: client.connection.calling_number.clone(),
+                called_number: client.connection.called_number.clone(),
                 tx_speed: SPEED,
             }),
         };
@@ -212,6 +216,7 @@ impl Server {
     pub(super) fn client_up(&mut self, name: &str, key: SessionKey) {
         if let Some(client) = self.clients.get_mut(name) {
             client.state = State::Up(key);
+            client.failed = 0;
             client.reason.clear();
         }
     }
@@ -346,7 +351,12 @@ impl Server {
 
 impl Client {
     fn retry(&mut self, now: Instant) {
-        self.state = if self.connection.automatic {
+        self.failed = self.failed.saturating_add(1);
+        let again = self
+            .connection
+            .attempts
+            .is_none_or(|most| self.failed < most);
+        self.state = if self.connection.automatic && again {
             State::Retry(now + self.connection.retry)
         } else {
             State::Down

@@ -7,7 +7,7 @@
 //! [`Output::Answer`].
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use l2tp_proto::{CreateTunnel, FlowId, KernelId, SessionId, SessionSetup, TunnelId};
@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::control::protocol::{Answer, Request, Traffic};
 use crate::events::Event;
+use crate::secret::Secret;
 use crate::users::Users;
 
 /// A session, by our numbers.
@@ -42,6 +43,10 @@ pub struct OpId(pub u64);
 /// Ties the end of a hook to its run. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HookId(pub u64);
+
+/// Ties a password to the question for it. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupId(pub u64);
 
 /// Ties an answer to a request of the control socket; the driver's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +100,13 @@ pub enum Input {
         /// How it went.
         outcome: Result<(), String>,
     },
+    /// A program that knows a password ended.
+    LookedUp {
+        /// Which question.
+        lookup: LookupId,
+        /// The password, or why there is none.
+        outcome: Result<Secret, String>,
+    },
     /// A request of the control socket.
     Request {
         /// Comes back with the answer.
@@ -133,6 +145,14 @@ pub enum Output {
     Hook {
         /// For the end.
         hook: HookId,
+        /// The program.
+        run: Hook,
+    },
+    /// Run a program of the operator that knows a password: the first line it writes. Answered
+    /// with [`Input::LookedUp`].
+    LookUp {
+        /// For the answer.
+        lookup: LookupId,
         /// The program.
         run: Hook,
     },
@@ -208,9 +228,20 @@ pub enum KernelOp {
         mtu: u16,
         /// Whether IPv6 is connected too.
         ipv6: bool,
+        /// What the interface is to be called; none: as the kernel does. FreeBSD's only.
+        name: Option<String>,
+        /// Its group. FreeBSD's only.
+        group: Option<String>,
     },
     /// Set addresses, MTU and routes of the interface.
     ConfigureInterface(InterfaceSetup),
+    /// Stop answering ARP requests for an address. FreeBSD's only.
+    RemoveProxyArp {
+        /// The session whose peer had it.
+        session: SessionKey,
+        /// The address.
+        address: Ipv4Addr,
+    },
     /// Read the link's counters; answered with [`KernelAnswer::Traffic`].
     ReadTraffic {
         /// The session.
@@ -256,6 +287,7 @@ impl KernelOp {
             Self::SendFrame { session, .. }
             | Self::SetPpp { session, .. }
             | Self::CreateInterface { session, .. }
+            | Self::RemoveProxyArp { session, .. }
             | Self::ReadTraffic { session }
             | Self::RemoveSession { session } => Some(session.tunnel),
             Self::ConfigureInterface(setup) => Some(setup.session.tunnel),
@@ -294,6 +326,10 @@ pub struct InterfaceSetup {
     pub routes: Vec<IpNet>,
     /// Whether the peer may only send from its address.
     pub source_check: bool,
+    /// Its description for ifconfig(8). FreeBSD's only.
+    pub description: Option<String>,
+    /// The address for which this host is to answer ARP requests. FreeBSD's only.
+    pub proxy_arp: Option<Ipv4Addr>,
 }
 
 /// What the kernel answers to an operation that succeeded.

@@ -13,9 +13,11 @@ use rand_core::CryptoRng;
 use super::Server;
 use super::io::{KernelOp, SessionKey};
 use super::operations::Purpose;
-use super::session::{Side, ppp_secret};
+use super::session::{Session, Side, ppp_secret};
+use crate::config::{Bundle, UserLimit};
 use crate::events::Event;
 use crate::pool::{PoolError, Range};
+use crate::users::Password;
 
 /// A session that waits for an address which a former session of the same user is giving back.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Server {
                 user,
                 method,
             } => {
-                self.on_authenticated(now, key, party, user, method);
+                self.on_authenticated(now, key, party, user, method, rng);
             }
             Ppp::AuthFailed {
                 party,
@@ -91,13 +93,36 @@ impl Server {
     ) {
         let [identity, user] = names;
         let found = self.users.find(identity, user);
-        let secret = found.map(|user| ppp_secret(&user.password));
-        let name = found.map(|user| user.name.clone()).unwrap_or_default();
+        let name = found.map(|(name, _)| name.to_owned()).unwrap_or_default();
+        let too_many = self.is_one_too_many(&name);
+        let password = found
+            .filter(|_| !too_many)
+            .map(|(_, user)| user.password.clone());
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
+        session.bundle = session
+            .profile
+            .as_ref()
+            .and_then(|profile| profile.bundle_for(&name))
+            .cloned();
         session.user = name;
+        if too_many {
+            session.because("the user has as many sessions as allowed");
+        }
         if let Some(link) = session.link.as_mut() {
+            if let Some(bundle) = &session.bundle {
+                link.offer(bundle.ipv4, bundle.ipv6);
+            }
+            let secret = match &password {
+                None => None,
+                Some(Password::Known(secret)) => Some(ppp_secret(secret)),
+                Some(Password::Program(command)) => {
+                    let name = session.user.clone();
+                    self.look_up(key, question, command, &name);
+                    return;
+                }
+            };
             link.provide_secret(now, question, secret, rng);
         }
     }
@@ -109,6 +134,7 @@ impl Server {
         party: Party,
         user: String,
         method: AuthMethod,
+        rng: &mut dyn CryptoRng,
     ) {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
@@ -116,6 +142,12 @@ impl Server {
         match (party, &session.side) {
             (Party::Peer, Side::Server) => {
                 session.method = Some(method);
+                if session.bundle.is_none() {
+                    session.because("the link's actions refuse this user");
+                    self.counters.logins_refused += 1;
+                    self.close_politely(now, key, CloseReason::Administrative, rng);
+                    return;
+                }
                 let name = session.user.clone();
                 self.replace_older_sessions(now, key, &name);
             }
@@ -134,21 +166,38 @@ impl Server {
             return;
         };
         let mut others: Vec<(Instant, SessionKey)> = self
-            .sessions
-            .iter()
-            .filter(|(other, session)| {
-                **other != key
-                    && session.side == Side::Server
-                    && session.method.is_some()
-                    && session.user == user
-            })
-            .map(|(other, session)| (session.started, *other))
+            .sessions_of(user, limit)
+            .filter(|(other, _)| *other != key)
+            .map(|(other, session)| (session.started, other))
             .collect();
         others.sort_unstable();
-        let surplus = (others.len() + 1).saturating_sub(limit);
+        let surplus = (others.len() + 1).saturating_sub(limit.sessions);
         for (_, other) in others.into_iter().take(surplus) {
             self.replace(now, other);
         }
+    }
+
+    /// The sessions a user has by now.
+    fn sessions_of<'a>(
+        &'a self,
+        user: &'a str,
+        limit: UserLimit,
+    ) -> impl Iterator<Item = (SessionKey, &'a Session)> {
+        let same =
+            move |name: &str| name == user || limit.ignore_case && name.eq_ignore_ascii_case(user);
+        self.sessions
+            .iter()
+            .filter(move |(_, session)| {
+                session.side == Side::Server && session.method.is_some() && same(&session.user)
+            })
+            .map(|(key, session)| (*key, session))
+    }
+
+    /// Whether a login of `user` is one too many.
+    fn is_one_too_many(&self, user: &str) -> bool {
+        self.config.limits.sessions_per_user.is_some_and(|limit| {
+            limit.refuse && self.sessions_of(user, limit).count() >= limit.sessions
+        })
     }
 
     fn replace(&mut self, now: Instant, key: SessionKey) {
@@ -216,14 +265,17 @@ impl Server {
             return;
         }
         let (name, peer) = (session.user.clone(), session.peer);
+        let Some(bundle) = session.bundle.clone() else {
+            return;
+        };
         let own = self.users.get(&name).and_then(|user| user.addresses);
         let leased = match own {
             Some(range) => self.pool.allocate_within(range),
-            None => self.pool.allocate(&name),
+            None => self.pool.allocate(&bundle.pool, &name),
         };
         match (leased, own) {
             (Ok(address), _) => {
-                let assignment = self.assignment(address);
+                let assignment = assignment(&bundle, address);
                 if let Some(session) = self.sessions.get_mut(&key) {
                     session.leased = Some(address);
                     session.assignment = Some(assignment);
@@ -306,26 +358,18 @@ impl Server {
         }
     }
 
-    fn assignment(&self, peer: Ipv4Addr) -> Ipv4Assignment {
-        let ppp = &self.config.ppp;
-        let two = |list: &[Ipv4Addr]| [list.first().copied(), list.get(1).copied()];
-        Ipv4Assignment {
-            local: ppp.local_address,
-            peer,
-            dns: two(&ppp.dns),
-            nbns: two(&ppp.nbns),
-        }
-    }
-
     fn on_link_down(&mut self, now: Instant, key: SessionKey, reason: &DownReason) {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
         session.because(reason);
         let close = match reason {
-            DownReason::Closed(CloseReason::Administrative | CloseReason::Shutdown) => {
-                CloseSession::Administrative
-            }
+            DownReason::Closed(
+                CloseReason::Administrative
+                | CloseReason::Shutdown
+                | CloseReason::Idle
+                | CloseReason::SessionTimeout,
+            ) => CloseSession::Administrative,
             DownReason::NoAddress => CloseSession::NoResources,
             DownReason::AuthFailed | DownReason::AuthNotAgreed => CloseSession::Failed,
             _ => CloseSession::LostCarrier,
@@ -358,6 +402,17 @@ impl Server {
     /// Keeps what a link counted beyond its end.
     pub(super) fn remember_counters(&mut self, counters: &LinkCounters) {
         add_counts(&mut self.past_links, counters);
+    }
+}
+
+/// What a client of `bundle` is told besides its address.
+fn assignment(bundle: &Bundle, peer: Ipv4Addr) -> Ipv4Assignment {
+    let two = |list: &[Ipv4Addr]| [list.first().copied(), list.get(1).copied()];
+    Ipv4Assignment {
+        local: bundle.local_address,
+        peer,
+        dns: two(&bundle.dns),
+        nbns: two(&bundle.nbns),
     }
 }
 

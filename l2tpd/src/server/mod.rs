@@ -11,7 +11,10 @@
 //! |---|---|
 //! | `io.rs` | [`Input`], [`Output`], [`KernelOp`]: the whole contract |
 //! | `calls.rs` | what the L2TP core asks for |
+//! | `interfaces.rs` | names, descriptions and ARP of interfaces |
 //! | `links.rs` | what a PPP link asks for: users, addresses, interfaces |
+//! | `lookups.rs` | passwords that a program of the operator knows |
+//! | `numbers.rs` | the numbers in the names of sessions |
 //! | `session.rs` | one session and its PPP settings |
 //! | `operations.rs` | kernel operations under way, and what their answers lead to |
 //! | `programs.rs` | `up` and `down`, one at a time for each session |
@@ -22,8 +25,11 @@
 
 mod calls;
 mod clients;
+mod interfaces;
 mod io;
 mod links;
+mod lookups;
+mod numbers;
 mod operations;
 mod programs;
 mod requests;
@@ -39,24 +45,27 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use l2tp_proto::{
-    Config as L2tpConfig, FlowId, KernelId, Limits as L2tpLimits, SameFlow, Secret, TunnelId,
-    TunnelSecret, Tunnels,
+    Authentication, Config as L2tpConfig, Exception, FlowId, KernelId, Limits as L2tpLimits,
+    SameFlow, Secret, TunnelId, TunnelSecret, Tunnels,
 };
 use ppp_proto::Link;
 use rand_core::CryptoRng;
 
 pub use io::{
-    Framing, HookId, Input, InterfaceSetup, KernelAnswer, KernelError, KernelOp, OpId, Output,
-    RequestId, SessionKey,
+    Framing, HookId, Input, InterfaceSetup, KernelAnswer, KernelError, KernelOp, LookupId, OpId,
+    Output, RequestId, SessionKey,
 };
 pub use restart::{SavedSession, State};
 
 use crate::config::Config;
+use crate::config::profile::TunnelSettings;
 use crate::events::{Event, Repetitions};
 use crate::pool::Pool;
 use crate::users::Users;
 use clients::Client;
 use links::Waiting;
+use lookups::Lookups;
+use numbers::Numbers;
 use operations::Operations;
 use programs::Programs;
 use requests::Show;
@@ -80,12 +89,14 @@ pub struct Server {
     programs: Programs,
     shows: Vec<Show>,
     waiting: Vec<Waiting>,
+    lookups: Lookups,
     outputs: VecDeque<Output>,
     repetitions: Repetitions,
     counters: Counters,
     /// What the links of sessions that are gone had counted.
     past_links: BTreeMap<String, u64>,
     serials: u64,
+    numbers: Numbers,
     dirty: bool,
     shutdown: Option<Shutdown>,
 }
@@ -104,6 +115,8 @@ pub struct Counters {
     pub sessions_up: u64,
     /// Sessions that ended, up or not.
     pub sessions_down: u64,
+    /// Calls refused before anything was negotiated.
+    pub calls_refused: u64,
     /// Logins refused.
     pub logins_refused: u64,
     /// Times no address was left to give.
@@ -125,7 +138,7 @@ impl Server {
     /// own connections go.
     #[must_use]
     pub fn new(config: Config, users: Users, home: KernelId) -> Self {
-        let mut pool = Pool::new(config.pool.clone(), config.own_addresses());
+        let mut pool = Pool::new(config.pools.clone(), config.own_addresses());
         pool.set_fixed(users.fixed_addresses());
         Self {
             tunnels: Tunnels::new(l2tp_config(&config)),
@@ -141,11 +154,13 @@ impl Server {
             programs: Programs::default(),
             shows: Vec::new(),
             waiting: Vec::new(),
+            lookups: Lookups::default(),
             outputs: VecDeque::new(),
             repetitions: Repetitions::default(),
             counters: Counters::default(),
             past_links: BTreeMap::new(),
             serials: 0,
+            numbers: Numbers::default(),
             dirty: false,
             shutdown: None,
         }
@@ -171,6 +186,7 @@ impl Server {
             Input::Kernel { op, outcome } => self.on_kernel(now, op, outcome, rng),
             Input::KernelLost(kernel) => self.on_kernel_lost(now, kernel, rng),
             Input::HookDone { hook, outcome } => self.on_hook_done(now, hook, outcome, rng),
+            Input::LookedUp { lookup, outcome } => self.on_looked_up(now, lookup, outcome, rng),
             Input::Request { id, request } => self.on_request(now, id, request, rng),
             Input::Configure(config) => self.configure(now, *config, rng),
             Input::Users(users) => {
@@ -278,6 +294,7 @@ impl Server {
             return;
         };
         session.due = None;
+        let end = session.end();
         if session.next_poll.is_some_and(|poll| poll <= now) {
             session.next_poll = Some(now + POLL);
             self.read_traffic(now, key);
@@ -286,6 +303,9 @@ impl Server {
             link.handle_timeout(now, rng);
         }
         self.drain_link(now, key, rng);
+        if let Some((_, reason)) = end.filter(|(due, _)| *due <= now) {
+            self.close_politely(now, key, reason, rng);
+        }
     }
 
     fn link_mut(&mut self, key: SessionKey) -> Option<&mut Link> {
@@ -303,6 +323,7 @@ impl Server {
             .and_then(Link::next_timeout)
             .into_iter()
             .chain(session.next_poll)
+            .chain(session.end().map(|(due, _)| due))
             .min();
         if due != session.due {
             if let Some(old) = session.due {
@@ -318,7 +339,7 @@ impl Server {
     fn configure(&mut self, now: Instant, config: Config, rng: &mut dyn CryptoRng) {
         self.tunnels.reconfigure(l2tp_config(&config));
         self.pool
-            .reconfigure(config.pool.clone(), config.own_addresses());
+            .reconfigure(config.pools.clone(), config.own_addresses());
         self.config = config;
         self.reconfigure_clients(now, rng);
     }
@@ -359,7 +380,28 @@ fn l2tp_config(config: &Config) -> L2tpConfig {
             })
             .collect(),
         hello_interval: config.l2tp.hello,
+        idle_timeout: config.l2tp.idle,
         data_sequencing: config.l2tp.sequencing,
+        exceptions: config
+            .connections
+            .values()
+            .map(|connection| Exception {
+                peer: Some((connection.server.ip(), u8::MAX)),
+                peer_port: Some(connection.server.port()),
+                ..exception(&connection.tunnel, config)
+            })
+            .chain(config.links.iter().map(|link| {
+                Exception {
+                    local: link.local_address,
+                    local_port: link.local_port,
+                    peer: link
+                        .peer
+                        .map(|network| (network.addr(), network.prefix_len())),
+                    peer_port: link.peer_port,
+                    ..exception(&link.tunnel, config)
+                }
+            }))
+            .collect(),
         // The reqid says that it is the same client, so its old tunnel serves nobody any more, and
         // one flow is one connected socket.
         same_flow: SameFlow::Replace,
@@ -368,9 +410,33 @@ fn l2tp_config(config: &Config) -> L2tpConfig {
             tunnels_per_source: limits.tunnels_per_source,
             half_open: limits.half_open,
             sessions_per_tunnel: limits.sessions_per_tunnel,
-            sessions: limits.tunnels.saturating_mul(2),
+            sessions: limits.sessions,
             ..L2tpLimits::default()
         },
         ..L2tpConfig::default()
+    }
+}
+
+/// What is otherwise on the flows of a link or connection.
+fn exception(tunnel: &TunnelSettings, config: &Config) -> Exception {
+    let secret = tunnel.secret.as_ref();
+    Exception {
+        local: None,
+        local_port: None,
+        peer: None,
+        peer_port: None,
+        host_name: tunnel
+            .host_name
+            .clone()
+            .unwrap_or_else(|| config.host_name.clone()),
+        authentication: if tunnel.require_secret {
+            Authentication::Required
+        } else {
+            Authentication::Mutual
+        },
+        secret: secret.map(|secret| Secret::new(secret.octets())),
+        hide_avps: tunnel.hide_avps,
+        length_bit: tunnel.length,
+        data_sequencing: tunnel.sequencing,
     }
 }

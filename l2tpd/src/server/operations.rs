@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use l2tp_proto::{KernelId, TunnelId};
@@ -11,6 +12,7 @@ use rand_core::CryptoRng;
 use super::Server;
 use super::io::{InterfaceSetup, KernelAnswer, KernelError, KernelOp, OpId, Output, SessionKey};
 use super::session::{Interface, POLL, Session, Side, Told};
+use crate::config::Bundle;
 use crate::control::protocol::Traffic;
 use crate::events::Event;
 use crate::pool::Range;
@@ -54,6 +56,7 @@ pub(super) enum Purpose {
 pub(super) struct Ended {
     pub(super) serial: u64,
     pub(super) key: SessionKey,
+    pub(super) bundle: Option<Arc<Bundle>>,
     pub(super) peer: SocketAddr,
     pub(super) user: String,
     pub(super) address: Option<IpAddr>,
@@ -70,6 +73,7 @@ impl Ended {
         Self {
             serial: session.serial,
             key: session.key(),
+            bundle: session.bundle.clone(),
             peer: session.peer,
             address: session.address().or(session.leased.map(IpAddr::V4)),
             user: session.user,
@@ -232,15 +236,26 @@ impl Server {
             return;
         };
         let serial = session.serial;
-        let lcp_mtu = session.lcp.map_or(1400, |lcp| lcp.mtu);
+        let negotiated = session.lcp.map_or(1400, |lcp| lcp.mtu);
+        let mtu = session
+            .bundle
+            .as_ref()
+            .map_or(negotiated, |bundle| bundle.mtu.of(negotiated));
+        let settings = session
+            .bundle
+            .as_ref()
+            .map(|bundle| bundle.interface.clone())
+            .unwrap_or_default();
         match &session.interface {
             Interface::None => {
                 session.interface = Interface::Creating;
-                let ipv6 = session.link.as_ref().is_some_and(|link| link.config().ipv6);
+                let ipv6 = session.bundle.as_ref().is_some_and(|bundle| bundle.ipv6);
                 let operation = KernelOp::CreateInterface {
                     session: key,
-                    mtu: lcp_mtu,
+                    mtu,
                     ipv6,
+                    name: session.interface_name_wanted(),
+                    group: settings.group.clone(),
                 };
                 self.kernel(
                     now,
@@ -253,21 +268,17 @@ impl Server {
             }
             Interface::Creating => {}
             Interface::Ready(interface) => {
-                let routes = match &session.side {
-                    Side::Server => Vec::new(),
-                    Side::Client(name) => self
-                        .clients
-                        .get(name)
-                        .map(|client| client.connection.routes.clone())
-                        .unwrap_or_default(),
-                };
+                let bundle = session.bundle.as_ref();
+                let routes = bundle.map(|bundle| bundle.routes.clone());
                 let setup = InterfaceSetup {
                     session: key,
                     interface: interface.clone(),
-                    mtu: lcp_mtu,
+                    mtu,
                     addresses: session.addresses(),
-                    routes,
+                    routes: routes.unwrap_or_default(),
                     source_check: session.side == Side::Server,
+                    description: session.description(interface, &settings),
+                    proxy_arp: session.proxy_arp(&settings),
                 };
                 let operation = KernelOp::ConfigureInterface(setup);
                 self.kernel(
@@ -445,7 +456,18 @@ impl Server {
             return;
         };
         let grew = traffic.received_frames > session.traffic.received_frames;
+        let both = |traffic: &Traffic| traffic.received_frames + traffic.sent_frames;
+        let frames = both(&traffic).saturating_sub(both(&session.traffic));
         session.traffic = traffic;
+        let control = session.link.as_ref().map_or(0, |link| {
+            let counters = link.view().counters;
+            counters.frames_in + counters.frames_out
+        });
+        // Echo-Requests and their like keep nobody from being idle.
+        if frames > control.saturating_sub(session.control_frames) {
+            session.last_packet = now;
+        }
+        session.control_frames = control;
         if grew {
             if let Some(link) = session.link.as_mut() {
                 link.note_traffic(now);

@@ -80,7 +80,7 @@ impl Server {
             }
         }
         let (serial, user, peer) = (session.serial, session.user.clone(), session.peer);
-        let Some(command) = self.config.hooks.up.clone() else {
+        let Some(command) = session.bundle.as_ref().and_then(|bundle| bundle.up.clone()) else {
             return false;
         };
         let any = !runs.is_empty();
@@ -99,7 +99,11 @@ impl Server {
         };
         let told = std::mem::take(session.told_mut(family));
         let (serial, user, peer) = (session.serial, session.user.clone(), session.peer);
-        self.run_down(serial, key, told, &user, peer, Vec::new());
+        let down = session
+            .bundle
+            .as_ref()
+            .and_then(|bundle| bundle.down.clone());
+        self.run_down(serial, key, (told, down), &user, peer, Vec::new());
     }
 
     /// Starts `down` for a session that is over.
@@ -124,10 +128,11 @@ impl Server {
                 ended.traffic.sent_octets.to_string(),
             ),
         ];
+        let down = ended.bundle.as_ref().and_then(|bundle| bundle.down.clone());
         self.run_down(
             ended.serial,
             ended.key,
-            told,
+            (told, down),
             &ended.user,
             ended.peer,
             environment,
@@ -138,14 +143,12 @@ impl Server {
         &mut self,
         serial: u64,
         key: SessionKey,
-        told: Told,
+        what: (Told, Option<HookCommand>),
         user: &str,
         peer: SocketAddr,
         environment: Vec<(String, String)>,
     ) {
-        if let (Told::Up(interface, network), Some(command)) =
-            (told, self.config.hooks.down.clone())
-        {
+        if let (Told::Up(interface, network), Some(command)) = what {
             let arguments = down_arguments(&interface, &network, user, peer);
             let run = hook(&command, arguments, key, environment);
             self.program(serial, key, Kind::Down, run);
@@ -218,7 +221,7 @@ impl Server {
     }
 }
 
-fn hook(
+pub(super) fn hook(
     command: &HookCommand,
     arguments: Vec<String>,
     key: SessionKey,

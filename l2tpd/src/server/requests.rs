@@ -160,9 +160,10 @@ impl Server {
     }
 
     fn pool_statuses(&self) -> Vec<PoolStatus> {
-        let ranges = self.pool.ranges().iter();
-        ranges
-            .map(|range| PoolStatus {
+        self.pool
+            .ranges()
+            .map(|(name, range)| PoolStatus {
+                name: name.to_owned(),
                 range: range.to_string(),
                 size: range.size(),
                 used: self.pool.used_in(range) as u64,

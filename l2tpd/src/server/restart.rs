@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use l2tp_proto::{KernelId, SessionSetup, TunnelId, TunnelRecord};
@@ -14,6 +15,7 @@ use super::io::{KernelOp, SessionKey};
 use super::operations::Purpose;
 use super::session::{Interface, POLL, Session, Side, Told, client_link, server_link};
 use super::{Server, Tunnel};
+use crate::config::{Bundle, LinkProfile};
 use crate::control::protocol::Traffic;
 use crate::events::Event;
 use crate::kernel::names;
@@ -52,6 +54,15 @@ pub struct SavedSession {
     pub told: [bool; 2],
     /// Seconds since it began.
     pub age: u64,
+    /// The number in its names.
+    #[serde(default)]
+    pub number: u32,
+    /// The link of the configuration it was served by.
+    #[serde(default)]
+    pub profile: String,
+    /// The bundle of the configuration it got.
+    #[serde(default)]
+    pub bundle: String,
     /// The link.
     pub link: LinkCheckpoint,
 }
@@ -195,11 +206,13 @@ impl Server {
         link: Link,
     ) {
         let side = saved.connection.clone().map_or(Side::Server, Side::Client);
-        let serial = self.serial();
+        let (serial, number) = (self.serial(), self.numbers.take_again(saved.number));
         let began = now
             .checked_sub(Duration::from_secs(saved.age))
             .unwrap_or(now);
-        let mut session = Session::new(serial, side, saved.peer, setup, began);
+        let mut session = Session::new(serial, side, number, saved.peer, setup, began);
+        session.profile = self.saved_profile(saved).cloned();
+        session.bundle = self.saved_bundle(saved);
         if let Some(address) = saved.leased {
             // A smaller pool or a new own address does not take it away.
             let _ = self.pool.reserve(address);
@@ -221,6 +234,7 @@ impl Server {
         session.was_up = true;
         session.next_poll = Some(now + POLL);
         session.traffic = Traffic::default();
+        session.last_packet = now;
         session.link = Some(link);
         let key = saved.session;
         if let Some(client) = saved
@@ -240,12 +254,32 @@ impl Server {
         now: Instant,
         rng: &mut dyn CryptoRng,
     ) -> Option<Link> {
+        // What does not fit the configuration any more is left out, and its nodes go.
+        let bundle = self.saved_bundle(saved)?;
         let config = match &saved.connection {
-            None => server_link(&self.config),
+            None => ppp_proto::Config {
+                ipv6: bundle.ipv6,
+                ..server_link(self.saved_profile(saved)?, &self.config.host_name)
+            },
             Some(name) => client_link(&self.clients.get(name)?.connection),
         };
-        // What does not fit the configuration any more is left out, and its nodes go.
         Link::restore(config, &saved.link, now, rng).ok()
+    }
+
+    /// The link it was served by; one that was renamed meanwhile is the first.
+    fn saved_profile(&self, saved: &SavedSession) -> Option<&Arc<LinkProfile>> {
+        let links = &self.config.links;
+        let same = links.iter().find(|link| link.name == saved.profile);
+        same.or_else(|| links.first())
+    }
+
+    /// The bundle it got; where that is gone, the one it would get now.
+    fn saved_bundle(&self, saved: &SavedSession) -> Option<Arc<Bundle>> {
+        if let Some(name) = &saved.connection {
+            return Some(self.clients.get(name)?.connection.bundle.clone());
+        }
+        let same = self.config.bundles.get(&saved.bundle).cloned();
+        same.or_else(|| self.saved_profile(saved)?.bundle_for(&saved.user).cloned())
     }
 }
 
@@ -257,6 +291,7 @@ fn saved(session: &Session, now: Instant) -> Option<SavedSession> {
         .checkpoint()?;
     let told = |told: &Told| *told != Told::Nothing;
     let [told4, told6] = &session.told;
+    let name = |name: Option<&String>| name.cloned().unwrap_or_default();
     Some(SavedSession {
         session: session.key(),
         connection: match &session.side {
@@ -271,6 +306,9 @@ fn saved(session: &Session, now: Instant) -> Option<SavedSession> {
         assignment: session.assignment,
         told: [told(told4), told(told6)],
         age: now.saturating_duration_since(session.started).as_secs(),
+        number: session.number,
+        profile: name(session.profile.as_ref().map(|profile| &profile.name)),
+        bundle: name(session.bundle.as_ref().map(|bundle| &bundle.name)),
         link,
     })
 }

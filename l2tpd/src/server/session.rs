@@ -1,16 +1,17 @@
 //! One session: an L2TP call with a PPP link on it and an interface under it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use l2tp_proto::{KernelId, SessionSetup, SessionView};
 use ppp_proto::{
-    AuthMethod, Config as PppConfig, Credentials, Family, Ipv4Assignment, Ipv4Config, LcpOpened,
-    Link, Network, Secret as PppSecret,
+    AuthMethod, CloseReason, Config as PppConfig, Credentials, Family, Ipv4Assignment, Ipv4Config,
+    LcpOpened, Link, Network, Secret as PppSecret,
 };
 
 use super::io::{Framing, SessionKey};
-use crate::config::{Config, Connection};
+use crate::config::{Bundle, Connection, LinkProfile};
 use crate::control::protocol::{SessionStatus, Traffic};
 
 /// How often the counters of a session are read.
@@ -51,6 +52,12 @@ pub(super) enum Told {
 pub(super) struct Session {
     pub(super) serial: u64,
     pub(super) side: Side,
+    /// Tells it from others of the same link: the smallest that was free.
+    pub(super) number: u32,
+    /// What was negotiated by; none on a client.
+    pub(super) profile: Option<Arc<LinkProfile>>,
+    /// What its network is, as soon as the user is known.
+    pub(super) bundle: Option<Arc<Bundle>>,
     pub(super) peer: SocketAddr,
     pub(super) setup: SessionSetup,
     pub(super) link: Option<Link>,
@@ -70,6 +77,10 @@ pub(super) struct Session {
     /// Where the session stands in the server's timers.
     pub(super) due: Option<Instant>,
     pub(super) traffic: Traffic,
+    /// When a packet of the user's was last seen.
+    pub(super) last_packet: Instant,
+    /// Control frames of the link when the counters were last read.
+    pub(super) control_frames: u64,
     pub(super) reading: bool,
     /// The first reason to end; later ones follow from it.
     pub(super) reason: Option<String>,
@@ -79,6 +90,7 @@ impl Session {
     pub(super) fn new(
         serial: u64,
         side: Side,
+        number: u32,
         peer: SocketAddr,
         setup: SessionSetup,
         now: Instant,
@@ -86,6 +98,9 @@ impl Session {
         Self {
             serial,
             side,
+            number,
+            profile: None,
+            bundle: None,
             peer,
             setup,
             link: None,
@@ -103,6 +118,8 @@ impl Session {
             next_poll: None,
             due: None,
             traffic: Traffic::default(),
+            last_packet: now,
+            control_frames: 0,
             reading: false,
             reason: None,
         }
@@ -113,6 +130,21 @@ impl Session {
             tunnel: self.setup.tunnel,
             session: self.setup.session,
         }
+    }
+
+    /// When the session ends by itself, unless something happens until then, and why.
+    pub(super) fn end(&self) -> Option<(Instant, CloseReason)> {
+        let bundle = self.bundle.as_ref().filter(|_| self.was_up)?;
+        let idle = bundle
+            .idle_timeout
+            .map(|limit| (self.last_packet + limit, CloseReason::Idle));
+        let age = bundle
+            .session_timeout
+            .map(|limit| (self.started + limit, CloseReason::SessionTimeout));
+        [idle, age]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(due, _)| *due)
     }
 
     /// Keeps the first reason.
@@ -196,6 +228,8 @@ impl Session {
             kernel,
             state: self.state().to_owned(),
             age: now.saturating_duration_since(self.started).as_secs(),
+            link: self.link_name(),
+            bundle: self.bundle_name(),
             connection: match &self.side {
                 Side::Server => None,
                 Side::Client(name) => Some(name.clone()),
@@ -225,18 +259,19 @@ fn link_local(identifier: [u8; 8]) -> IpAddr {
     Ipv6Addr::from(prefix | u128::from(u64::from_be_bytes(identifier))).into()
 }
 
-/// What is negotiated with a client.
-pub(super) fn server_link(config: &Config) -> PppConfig {
-    let ppp = &config.ppp;
+/// What is negotiated with a client. Which network protocols there are is the bundle's to say, see
+/// [`ppp_proto::Link::offer`].
+pub(super) fn server_link(profile: &LinkProfile, host_name: &str) -> PppConfig {
     PppConfig {
-        mru: ppp.mru,
-        mtu: ppp.mtu,
-        authenticate_peer: ppp.authentication.clone(),
-        ipv6: ppp.ipv6,
-        echo_interval: ppp.echo_interval.unwrap_or_default(),
-        echo_failures: ppp.echo_failures,
-        establish_timeout: ppp.authentication_timeout,
-        ..PppConfig::server(&config.host_name)
+        mru: profile.mru,
+        mtu: profile.mtu,
+        pfc: profile.protocol_compression,
+        acfc: profile.address_compression,
+        authenticate_peer: profile.authentication.clone(),
+        echo_interval: profile.echo_interval.unwrap_or_default(),
+        echo_failures: profile.echo_failures,
+        establish_timeout: profile.authentication_timeout,
+        ..PppConfig::server(profile.tunnel.host_name.as_deref().unwrap_or(host_name))
     }
 }
 
@@ -248,13 +283,18 @@ pub(super) fn client_link(connection: &Connection) -> PppConfig {
         methods: vec![AuthMethod::MsChapV2, AuthMethod::ChapMd5, AuthMethod::Pap],
     };
     PppConfig {
-        mru: connection.mtu,
+        mru: connection.mru,
         mtu: connection.mtu,
-        ipv4: Ipv4Config::Request {
-            address: None,
-            dns: true,
+        ipv4: if connection.bundle.ipv4 {
+            let wanted = connection.bundle.local_address;
+            Ipv4Config::Request {
+                address: Some(wanted).filter(|address| !address.is_unspecified()),
+                dns: true,
+            }
+        } else {
+            Ipv4Config::Off
         },
-        ipv6: connection.ipv6,
+        ipv6: connection.bundle.ipv6,
         ..PppConfig::client(credentials)
     }
 }

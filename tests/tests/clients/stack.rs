@@ -308,6 +308,7 @@ impl Stack {
                 let frame = ppp::bypass_frame(0, *protocol, payload);
                 self.kernel.send(&bypass(*session), &frame);
             }
+            KernelOp::RemoveProxyArp { .. } => {}
             KernelOp::SetPpp { session, framing } => self.set_ppp(*session, framing)?,
             KernelOp::CreateInterface { session, mtu, .. } => {
                 let link = node("p", *session);

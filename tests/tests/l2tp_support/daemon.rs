@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use l2tp_proto::KernelId;
-use l2tpd::config::Config;
+use l2tpd::config::{ConfigFile, Loaded};
 use l2tpd::control::protocol::{Answer, ConnectionStatus, Request, SessionStatus};
 use l2tpd::driver::{self, Setup};
 use l2tpd::kernel::{Chosen, KernelKind};
+use l2tpd::users::Users;
 use slog::{Discard, Logger, o};
 use tanuki_daemon::background::Starter;
 use tanuki_daemon::control::ControlClient;
@@ -30,13 +31,18 @@ impl Daemon {
     }
 
     pub(crate) fn start(base: &Path, kernels: Chosen) -> Self {
-        let config_file = base.join("l2tpd.yaml");
-        let config = Config::read(&config_file).unwrap();
-        let users = driver::read_users(&config).unwrap();
+        let config_file = ConfigFile {
+            path: base.join("l2tpd.yaml"),
+            label: None,
+            skip_unsupported: false,
+        };
+        let Loaded { config, notices } = config_file.read().unwrap();
+        let users = Users::read(&config.users).unwrap();
         let folder = runtime_dir::prepare(base, "l2tpd").unwrap();
         let setup = Setup {
             config_file,
             config,
+            notices,
             folder,
             kernels,
         };

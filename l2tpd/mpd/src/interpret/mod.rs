@@ -246,17 +246,6 @@ impl Machine<'_> {
                 self.refuse(refusal(resolved.span, path, reason, remedy));
                 return Ok(());
             }
-            Some(Class::ZeroOnly { reason, remedy }) => {
-                if resolved
-                    .arguments
-                    .first()
-                    .is_some_and(|word| word.text != "0")
-                {
-                    self.apply(resolved)?;
-                    self.refuse(refusal(resolved.span, path, reason, remedy));
-                    return Ok(());
-                }
-            }
             Some(Class::NoOp(why) | Class::Always(_, why)) => {
                 self.notice_once(path, resolved.span, why);
             }

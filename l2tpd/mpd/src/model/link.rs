@@ -155,6 +155,19 @@ pub enum PeerHost {
     Name(String),
 }
 
+impl PeerHost {
+    /// Whether it is one host, which can be called.
+    #[must_use]
+    pub fn is_one_host(&self) -> bool {
+        match self {
+            Self::Network(network) => {
+                network.prefix_len() == network.max_prefix_len() && !network.addr().is_unspecified()
+            }
+            Self::Name(_) => true,
+        }
+    }
+}
+
 /// `set auth` of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Auth {

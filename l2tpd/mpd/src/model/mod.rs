@@ -245,6 +245,10 @@ pub struct Iface {
     pub mtu: Setting<u32>,
     /// `mtu N override`: this MTU whatever was negotiated; none: as negotiated.
     pub mtu_override: Setting<Option<u32>>,
+    /// `name`: that of a template's interfaces, before their numbers.
+    pub name: Setting<Option<String>>,
+    /// `group`.
+    pub group: Setting<Option<String>>,
     /// `description`.
     pub description: Setting<Option<String>>,
     /// Run when an NCP is up; another status than 0 refuses it.
@@ -266,6 +270,8 @@ impl Default for Iface {
             routes: Vec::new(),
             mtu: Setting::default(1500),
             mtu_override: Setting::default(None),
+            name: Setting::default(None),
+            group: Setting::default(None),
             description: Setting::default(None),
             up_script: Setting::default(None),
             down_script: Setting::default(None),

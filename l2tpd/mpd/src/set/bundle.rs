@@ -7,11 +7,13 @@ use ipnet::{IpNet, Ipv4Net};
 use super::not_understood;
 use crate::diag::Problem;
 use crate::lexer::Word;
-use crate::model::{Addresses, Bundle, InterfaceAddresses, Program, Secret, Setting};
+use crate::model::{Addresses, Bundle, InterfaceAddresses, Kind, Program, Secret, Setting};
 use crate::values;
 
 /// Routes of one bundle.
 const MAX_ROUTES: usize = 256;
+/// `IFNAMSIZ` without its NUL.
+const MAX_INTERFACE: usize = 15;
 /// A description that mpd has room for is shorter.
 const MAX_DESCRIPTION: usize = 1024;
 
@@ -40,6 +42,7 @@ pub(super) fn bundle(
 }
 
 pub(super) fn iface(bundle: &mut Bundle, setting: &str, arguments: &[Word]) -> Result<(), Problem> {
+    let template = bundle.kind == Kind::Template;
     let iface = &mut bundle.iface;
     let optional = || -> Result<Setting<Option<String>>, Problem> {
         let Some(word) = arguments.first() else {
@@ -55,6 +58,9 @@ pub(super) fn iface(bundle: &mut Bundle, setting: &str, arguments: &[Word]) -> R
         ("up-script", _) => iface.up_script = script(arguments)?,
         ("down-script", _) => iface.down_script = script(arguments)?,
         ("description", _) => iface.description = optional()?,
+        ("name", []) => iface.name = Setting::default(None),
+        ("name", [first]) => iface.name = interface_name(first, template)?,
+        ("group", [first]) => iface.group = group(first)?,
         ("idle", [first, ..]) => iface.idle = values::number(first, 0..=u32::MAX)?,
         ("session", [first, ..]) => iface.session = values::number(first, 0..=u32::MAX)?,
         ("mtu", [first]) => iface.mtu = values::number(first, 296..=65_535)?,
@@ -98,6 +104,55 @@ pub(super) fn iface(bundle: &mut Bundle, setting: &str, arguments: &[Word]) -> R
         (_, []) => return Err(values::missing()),
     }
     Ok(())
+}
+
+/// A template's name is followed by a number.
+fn interface_name(word: &Word, template: bool) -> Result<Setting<Option<String>>, Problem> {
+    let most = if template {
+        MAX_INTERFACE - 5
+    } else {
+        MAX_INTERFACE
+    };
+    let reserved = word.text.strip_prefix("ng").is_some_and(|rest| {
+        rest.is_empty() && template || rest.starts_with(|c: char| c.is_ascii_digit())
+    });
+    if reserved {
+        return Err(
+            Problem::new(&word.span, format!("'{}' is the kernel's name", word.text))
+                .remedy("write another name, or take the line out"),
+        );
+    }
+    word_of(word, most)
+}
+
+fn group(word: &Word) -> Result<Setting<Option<String>>, Problem> {
+    if word.text.ends_with(|c: char| c.is_ascii_digit()) {
+        return Err(
+            Problem::new(&word.span, format!("group '{}' ends in a digit", word.text))
+                .remedy("write a name that ends in a letter"),
+        );
+    }
+    word_of(word, MAX_INTERFACE)
+}
+
+fn word_of(word: &Word, most: usize) -> Result<Setting<Option<String>>, Problem> {
+    let fits = (1..=most).contains(&word.text.len())
+        && word.text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word
+            .text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    if fits {
+        return Ok(Setting::given(Some(word.text.clone()), &word.span));
+    }
+    Err(Problem::new(
+        &word.span,
+        format!("'{}' is no name for interfaces", word.text),
+    )
+    .remedy(format!(
+        "write a letter and up to {} more letters or digits",
+        most - 1
+    )))
 }
 
 /// No argument, or an empty one: no script.

@@ -132,7 +132,7 @@ impl Machine<'_> {
         let path = format!("set {menu} ... {}", order.spec.name);
         let on = matches!(verb, Verb::Enable | Verb::Yes | Verb::Accept);
         match directives::option(menu, order.spec.name) {
-            Some(Class::Refused { reason, remedy } | Class::ZeroOnly { reason, remedy }) if on => {
+            Some(Class::Refused { reason, remedy }) if on => {
                 if order.alias {
                     self.notice_once(&path, &order.span, reason);
                 } else {

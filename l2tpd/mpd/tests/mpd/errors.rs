@@ -400,7 +400,7 @@ fn lines_and_labels() {
 
 #[test]
 fn what_never_runs_is_noticed() {
-    let done = run(" log all\ndefault:\n log -all\ndefault:\n log nothing\n");
+    let done = run(" set user a b\ndefault:\n set user a b\ndefault:\n log nothing\n");
     assert_eq!(problems(&done), Vec::<String>::new());
     assert_eq!(
         notices(&done),

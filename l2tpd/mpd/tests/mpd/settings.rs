@@ -222,10 +222,11 @@ fn quotes_and_escapes() {
 
 #[test]
 fn notices_come_once() {
-    let done =
-        run("default:\n set user a b\n set user c d\n set console open\n set console self ::1\n");
-    assert_eq!(done.notices.len(), 3);
-    assert_eq!(done.model.users.len(), 2);
+    let done = run(
+        "default:\n set global startrule 1\n set global startrule 2\n set global startpipe 3\n",
+    );
+    assert_eq!(done.notices.len(), 2);
+    assert_eq!(done.model.global.start_rule.value, 2);
 }
 
 #[test]

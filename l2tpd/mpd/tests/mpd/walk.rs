@@ -169,7 +169,7 @@ fn whatever_is_not_honoured_says_why() {
         match class {
             Class::Honoured => {}
             Class::NoOp(why) | Class::Always(_, why) => assert!(why.len() > 10, "{name}"),
-            Class::Refused { reason, remedy } | Class::ZeroOnly { reason, remedy } => {
+            Class::Refused { reason, remedy } => {
                 assert!(reason.len() > 10 && remedy.len() > 5, "{name}");
             }
         }
@@ -191,6 +191,8 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("set iface addrs", "10.0.0.1 10.0.0.2"),
     ("set iface route", "10.0.0.0/8"),
     ("set iface mtu", "1400"),
+    ("set iface name", "vpn"),
+    ("set iface group", "vpn"),
     ("set iface up-script", "/bin/up"),
     ("set iface down-script", "/bin/down"),
     ("set ipcp ranges", "10.0.0.1 10.0.0.2"),
@@ -307,7 +309,7 @@ fn every_option_does_what_its_class_says() {
                         let expected = (0, usize::from(state != on));
                         assert_eq!((problems.len(), notices.len()), expected, "{line}");
                     }
-                    Class::Refused { .. } | Class::ZeroOnly { .. } => {
+                    Class::Refused { .. } => {
                         let expected = (usize::from(on), 0);
                         assert_eq!((problems.len(), notices.len()), expected, "{line}");
                         let start = format!("5:{at}: '{line}' is refused: ");

@@ -24,6 +24,8 @@ pub(super) struct Nodes {
     pub(super) tunnels: BTreeMap<TunnelId, TunnelNode>,
     pub(super) sessions: BTreeMap<SessionKey, SessionNode>,
     interfaces: u32,
+    /// Addresses that ARP requests are no longer answered for.
+    pub(super) forgotten: Vec<std::net::Ipv4Addr>,
 }
 
 #[derive(Debug, Clone)]
@@ -180,6 +182,9 @@ impl Nodes {
                 assert_eq!(node.interface.as_ref(), Some(&setup.interface));
                 node.setup = Some(setup.clone());
             }
+            KernelOp::RemoveProxyArp { address, .. } => {
+                self.forgotten.push(*address);
+            }
             KernelOp::ReadTraffic { session } => {
                 let node = self
                     .sessions
@@ -243,6 +248,8 @@ pub(super) struct Host {
     reqid: u32,
     pub(super) events: Vec<Event>,
     pub(super) hooks: Vec<(HookId, Hook)>,
+    /// Passwords asked of programs; a test answers them.
+    pub(super) lookups: Vec<(LookupId, Hook)>,
     pub(super) answers: Vec<Answer>,
     pub(super) finished: Option<Instant>,
     /// Numbers of operations with an answer that go wrong.
@@ -338,6 +345,7 @@ impl World {
             reqid,
             events: Vec::new(),
             hooks: Vec::new(),
+            lookups: Vec::new(),
             answers: Vec::new(),
             finished: None,
             fates: BTreeMap::new(),
@@ -459,6 +467,7 @@ impl World {
                     self.parcels.push_back((host, Parcel::Input(done)));
                 }
             }
+            Output::LookUp { lookup, run } => self.hosts[host].lookups.push((lookup, run)),
             Output::Answer { answer, .. } => self.hosts[host].answers.push(answer),
             Output::Event(event) => self.hosts[host].events.push(event),
             Output::Finished => self.hosts[host].finished = Some(self.now),
