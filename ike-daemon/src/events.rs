@@ -133,6 +133,12 @@ impl EventLog {
                     "remedy" => remedy),
                 None => warn!(log, "refused"; "peer" => %peer, "reason" => %reason),
             },
+            Event::CertificateRefused {
+                peer,
+                identity,
+                detail,
+            } => warn!(log, "certificate refused"; "peer" => %peer, "identity" => %identity,
+                "reason" => detail),
             Event::ConnectionFailed { connection, reason } => {
                 warn!(log, "connection failed"; "connection" => connection, "reason" => %reason);
             }

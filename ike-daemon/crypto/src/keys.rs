@@ -27,6 +27,13 @@ pub fn skeyid_psk(hash: Hash, psk: &[u8], ni: &[u8], nr: &[u8]) -> Secret {
     prf(hash, psk, &[ni, nr])
 }
 
+/// SKEYID for signatures: `prf(Ni_b | Nr_b, g^xy)`, RFC 2409 section 5. Hybrid authentication takes
+/// the same.
+pub fn skeyid_signatures(hash: Hash, ni: &[u8], nr: &[u8], gxy: &Secret) -> Secret {
+    let nonces = zeroize::Zeroizing::new([ni, nr].concat());
+    prf(hash, &nonces, &[gxy.expose()])
+}
+
 impl Skeyids {
     /// SKEYID_d, SKEYID_a and SKEYID_e, each feeding the next.
     pub fn derive(

@@ -17,6 +17,6 @@ pub use dh::{DhError, Group, KeyPair, PrivateKey};
 pub use hash::{Hash, prf, verify};
 pub use keys::{
     Cookie, Exchange, KeymatInput, Skeyids, cipher_key, hash_1, hash_2, hash_3, hash_i, hash_r,
-    keymat, phase1_iv, phase2_iv, skeyid_psk,
+    keymat, phase1_iv, phase2_iv, skeyid_psk, skeyid_signatures,
 };
 pub use secret::Secret;

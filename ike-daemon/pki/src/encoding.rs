@@ -32,8 +32,11 @@ const MAX_IN_FILE: usize = 512;
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 
-/// The blocks of a PEM text by label; text around them is a comment.
-fn blocks(text: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, EncodingError> {
+/// A PEM block: its label and what is in it.
+type Block = (String, Zeroizing<Vec<u8>>);
+
+/// The blocks of a PEM text; text around them is a comment.
+fn blocks(text: &str) -> Result<Vec<Block>, EncodingError> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find(BEGIN) {

@@ -101,6 +101,9 @@ pub struct IkeCheckpoint {
     pub hash: u16,
     /// Group: IANA number.
     pub group: u16,
+    /// Authentication method: IANA number.
+    #[serde(default = "psk")]
+    pub method: u16,
     /// SKEYID_d.
     pub skeyid_d: HexBytes,
     /// SKEYID_a.
@@ -186,6 +189,11 @@ pub struct ChildCheckpoint {
     pub expires: u64,
     /// A newer pair does its work.
     pub superseded: bool,
+}
+
+/// What there was before there were others.
+fn psk() -> u16 {
+    crate::iana::AuthMethod::PSK.0
 }
 
 /// Octets as hex, wiped on drop and never printed.

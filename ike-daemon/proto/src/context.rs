@@ -12,7 +12,7 @@ use crate::error::{DownReason, Refusal};
 use crate::fragment::split;
 use crate::ikev1::child::Child;
 use crate::io::{ChildId, Event, IkeId, KernelRequest, Output, Transmit};
-use crate::job::{DhJob, JobId};
+use crate::job::{Job, JobId};
 use crate::nat::Path;
 use crate::policy::{Fragmentation, Policy};
 use crate::view::Counters;
@@ -158,28 +158,30 @@ impl Shared {
         self.jobs.len() < self.policy.limits.dh_jobs
     }
 
-    pub(crate) fn start_job(&mut self, owner: JobOwner, make: impl FnOnce(JobId) -> DhJob) {
+    pub(crate) fn start_job(&mut self, owner: JobOwner, make: impl FnOnce(JobId) -> Job) {
         let id = JobId(self.number());
         self.jobs.insert(id, owner);
         self.outputs.push_back(Output::Job(make(id)));
     }
 
-    /// Counts a refusal, and reports it when this peer has not been reported for it lately.
-    pub(crate) fn refuse(&mut self, now: Instant, peer: SocketAddr, reason: Refusal) {
+    /// Counts a refusal, and reports it when this peer has not been reported for it lately; says
+    /// whether it did.
+    pub(crate) fn refuse(&mut self, now: Instant, peer: SocketAddr, reason: Refusal) -> bool {
         let count = self.counters.refused.entry(reason.to_string()).or_default();
         *count = count.wrapping_add(1);
         let key = (peer.ip(), reason);
         if self.reported.get(&key).is_some_and(|until| *until > now) {
-            return;
+            return false;
         }
         if self.reported.len() >= MAX_REPORTED {
             self.reported.retain(|_, until| *until > now);
             if self.reported.len() >= MAX_REPORTED {
-                return;
+                return false;
             }
         }
         self.reported.insert(key, now + REPORT_INTERVAL);
         self.event(Event::Refused { peer, reason });
+        true
     }
 
     /// Counts octets that are no message of ours to read, and tells once who sends them.

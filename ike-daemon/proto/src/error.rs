@@ -71,8 +71,34 @@ pub enum Refusal {
     UnknownCookies,
     /// A message that has no place in the exchange's present state.
     OutOfPlace,
-    /// Authentication method other than pre-shared key (XAUTH, certificates).
+    /// None of the authentication methods offered is accepted.
     AuthMethod,
+    /// Only certificates are offered, and none are accepted.
+    OnlyCertificates,
+    /// Only methods with XAUTH are offered, and none are accepted.
+    OnlyXauth,
+    /// The peer sent no certificate that can be read.
+    NoCertificate,
+    /// The peer's identity is not in its certificate.
+    CertificateIdentity,
+    /// The peer's certificate, or one above it, is not valid at this time.
+    ExpiredCertificate,
+    /// The peer's certificate, or one above it, is revoked.
+    RevokedCertificate,
+    /// A revocation list is too old, or not by its authority.
+    StaleRevocationList,
+    /// No way leads from the peer's certificate to an authority that is trusted.
+    UntrustedCertificate,
+    /// The peer's signature does not hold.
+    BadSignature,
+    /// Our signature could not be made.
+    CannotSign,
+    /// XAUTH: unknown user or wrong password.
+    WrongPassword,
+    /// Something else before XAUTH was through.
+    XauthPending,
+    /// Mode Config: no address is free, or the user has none left.
+    NoAddress,
 }
 
 impl Refusal {
@@ -114,7 +140,31 @@ impl Refusal {
                  give the group a secret and set `aggressive: true`"
             }
             Refusal::Ikev2 => "choose L2TP/IPsec (IKEv1) in the client instead of IKEv2",
-            Refusal::AuthMethod => "choose pre-shared key without XAUTH in the client",
+            Refusal::AuthMethod => {
+                "see `authentication.methods` for what is accepted from this client"
+            }
+            Refusal::OnlyCertificates => {
+                "the client offers certificates only: choose a pre-shared key in the client, or give \
+                 us one: `authentication` with `methods: [rsa]`, `certificates` and `ca`"
+            }
+            Refusal::OnlyXauth => {
+                "the client offers XAUTH only (\"Cisco IPsec\"): choose L2TP in the client, or serve \
+                 it: `authentication`, `methods: [xauth-psk]`, and `mode_config`"
+            }
+            Refusal::NoCertificate => "install a certificate with its key in the client",
+            Refusal::CertificateIdentity => {
+                "the name the client gives must be its certificate's subject or one of its \
+                 subjectAltNames"
+            }
+            Refusal::ExpiredCertificate => "renew the certificate, or set the clocks right",
+            Refusal::RevokedCertificate => "the authority took it back: give the client another",
+            Refusal::StaleRevocationList => "put a current list into `authentication.crl`",
+            Refusal::UntrustedCertificate => {
+                "name the authority that issued it in `authentication.ca`, if you trust it"
+            }
+            Refusal::BadSignature => "the client's key does not belong to its certificate",
+            Refusal::WrongPassword => "compare user name and password with the `users` file",
+            Refusal::NoAddress => "enlarge `mode_config.pool`",
             _ => return None,
         })
     }
@@ -126,11 +176,22 @@ impl Refusal {
             | Refusal::OnlyModp1024
             | Refusal::NoPhase2Proposal
             | Refusal::OnlyEsp3des
-            | Refusal::AuthMethod => NotifyType::NO_PROPOSAL_CHOSEN,
+            | Refusal::AuthMethod
+            | Refusal::OnlyCertificates
+            | Refusal::OnlyXauth => NotifyType::NO_PROPOSAL_CHOSEN,
             // The same for both: nobody learns which groups exist.
             Refusal::NoSecret | Refusal::UnknownGroup | Refusal::WrongSecret => {
                 NotifyType::AUTHENTICATION_FAILED
             }
+            Refusal::NoCertificate
+            | Refusal::CertificateIdentity
+            | Refusal::ExpiredCertificate
+            | Refusal::RevokedCertificate
+            | Refusal::StaleRevocationList
+            | Refusal::UntrustedCertificate
+            | Refusal::BadSignature
+            | Refusal::CannotSign
+            | Refusal::WrongPassword => NotifyType::AUTHENTICATION_FAILED,
             Refusal::WrongIdentity | Refusal::BadTraffic => NotifyType::INVALID_ID_INFORMATION,
             Refusal::BadHash => NotifyType::INVALID_HASH_INFORMATION,
             Refusal::BadKeyExchange => NotifyType::INVALID_KEY_INFORMATION,
@@ -142,6 +203,8 @@ impl Refusal {
             | Refusal::HalfOpenTotal
             | Refusal::TooManySas
             | Refusal::TooManyChildren
+            | Refusal::XauthPending
+            | Refusal::NoAddress
             | Refusal::OutOfPlace => NotifyType::UNSUPPORTED_EXCHANGE_TYPE,
         }
     }
@@ -171,7 +234,22 @@ impl fmt::Display for Refusal {
             Refusal::Ikev2 => "IKEv2 is not offered",
             Refusal::UnknownCookies => "message for an unknown ISAKMP SA",
             Refusal::OutOfPlace => "message out of place",
-            Refusal::AuthMethod => "authentication method not offered",
+            Refusal::AuthMethod => "no acceptable authentication method",
+            Refusal::OnlyCertificates => {
+                "no acceptable authentication method (only certificates offered)"
+            }
+            Refusal::OnlyXauth => "no acceptable authentication method (only XAUTH offered)",
+            Refusal::NoCertificate => "no certificate",
+            Refusal::CertificateIdentity => "certificate is not for the peer's identity",
+            Refusal::ExpiredCertificate => "certificate is not valid now",
+            Refusal::RevokedCertificate => "certificate is revoked",
+            Refusal::StaleRevocationList => "revocation list cannot be relied on",
+            Refusal::UntrustedCertificate => "certificate is not trusted",
+            Refusal::BadSignature => "signature does not hold",
+            Refusal::CannotSign => "our signature could not be made",
+            Refusal::WrongPassword => "unknown user or wrong password",
+            Refusal::XauthPending => "no name and password yet",
+            Refusal::NoAddress => "no address left for this client",
         })
     }
 }

@@ -68,6 +68,8 @@ numbers! {
         DELETE = 12, "D";
         /// Vendor ID.
         VENDOR_ID = 13, "VID";
+        /// Attributes, draft-dukes-ike-mode-cfg-02 3.2.
+        ATTRIBUTES = 14, "ATTR";
         /// NAT-D of draft-ietf-ipsec-nat-t-ike-04 to -08.
         NAT_D_DRAFT_04 = 15, "NAT-D(draft-04)";
         /// NAT discovery, RFC 3947 3.2.
@@ -249,8 +251,38 @@ numbers! {
     AuthMethod(u16) {
         /// Pre-shared key.
         PSK = 1, "pre-shared key";
-        /// XAUTH with pre-shared key, initiator side.
+        /// RSA signatures.
+        RSA = 3, "RSA signatures";
+        /// ECDSA with SHA-256 on P-256, RFC 4754.
+        ECDSA_256 = 9, "ECDSA-256";
+        /// ECDSA with SHA-384 on P-384.
+        ECDSA_384 = 10, "ECDSA-384";
+        /// ECDSA with SHA-512 on P-521.
+        ECDSA_521 = 11, "ECDSA-521";
+        /// The responder by RSA, the initiator by XAUTH: draft-ietf-ipsec-isakmp-hybrid-auth-05 3.2.
+        HYBRID_INIT_RSA = 64221, "HybridInitRSA";
+        /// The same with the roles exchanged.
+        HYBRID_RESP_RSA = 64222, "HybridRespRSA";
+        /// Pre-shared key, then the initiator by XAUTH: draft-ietf-ipsec-isakmp-xauth-06 7.
         XAUTH_INIT_PSK = 65001, "XAUTHInitPreShared";
+        /// Pre-shared key, then the responder by XAUTH.
+        XAUTH_RESP_PSK = 65002, "XAUTHRespPreShared";
+        /// RSA signatures, then the initiator by XAUTH.
+        XAUTH_INIT_RSA = 65005, "XAUTHInitRSA";
+        /// RSA signatures, then the responder by XAUTH.
+        XAUTH_RESP_RSA = 65006, "XAUTHRespRSA";
+    }
+}
+
+numbers! {
+    /// Certificate encodings, RFC 2408 3.9.
+    CertEncoding(u8) {
+        /// Certificates wrapped in PKCS #7.
+        PKCS7 = 1, "PKCS #7 wrapped X.509";
+        /// One X.509 certificate for signatures.
+        X509_SIGNATURE = 4, "X.509 signature";
+        /// A revocation list.
+        CRL = 7, "CRL";
     }
 }
 

@@ -1,13 +1,13 @@
 //! The whole contract of this crate with the world, on one screen.
 //!
 //! [`Endpoint`](crate::Endpoint) is fed one input at a time: a [`Datagram`], a [`KernelReply`], a
-//! [`DhResult`], a timeout, or a command. After every input all [`Output`]s are drained with
+//! [`JobResult`], a timeout, or a command. After every input all [`Output`]s are drained with
 //! `poll_output` before the next input, and one timer is armed for `next_timeout`.
 //!
 //! ```text
 //!   handle_datagram ─┐                                ┌─ Output::Transmit   a datagram to send
 //!   handle_kernel   ─┤                                ├─ Output::Kernel     GETSPI, ADD, DELETE, SPDADD
-//!   handle_job      ─┼──▶ Endpoint ──▶ poll_output ──▶┼─ Output::Job        a Diffie-Hellman computation
+//!   handle_job      ─┼──▶ Endpoint ──▶ poll_output ──▶┼─ Output::Job        a slow computation
 //!   handle_timeout  ─┤                                └─ Output::Event      something worth a log line
 //!   initiate, delete ┘
 //! ```
@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-pub use crate::job::{DhJob, DhResult, JobId};
+pub use crate::job::{Job, JobId, JobResult};
 
 use crate::error::{DownReason, Refusal};
 use crate::iana::{EncapsulationMode, EspAuth, EspTransform};
@@ -46,7 +46,7 @@ pub enum Output {
     /// Ask the kernel for something; the answer comes back through `handle_kernel`.
     Kernel(KernelRequest),
     /// Compute something slow; the answer comes back through `handle_job`.
-    Job(DhJob),
+    Job(Job),
     /// Something happened that an operator may want to read about.
     Event(Event),
 }
@@ -460,6 +460,15 @@ pub enum Event {
         peer: SocketAddr,
         /// Why; `Refusal::remedy` says what the operator can do.
         reason: Refusal,
+    },
+    /// Why a peer's certificate was refused, in words; with `Refused`, and as seldom.
+    CertificateRefused {
+        /// Who.
+        peer: SocketAddr,
+        /// Who it says it is.
+        identity: Identification,
+        /// What is wrong, and with which certificate.
+        detail: String,
     },
     /// A connection we initiate is refused or cannot be built; `IkeDown` follows separately.
     ConnectionFailed {

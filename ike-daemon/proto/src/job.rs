@@ -1,16 +1,20 @@
-//! Diffie-Hellman as jobs: one computation of some milliseconds leaves the machine and comes back
-//! as a result, so that it never sits in an event loop.
+//! Slow work as jobs: a computation of some milliseconds leaves the machine and comes back as a
+//! result, so that it never sits in an event loop. Diffie-Hellman, and signatures with all that
+//! belongs to a certificate.
 
 use std::fmt;
 
 use ike_crypto::{DhError, Group, KeyPair, PrivateKey, Secret};
+use ike_pki::SignatureError;
+
+use crate::claim::{Claim, ClaimError, ToSign};
 
 /// Matches a result with its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
-/// A Diffie-Hellman computation to run on any thread.
-pub struct DhJob {
+/// A computation to run on any thread.
+pub struct Job {
     id: JobId,
     work: Work,
 }
@@ -22,16 +26,40 @@ enum Work {
     Agree(KeyPair, Vec<u8>),
     /// Both (responder).
     Exchange(PrivateKey, Vec<u8>),
+    /// The peer's signature, then ours.
+    Authenticate(Box<Authenticate>),
 }
 
-/// What a [`DhJob`] computed.
-pub struct DhResult {
+/// Signatures to check and to make. Ours is made only when the peer's holds.
+pub(crate) struct Authenticate {
+    pub(crate) claim: Option<Claim>,
+    pub(crate) sign: Option<ToSign>,
+}
+
+/// What a [`Job`] computed.
+pub struct JobResult {
     pub(crate) id: JobId,
+    pub(crate) outcome: Outcome,
+}
+
+pub(crate) enum Outcome {
+    Dh(DhResult),
+    Authenticated(Authenticated),
+}
+
+/// Of a Diffie-Hellman computation.
+pub(crate) struct DhResult {
     pub(crate) pair: KeyPair,
     pub(crate) shared: Option<Result<Secret, DhError>>,
 }
 
-impl DhJob {
+/// Of signatures: what is wrong with the peer's; ours, if one was asked for.
+pub(crate) struct Authenticated {
+    pub(crate) claim: Result<(), ClaimError>,
+    pub(crate) signature: Option<Result<Vec<u8>, SignatureError>>,
+}
+
+impl Job {
     pub(crate) fn generate(id: JobId, private: PrivateKey) -> Self {
         Self {
             id,
@@ -53,21 +81,30 @@ impl DhJob {
         }
     }
 
+    pub(crate) fn authenticate(id: JobId, authenticate: Authenticate) -> Self {
+        Self {
+            id,
+            work: Work::Authenticate(Box::new(authenticate)),
+        }
+    }
+
     /// The job's number.
     pub fn id(&self) -> JobId {
         self.id
     }
 
-    /// The group computed in; bigger groups take longer.
-    pub fn group(&self) -> Group {
+    /// The group computed in, if it is Diffie-Hellman; bigger groups take longer.
+    pub fn group(&self) -> Option<Group> {
         match &self.work {
-            Work::Generate(private) | Work::Exchange(private, _) => private.group(),
-            Work::Agree(pair, _) => pair.group(),
+            Work::Generate(private) | Work::Exchange(private, _) => Some(private.group()),
+            Work::Agree(pair, _) => Some(pair.group()),
+            Work::Authenticate(_) => None,
         }
     }
 
-    /// Computes here and now. Give the result to `Endpoint::handle_job`.
-    pub fn run(self) -> DhResult {
+    /// Computes here and now; `wall` is the wall clock in seconds, for the validity of
+    /// certificates. Give the result to `Endpoint::handle_job`.
+    pub fn run(self, wall: u64) -> JobResult {
         let (pair, shared) = match self.work {
             Work::Generate(private) => (private.into_pair(), None),
             Work::Agree(pair, peer) => {
@@ -79,23 +116,34 @@ impl DhJob {
                 let shared = private.agree(&peer);
                 (private.into_pair(), Some(shared))
             }
+            Work::Authenticate(work) => {
+                let claim = work.claim.map_or(Ok(()), |claim| claim.check(wall));
+                let sign = work.sign.filter(|_| claim.is_ok());
+                return JobResult {
+                    id: self.id,
+                    outcome: Outcome::Authenticated(Authenticated {
+                        claim,
+                        signature: sign.map(ToSign::sign),
+                    }),
+                };
+            }
         };
-        DhResult {
+        JobResult {
             id: self.id,
-            pair,
-            shared,
+            outcome: Outcome::Dh(DhResult { pair, shared }),
         }
     }
 }
 
-impl fmt::Debug for DhJob {
+impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DhJob({}, {})", self.id.0, self.group().name())
+        let what = self.group().map_or("signatures", Group::name);
+        write!(f, "Job({}, {what})", self.id.0)
     }
 }
 
-impl fmt::Debug for DhResult {
+impl fmt::Debug for JobResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DhResult({}, {})", self.id.0, self.pair.group().name())
+        write!(f, "JobResult({})", self.id.0)
     }
 }

@@ -12,9 +12,11 @@
 //! * `ikev1`: Main Mode, Quick Mode, Informational, dead peer detection
 //! * `fragment`: long messages in pieces, both ways
 //! * `nat`: detection, port float; `retransmit`: repeating and answering repetitions
-//! * `context`: what exchanges share while one input is handled; `job`: Diffie-Hellman as jobs
+//! * `context`: what exchanges share while one input is handled; `job`: Diffie-Hellman and signatures
+//!   as jobs; `claim`: what a certificate and a signature prove
 
 pub mod checkpoint;
+mod claim;
 mod context;
 pub mod endpoint;
 pub mod error;

@@ -14,7 +14,7 @@ use crate::iana::{
     Phase2Attribute, ProtocolId,
 };
 use crate::io::Mode;
-use crate::policy::{EspSuite, Phase1Policy, Phase2Policy};
+use crate::policy::{EspSuite, Method, Phase1Policy, Phase2Policy};
 use crate::vendor::NatVariant;
 use crate::wire::attribute::Attribute;
 use crate::wire::proposal::Proposal;
@@ -37,6 +37,8 @@ pub struct Phase1Suite {
 pub struct Phase1Choice {
     /// Algorithms.
     pub suite: Phase1Suite,
+    /// How both prove who they are.
+    pub method: Method,
     /// Lifetime offered, if any was.
     pub lifetime: Option<Duration>,
     /// Body of the SA payload that says so.
@@ -125,8 +127,7 @@ fn has(attributes: &[Attribute], class: u16) -> bool {
 
 /// A phase 1 transform as read.
 enum Phase1Reading {
-    Suite(Phase1Suite, Option<Duration>),
-    OtherAuthMethod,
+    Suite(Phase1Suite, AuthMethod, Option<Duration>),
     Unusable,
 }
 
@@ -146,11 +147,9 @@ fn read_phase1(transform: &Transform) -> Phase1Reading {
         // ChromeOS' sixth transform has neither cipher nor hash.
         return Phase1Reading::Unusable;
     };
-    match number(Phase1Attribute::AUTH_METHOD).map(AuthMethod) {
-        Some(AuthMethod::PSK) => {}
-        Some(_) => return Phase1Reading::OtherAuthMethod,
-        None => return Phase1Reading::Unusable,
-    }
+    let Some(method) = number(Phase1Attribute::AUTH_METHOD).map(AuthMethod) else {
+        return Phase1Reading::Unusable;
+    };
     let key_bits = number(Phase1Attribute::KEY_LENGTH);
     if key_bits.is_none() && has(&attributes, Phase1Attribute::KEY_LENGTH.0) {
         return Phase1Reading::Unusable;
@@ -173,6 +172,7 @@ fn read_phase1(transform: &Transform) -> Phase1Reading {
             hash,
             group,
         },
+        method,
         lifetimes.seconds,
     )
 }
@@ -185,8 +185,22 @@ fn phase1_allows(policy: &Phase1Policy, suite: &Phase1Suite, modp1024: bool) -> 
     group && policy.ciphers.contains(&suite.cipher) && policy.hashes.contains(&suite.hash)
 }
 
-/// As responder: the first transform that is allowed.
-pub fn choose_phase1(sa: &SaPayload, policy: &Phase1Policy) -> Result<Phase1Choice, Refusal> {
+/// Why an authentication method is not taken.
+fn method_refused(method: AuthMethod) -> Refusal {
+    match Method::from_iana(method) {
+        Some(method) if method.uses_xauth() => Refusal::OnlyXauth,
+        Some(Method::Psk) => Refusal::NoSecret,
+        Some(_) => Refusal::OnlyCertificates,
+        None => Refusal::AuthMethod,
+    }
+}
+
+/// As responder: the first transform that is allowed, with one of `methods`.
+pub fn choose_phase1(
+    sa: &SaPayload,
+    policy: &Phase1Policy,
+    methods: &[Method],
+) -> Result<Phase1Choice, Refusal> {
     let mut refusal = Refusal::NoPhase1Proposal;
     for proposal in &sa.proposals {
         if proposal.protocol != ProtocolId::ISAKMP {
@@ -194,7 +208,14 @@ pub fn choose_phase1(sa: &SaPayload, policy: &Phase1Policy) -> Result<Phase1Choi
         }
         for transform in &proposal.transforms {
             match read_phase1(transform) {
-                Phase1Reading::Suite(suite, lifetime) => {
+                Phase1Reading::Suite(suite, method, lifetime) => {
+                    let known = Method::from_iana(method).filter(|m| methods.contains(m));
+                    let Some(known) = known else {
+                        if refusal == Refusal::NoPhase1Proposal {
+                            refusal = method_refused(method);
+                        }
+                        continue;
+                    };
                     if phase1_allows(policy, &suite, policy.allow_modp1024) {
                         let answer = reduced(proposal, transform, proposal.spi.clone());
                         let answer = SaPayload {
@@ -203,17 +224,13 @@ pub fn choose_phase1(sa: &SaPayload, policy: &Phase1Policy) -> Result<Phase1Choi
                         .body();
                         return Ok(Phase1Choice {
                             suite,
+                            method: known,
                             lifetime,
                             answer,
                         });
                     }
                     if phase1_allows(policy, &suite, true) {
                         refusal = Refusal::OnlyModp1024;
-                    }
-                }
-                Phase1Reading::OtherAuthMethod => {
-                    if refusal == Refusal::NoPhase1Proposal {
-                        refusal = Refusal::AuthMethod;
                     }
                 }
                 Phase1Reading::Unusable => {}
@@ -227,9 +244,9 @@ pub fn choose_phase1(sa: &SaPayload, policy: &Phase1Policy) -> Result<Phase1Choi
 const MAX_OFFERED: usize = 24;
 
 /// As initiator: the combinations of the policy's lists as one proposal with many transforms, the
-/// favourites first. Where there are too many, those stay that differ from the favourite in one
+/// favourites first, for each of `methods`. Where there are too many, those stay that differ from the favourite in one
 /// thing only, so that every cipher, hash and group is on offer.
-pub fn offer_phase1(policy: &Phase1Policy) -> SaPayload {
+pub fn offer_phase1(policy: &Phase1Policy, methods: &[Method]) -> SaPayload {
     let lifetime = u32::try_from(policy.lifetime.as_secs()).unwrap_or(u32::MAX);
     let mut ranked = Vec::new();
     for (g, &group) in policy.groups.iter().enumerate() {
@@ -248,11 +265,15 @@ pub fn offer_phase1(policy: &Phase1Policy) -> SaPayload {
         }
     }
     ranked.sort_by_key(|(unlike, rank, _)| (*unlike, *rank));
-    ranked.truncate(MAX_OFFERED);
+    let each = MAX_OFFERED.checked_div(methods.len()).unwrap_or(0).max(1);
+    ranked.truncate(each);
     ranked.sort_by_key(|(_, rank, _)| *rank);
+    let offers = methods
+        .iter()
+        .flat_map(|method| ranked.iter().map(|(_, _, suite)| (*method, suite)));
     let transforms = (1..=u8::MAX)
-        .zip(&ranked)
-        .map(|(number, (_, _, suite))| phase1_transform(number, suite, lifetime))
+        .zip(offers)
+        .map(|(number, (method, suite))| phase1_transform(number, suite, method, lifetime))
         .collect();
     let proposal = Proposal {
         number: 1,
@@ -265,7 +286,7 @@ pub fn offer_phase1(policy: &Phase1Policy) -> SaPayload {
     }
 }
 
-fn phase1_transform(number: u8, suite: &Phase1Suite, lifetime: u32) -> Transform {
+fn phase1_transform(number: u8, suite: &Phase1Suite, method: Method, lifetime: u32) -> Transform {
     let mut attributes = vec![Attribute::short(
         Phase1Attribute::ENCRYPTION.0,
         suite.cipher.iana(),
@@ -276,7 +297,7 @@ fn phase1_transform(number: u8, suite: &Phase1Suite, lifetime: u32) -> Transform
     attributes.extend([
         Attribute::short(Phase1Attribute::HASH.0, suite.hash.iana()),
         Attribute::short(Phase1Attribute::GROUP.0, suite.group.iana()),
-        Attribute::short(Phase1Attribute::AUTH_METHOD.0, AuthMethod::PSK.0),
+        Attribute::short(Phase1Attribute::AUTH_METHOD.0, method.iana().0),
         Attribute::short(Phase1Attribute::LIFE_TYPE.0, LifeType::SECONDS.0),
         Attribute::number(Phase1Attribute::LIFE_DURATION.0, lifetime),
     ]);
@@ -298,17 +319,23 @@ pub fn accept_phase1(answer: &SaPayload, offer: &SaPayload) -> Result<Phase1Choi
     let [transform] = transforms.as_slice() else {
         return Err(Refusal::NoPhase1Proposal);
     };
-    let Phase1Reading::Suite(suite, lifetime) = read_phase1(transform) else {
+    let Phase1Reading::Suite(suite, method, lifetime) = read_phase1(transform) else {
         return Err(Refusal::NoPhase1Proposal);
     };
-    let offered = offer.proposals.iter().flat_map(|proposal| &proposal.transforms).any(|ours| {
-        matches!(read_phase1(ours), Phase1Reading::Suite(candidate, _) if candidate == suite)
-    });
-    if !offered {
+    let offered = offer
+        .proposals
+        .iter()
+        .flat_map(|proposal| &proposal.transforms)
+        .any(|ours| {
+            matches!(read_phase1(ours), Phase1Reading::Suite(candidate, own, _)
+            if candidate == suite && own == method)
+        });
+    let Some(method) = Method::from_iana(method).filter(|_| offered) else {
         return Err(Refusal::NoPhase1Proposal);
-    }
+    };
     Ok(Phase1Choice {
         suite,
+        method,
         lifetime,
         answer: Vec::new(),
     })
@@ -585,7 +612,7 @@ mod tests {
             allow_modp1024: true,
             ..Phase1Policy::default()
         };
-        let offer = offer_phase1(&policy);
+        let offer = offer_phase1(&policy, &[Method::Psk]);
         let transforms = &offer.proposals[0].transforms;
         assert!(transforms.len() <= MAX_OFFERED);
         let values = |kind: Phase1Attribute| -> std::collections::BTreeSet<u64> {

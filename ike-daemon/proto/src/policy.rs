@@ -1,7 +1,12 @@
 //! What the endpoint is allowed to do: one validated value, replaceable at run time.
 
+mod authentication;
+mod mode_config;
+mod remote;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash, Secret};
@@ -11,6 +16,11 @@ use crate::iana::{EspAuth, EspTransform};
 use crate::io::Mode;
 use crate::wire::header::MAX_MESSAGE;
 use crate::wire::id::Identification;
+
+pub(crate) use authentication::Proof;
+pub use authentication::{Authentication, Method, OwnCertificate, PeerPattern};
+pub use mode_config::{AddressRange, ModeConfig, XauthUser};
+pub use remote::{Remote, Terms};
 
 /// Everything configurable. `Default` is a server that admits L2TP clients with today's algorithms
 /// and has no secret yet.
@@ -25,10 +35,16 @@ pub struct Policy {
     /// Accept Aggressive Mode from peers whose identity has a secret of its own. Whoever listens,
     /// or just asks, can then guess at that secret at leisure; see [`Policy::notes`].
     pub aggressive: bool,
+    /// How peers and we prove who we are.
+    pub authentication: Authentication,
     /// Phase 1 algorithms and lifetimes.
     pub phase1: Phase1Policy,
     /// Phase 2 algorithms, modes and lifetimes.
     pub phase2: Phase2Policy,
+    /// Addresses and users for clients in tunnel mode that ask for them.
+    pub mode_config: Option<Arc<ModeConfig>>,
+    /// Peers with rules of their own.
+    pub remotes: Vec<Remote>,
     /// NAT traversal.
     pub nat: NatPolicy,
     /// IKE fragmentation.
@@ -268,8 +284,11 @@ impl Default for Policy {
             local_identity: None,
             respond: true,
             aggressive: false,
+            authentication: Authentication::default(),
             phase1: Phase1Policy::default(),
             phase2: Phase2Policy::default(),
+            mode_config: None,
+            remotes: Vec::new(),
             nat: NatPolicy::default(),
             fragmentation: FragmentationPolicy::default(),
             dpd: DpdPolicy::default(),

@@ -43,6 +43,9 @@ pub struct IkeSaView {
     pub hash: String,
     /// Group, such as `modp2048`.
     pub group: String,
+    /// Authentication method, such as `psk`; empty while unknown.
+    #[serde(default)]
+    pub authentication: String,
     /// What the peer's vendor ids say it is.
     pub vendor: Option<String>,
     /// Whether dead peer detection is possible.

@@ -114,7 +114,7 @@ fn offer() -> SaPayload {
     policy.ciphers = vec![CIPHER];
     policy.hashes = vec![HASH, Hash::Sha256];
     policy.groups = vec![Group::Modp2048];
-    ike_proto::negotiate::offer_phase1(&policy)
+    ike_proto::negotiate::offer_phase1(&policy, &[ike_proto::policy::Method::Psk])
 }
 
 /// AM1 out, AM2 in.

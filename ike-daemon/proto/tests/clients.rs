@@ -178,7 +178,7 @@ fn tunnelforge() -> SaPayload {
 fn chosen(sa: &SaPayload, policy: &Phase1Policy) -> Result<u8, Refusal> {
     // Through the wire, as a server reads it.
     let sa = SaPayload::parse(&sa.body()).unwrap();
-    let choice = choose_phase1(&sa, policy)?;
+    let choice = choose_phase1(&sa, policy, &[ike_proto::policy::Method::Psk])?;
     let answer = SaPayload::parse(&choice.answer).unwrap();
     assert_eq!(answer.proposals.len(), 1);
     assert_eq!(answer.proposals[0].transforms.len(), 1);
@@ -287,7 +287,12 @@ fn lifetimes_in_every_encoding() {
         attributes.push(Attribute { class: 12, value });
         sa.proposals[0].transforms = vec![Transform::new(1, 1, &attributes)];
         let sa = SaPayload::parse(&sa.body()).unwrap();
-        let choice = choose_phase1(&sa, &Phase1Policy::default()).unwrap();
+        let choice = choose_phase1(
+            &sa,
+            &Phase1Policy::default(),
+            &[ike_proto::policy::Method::Psk],
+        )
+        .unwrap();
         assert_eq!(choice.lifetime, seconds.map(Duration::from_secs));
     }
 }

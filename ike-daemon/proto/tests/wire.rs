@@ -283,7 +283,7 @@ impl Bench {
             match output {
                 Output::Transmit(transmit) => octets += transmit.bytes.len(),
                 Output::Job(job) => {
-                    let result = job.run();
+                    let result = job.run(0);
                     self.endpoint.handle_job(self.now, result, &mut self.rng);
                 }
                 _ => {}

@@ -12,13 +12,15 @@ use ike_crypto::{Cipher, Group, Hash, Secret};
 use ike_proto::Policy;
 use ike_proto::iana::EspTransform;
 use ike_proto::io::Mode;
-use ike_proto::policy::{Connection, SecretEntry, SecretPeer};
+use ike_proto::policy::{Connection, Phase1Policy, Phase2Policy, Remote, SecretEntry, SecretPeer};
 use tanuki_daemon::config::{Problem, Problems, Source};
 use zeroize::Zeroizing;
 
 use super::model::{Config, ConfiguredConnection};
 use super::values::{Host, Period};
-use super::yaml::{ConnectionSection, File, SecretSection};
+use super::yaml::{
+    ConnectionSection, File, Phase1Section, Phase2Section, RemoteSection, SecretSection,
+};
 
 /// The largest file with a key, in octets.
 const MAX_PSK_FILE: u64 = 4096;
@@ -48,10 +50,17 @@ pub(super) fn lower(source: &Source, file: File) -> Result<Config, Problems> {
     };
     set(&mut policy.respond, file.respond);
     policy.secrets = check.secrets(&file.secrets);
+    policy.authentication = check.authentication("authentication", &file.authentication);
     check.aggressive(&file, &mut policy);
     check.fragmentation(&file, &mut policy);
-    check.phase1(&file, &mut policy);
-    check.phase2(&file, &mut policy);
+    check.phase1("phase1", &file.phase1, &mut policy.phase1);
+    check.phase2("phase2", &file.phase2, &mut policy.phase2);
+    policy.remotes = file
+        .remotes
+        .iter()
+        .map(|(name, section)| check.remote(name, section, &policy))
+        .collect();
+    check.somebody_can_come(&file, &policy);
     check.nat(&file, &mut policy);
     check.timers(&file, &mut policy);
     check.limits(&file, &mut policy);
@@ -81,18 +90,18 @@ pub(super) fn lower(source: &Source, file: File) -> Result<Config, Problems> {
     })
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     source: &'a Source,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn problem(&mut self, path: &str, message: impl std::fmt::Display) {
+    pub(super) fn problem(&mut self, path: &str, message: impl std::fmt::Display) {
         self.problems.push(self.source.problem(path, message));
     }
 
-    fn warn(&mut self, path: &str, message: impl std::fmt::Display) {
+    pub(super) fn warn(&mut self, path: &str, message: impl std::fmt::Display) {
         self.warnings.push(self.source.problem(path, message));
     }
 
@@ -126,13 +135,6 @@ impl Check<'_> {
 
     fn secrets(&mut self, sections: &[SecretSection]) -> Vec<SecretEntry> {
         let mut entries: Vec<SecretEntry> = Vec::new();
-        if sections.is_empty() {
-            self.problem(
-                "secrets",
-                "none given; without a pre-shared key nobody can connect. Write `secrets:` and \
-                 below it `  - psk: \"...\"` (scripts/run makes a random one)",
-            );
-        }
         for (index, section) in sections.iter().enumerate() {
             let path = format!("secrets.{index}");
             let Some(secret) = self.secret(&path, section) else {
@@ -165,6 +167,52 @@ impl Check<'_> {
             }
         }
         entries
+    }
+
+    /// Whether there is anything to authenticate by.
+    fn somebody_can_come(&mut self, file: &File, policy: &Policy) {
+        let mut methods = policy
+            .remotes
+            .iter()
+            .map(|remote| &remote.authentication)
+            .chain([&policy.authentication])
+            .flat_map(|authentication| &authentication.methods);
+        if file.secrets.is_empty() && methods.any(|method| method.uses_secret()) {
+            self.problem(
+                "secrets",
+                "none given; without a pre-shared key nobody can connect. Write `secrets:` and \
+                 below it `  - psk: \"...\"` (scripts/run makes a random one), or use \
+                 certificates: `authentication`",
+            );
+        }
+    }
+
+    /// Rules for some peers: the general ones, and what is written over them.
+    fn remote(&mut self, name: &str, section: &RemoteSection, general: &Policy) -> Remote {
+        let path = format!("remotes.{name}");
+        if section.peers.0.is_empty() {
+            self.problem(
+                &format!("{path}.peers"),
+                "empty; expected an address or a subnet",
+            );
+        }
+        let mut phase1 = general.phase1.clone();
+        self.phase1(&format!("{path}.phase1"), &section.phase1, &mut phase1);
+        let mut phase2 = general.phase2.clone();
+        self.phase2(&format!("{path}.phase2"), &section.phase2, &mut phase2);
+        let authentication = match &section.authentication {
+            Some(own) => self.authentication(&format!("{path}.authentication"), own),
+            None => general.authentication.clone(),
+        };
+        Remote {
+            name: name.to_owned(),
+            networks: section.peers.0.iter().map(|net| net.0).collect(),
+            local_identity: section.identity.as_ref().map(|name| name.0.clone()),
+            authentication,
+            phase1,
+            phase2,
+            mode_config: general.mode_config.clone(),
+        }
     }
 
     fn secret(&mut self, path: &str, section: &SecretSection) -> Option<Secret> {
@@ -236,9 +284,7 @@ impl Check<'_> {
         Some(octets)
     }
 
-    fn phase1(&mut self, file: &File, policy: &mut Policy) {
-        let section = &file.phase1;
-        let phase1 = &mut policy.phase1;
+    fn phase1(&mut self, path: &str, section: &Phase1Section, phase1: &mut Phase1Policy) {
         if let Some(list) = &section.ciphers {
             phase1.ciphers = list.iter().map(|name| name.0).collect();
         }
@@ -250,56 +296,57 @@ impl Check<'_> {
         }
         set(&mut phase1.allow_modp1024, section.allow_modp1024);
         let empty = [
-            ("phase1.ciphers", phase1.ciphers.is_empty()),
-            ("phase1.hashes", phase1.hashes.is_empty()),
-            ("phase1.groups", phase1.groups.is_empty()),
+            ("ciphers", phase1.ciphers.is_empty()),
+            ("hashes", phase1.hashes.is_empty()),
+            ("groups", phase1.groups.is_empty()),
         ];
-        for (path, empty) in empty {
+        for (key, empty) in empty {
             if empty {
-                self.problem(path, "empty; leave it out to get the default list");
+                self.problem(
+                    &format!("{path}.{key}"),
+                    "empty; leave it out to get the default list",
+                );
             }
         }
         let listed = |group| section.groups.iter().flatten().any(|name| name.0 == group);
         if listed(Group::Modp1024) && !phase1.allow_modp1024 {
             self.warn(
-                "phase1.groups",
+                &format!("{path}.groups"),
                 "modp1024 is listed but not used without `allow_modp1024: true`",
             );
         }
         if phase1.allow_modp1024 && !phase1.groups.contains(&Group::Modp1024) {
             self.warn(
-                "phase1.allow_modp1024",
+                &format!("{path}.allow_modp1024"),
                 "no use: modp1024 is not in `groups`",
             );
         }
         if phase1.hashes.contains(&Hash::Md5) {
             self.warn(
-                "phase1.hashes",
+                &format!("{path}.hashes"),
                 "md5 is only for peers that know nothing better",
             );
         }
         if phase1.ciphers == [Cipher::TripleDes] {
             self.warn(
-                "phase1.ciphers",
+                &format!("{path}.ciphers"),
                 "only 3des: slow, and no modern client offers it first",
             );
         }
         self.lifetimes(
-            "phase1",
+            path,
             (section.lifetime, section.lifetime_max),
             &mut phase1.lifetime,
             &mut phase1.lifetime_max,
         );
     }
 
-    fn phase2(&mut self, file: &File, policy: &mut Policy) {
-        let section = &file.phase2;
-        let phase2 = &mut policy.phase2;
+    fn phase2(&mut self, path: &str, section: &Phase2Section, phase2: &mut Phase2Policy) {
         if let Some(list) = &section.suites {
             phase2.suites = list.iter().map(|suite| suite.0).collect();
             if phase2.suites.is_empty() {
                 self.problem(
-                    "phase2.suites",
+                    &format!("{path}.suites"),
                     "empty; leave it out to get the default list",
                 );
             }
@@ -309,7 +356,7 @@ impl Check<'_> {
             |suite: &ike_proto::policy::EspSuite| suite.cipher == EspTransform::TRIPLE_DES;
         if section.suites.is_some() && !phase2.allow_3des && phase2.suites.iter().any(is_3des) {
             self.warn(
-                "phase2.suites",
+                &format!("{path}.suites"),
                 "3des is listed but not used without `allow_3des: true`",
             );
         }
@@ -317,12 +364,18 @@ impl Check<'_> {
             phase2.transport = modes.0.iter().any(|mode| mode.0 == Mode::Transport);
             phase2.tunnel = modes.0.iter().any(|mode| mode.0 == Mode::Tunnel);
             if modes.0.is_empty() {
-                self.problem("phase2.modes", "empty; expected transport, tunnel or both");
+                self.problem(
+                    &format!("{path}.modes"),
+                    "empty; expected transport, tunnel or both",
+                );
             }
         }
         if let Some(traffic) = &section.traffic {
             if traffic.0.is_empty() {
-                self.problem("phase2.traffic", "empty; expected udp/1701, or any");
+                self.problem(
+                    &format!("{path}.traffic"),
+                    "empty; expected udp/1701, or any",
+                );
             }
             let any = traffic.0.iter().any(|service| service.0.is_none());
             phase2.services = match any {
@@ -330,10 +383,12 @@ impl Check<'_> {
                 false => traffic.0.iter().filter_map(|service| service.0).collect(),
             };
         }
-        phase2.networks = section.networks.iter().map(|net| net.0).collect();
+        if let Some(networks) = &section.networks {
+            phase2.networks = networks.iter().map(|net| net.0).collect();
+        }
         if phase2.tunnel && phase2.networks.is_empty() {
             self.problem(
-                "phase2.modes",
+                &format!("{path}.modes"),
                 "tunnel mode needs `networks`: the subnets behind us that peers may reach",
             );
         }
@@ -342,10 +397,13 @@ impl Check<'_> {
         set(&mut phase2.replay_window, section.replay_window);
         set(&mut phase2.rekey_as_responder, section.rekey_as_responder);
         if !(32..=65_536).contains(&phase2.replay_window) {
-            self.problem("phase2.replay_window", "expected 32 to 65536 packets");
+            self.problem(
+                &format!("{path}.replay_window"),
+                "expected 32 to 65536 packets",
+            );
         }
         self.lifetimes(
-            "phase2",
+            path,
             (section.lifetime, section.lifetime_max),
             &mut phase2.lifetime,
             &mut phase2.lifetime_max,
@@ -534,7 +592,9 @@ impl Check<'_> {
             }
         }
         let peer_identity = section.peer_identity.as_ref().map(|name| name.0.clone());
-        if !has_secret(policy, peer.ip(), peer_identity.as_ref()) {
+        let methods = &policy.terms(peer.ip()).authentication.methods;
+        let by_secret = methods.iter().all(|method| method.uses_secret());
+        if by_secret && !has_secret(policy, peer.ip(), peer_identity.as_ref()) {
             self.problem(
                 &format!("{path}.peer"),
                 format_args!("no secret for {}; add one to `secrets`", peer.ip()),
@@ -580,7 +640,7 @@ pub(super) fn has_secret(
     })
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }

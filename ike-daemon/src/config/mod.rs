@@ -2,10 +2,12 @@
 //!
 //! * `yaml`: the words of the file
 //! * `values`: single values and their refusals
+//! * `certificates`: keys, certificates, authorities
 //! * `check`: what depends on several values, and the step to the model
 //! * `model`: what the daemon wants to know
 //! * [`racoon`]: racoon.conf, psk.txt and setkey scripts into the same model
 
+mod certificates;
 mod check;
 mod model;
 pub mod racoon;

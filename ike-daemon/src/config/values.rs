@@ -3,12 +3,14 @@
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash};
+use ike_pki::NamePattern;
 use ike_proto::iana::{EspAuth, EspTransform};
-use ike_proto::policy::{EspSuite, Fragmentation, SecretPeer, Service};
+use ike_proto::policy::{EspSuite, Fragmentation, Method, PeerPattern, SecretPeer, Service};
 use ike_proto::wire::id::Identification;
 use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
@@ -38,7 +40,10 @@ scalar!(
     Network,
     Host,
     ModeName,
-    FragmentationName
+    FragmentationName,
+    MethodName,
+    FileName,
+    PeerName
 );
 
 /// A span of time: `30` (seconds), `500ms`, `30s`, `10m`, `8h`, `1d`.
@@ -111,6 +116,9 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._@+".contains(c);
+        if text.starts_with("dn:") {
+            return text.parse().map(Self).map_err(|_| refuse_name(text));
+        }
         if text.is_empty() || text.contains('/') || !text.chars().all(|c| plain(c) || c == ':') {
             return Err(refuse_name(text));
         }
@@ -133,7 +141,7 @@ impl FromStr for Name {
 fn refuse_name(text: &str) -> String {
     format!(
         "`{text}` is no identity; expected an address, a name such as vpn.example.org or \
-         me@example.org, group: and a name, or keyid: and hex digits"
+         me@example.org, group: and a name, keyid: and hex digits, or dn:C=CH, CN=name"
     )
 }
 
@@ -340,6 +348,54 @@ impl FromStr for FragmentationName {
                 "unknown fragmentation `{text}`; expected on, off or force"
             )),
         }
+    }
+}
+
+/// An authentication method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MethodName(pub(super) Method);
+
+impl FromStr for MethodName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        by_name(text, "method", Method::ALL, Method::name).map(Self)
+    }
+}
+
+/// The path of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileName(pub(super) PathBuf);
+
+impl FromStr for FileName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Err("empty; expected the path of a file".to_owned()),
+            path => Ok(Self(path.into())),
+        }
+    }
+}
+
+/// Whom a certificate may be for: an identity, or `dn:` and a name in which `*` stands for any
+/// value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PeerName(pub(super) PeerPattern);
+
+impl FromStr for PeerName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(name) = text.strip_prefix("dn:") {
+            return NamePattern::from_text(name)
+                .map(|pattern| Self(PeerPattern::Name(pattern)))
+                .ok_or_else(|| {
+                    format!("`{name}` is no X.500 name; expected such as C=CH, O=example, CN=*")
+                });
+        }
+        let Name(identity) = text.parse()?;
+        Ok(Self(PeerPattern::Identity(identity)))
     }
 }
 

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::model::{KernelChoice, Start};
 use super::values::{
-    CipherName, Endpoint, FragmentationName, GroupName, HashName, Host, ModeName, Name, Network,
-    OneOrMany, Peer, Period, ServiceName, Suite,
+    CipherName, Endpoint, FileName, FragmentationName, GroupName, HashName, Host, MethodName,
+    ModeName, Name, Network, OneOrMany, Peer, PeerName, Period, ServiceName, Suite,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -24,12 +24,14 @@ pub(super) struct File {
     pub(super) fragmentation: Option<FragmentationName>,
     pub(super) fragment_size: Option<usize>,
     pub(super) secrets: Vec<SecretSection>,
+    pub(super) authentication: AuthenticationSection,
     pub(super) phase1: Phase1Section,
     pub(super) phase2: Phase2Section,
     pub(super) nat_t: NatSection,
     pub(super) dpd: DpdSection,
     pub(super) retransmit: RetransmitSection,
     pub(super) limits: LimitsSection,
+    pub(super) remotes: BTreeMap<String, RemoteSection>,
     pub(super) kernel: KernelChoice,
     pub(super) connections: BTreeMap<String, ConnectionSection>,
     pub(super) log: LogConfig,
@@ -41,6 +43,38 @@ pub(super) struct SecretSection {
     pub(super) peers: Option<OneOrMany<Peer>>,
     pub(super) psk: Option<Zeroizing<String>>,
     pub(super) psk_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AuthenticationSection {
+    pub(super) methods: Option<OneOrMany<MethodName>>,
+    pub(super) certificates: Vec<CertificateSection>,
+    pub(super) ca: Option<OneOrMany<FileName>>,
+    pub(super) crl: Option<OneOrMany<FileName>>,
+    pub(super) peers: Vec<PeerName>,
+    pub(super) send_certificate: Option<bool>,
+    pub(super) request_certificate: Option<bool>,
+    pub(super) allow_weak: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CertificateSection {
+    pub(super) chain: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemoteSection {
+    pub(super) peers: OneOrMany<Network>,
+    pub(super) identity: Option<Name>,
+    pub(super) authentication: Option<AuthenticationSection>,
+    #[serde(default)]
+    pub(super) phase1: Phase1Section,
+    #[serde(default)]
+    pub(super) phase2: Phase2Section,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,7 +95,7 @@ pub(super) struct Phase2Section {
     pub(super) allow_3des: Option<bool>,
     pub(super) modes: Option<OneOrMany<ModeName>>,
     pub(super) traffic: Option<OneOrMany<ServiceName>>,
-    pub(super) networks: Vec<Network>,
+    pub(super) networks: Option<Vec<Network>>,
     pub(super) require_pfs: Option<bool>,
     pub(super) lifetime: Option<Period>,
     pub(super) lifetime_max: Option<Period>,

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
 use ike_proto::Endpoint;
-use ike_proto::io::{
-    ChildId, Datagram, DhJob, DhResult, Event, KernelReply, KernelRequest, Output,
-};
+use ike_proto::io::{ChildId, Datagram, Event, Job, JobResult, KernelReply, KernelRequest, Output};
 use rand_core::UnwrapErr;
 use slog::{Logger, debug, error, info, trace, warn};
 use tanuki_daemon::control::Reply;
@@ -38,7 +36,7 @@ pub(super) struct Parts {
     pub(super) link: Link,
     pub(super) kernel_socket: KernelSocket,
     pub(super) state: StateFile,
-    pub(super) job_results: mpsc::UnboundedSender<DhResult>,
+    pub(super) job_results: mpsc::UnboundedSender<JobResult>,
     pub(super) paths: Paths,
 }
 
@@ -377,7 +375,7 @@ impl Daemon {
         }
     }
 
-    pub(super) fn job_done(&mut self, result: DhResult) {
+    pub(super) fn job_done(&mut self, result: JobResult) {
         self.endpoint
             .handle_job(Instant::now(), result, &mut self.rng);
     }
@@ -525,11 +523,11 @@ impl Daemon {
         }
     }
 
-    fn start_job(&mut self, job: DhJob) {
+    fn start_job(&mut self, job: Job) {
         let results = self.parts.job_results.clone();
         tokio::task::spawn_blocking(move || {
             // The daemon may have ended meanwhile.
-            let _ = results.send(job.run());
+            let _ = results.send(job.run(crate::state::wall_clock()));
         });
     }
 

@@ -66,7 +66,7 @@ impl Gateway {
                 Output::Transmit(transmit) => sent.push(transmit),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(job) => {
-                    let result = job.run();
+                    let result = job.run(0);
                     self.endpoint.handle_job(self.now, result, &mut self.rng);
                 }
                 Output::Kernel(request) => self.kernel(request),

@@ -142,7 +142,7 @@ impl Stack {
         match output {
             IkeOutput::Transmit(transmit) => self.sent.push_back(transmit),
             IkeOutput::Event(event) => self.log.push(format!("{event:?}")),
-            IkeOutput::Job(job) => self.ike.handle_job(self.now, job.run(), &mut self.rng),
+            IkeOutput::Job(job) => self.ike.handle_job(self.now, job.run(0), &mut self.rng),
             IkeOutput::Kernel(request) => {
                 for message in self.translator.submit(&request) {
                     self.pfkey_request(&message.bytes);

@@ -404,10 +404,10 @@ impl Endpoint {
             self.remove_child(now, rng, id, DownReason::Expired, true);
             return;
         }
-        let ours = self
-            .children
-            .get(&id)
-            .is_some_and(|child| child.initiator || self.shared.policy.phase2.rekey_as_responder);
+        let ours = self.children.get(&id).is_some_and(|child| {
+            let terms = self.shared.policy.terms(child.peer.ip());
+            child.initiator || terms.phase2.rekey_as_responder
+        });
         if ours {
             self.replace_child(now, rng, id);
             self.arm_child(id);

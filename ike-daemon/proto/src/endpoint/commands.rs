@@ -14,6 +14,7 @@ use crate::ikev1::quick_mode::QuickWish;
 use crate::ikev1::traffic::wanted;
 use crate::io::{ChildId, IkeId, Reqid};
 use crate::nat::Path;
+use crate::policy::Method;
 use crate::wire::id::Identification;
 
 use super::Endpoint;
@@ -93,10 +94,17 @@ impl Endpoint {
     ) -> Result<IkeId, CommandError> {
         let policy = &self.shared.policy;
         let peer = start.path.peer.ip();
-        if policy
+        let secret = !policy
             .secrets_for(peer, start.expected_identity.as_ref())
-            .is_empty()
-        {
+            .is_empty();
+        let authentication = policy.terms(peer).authentication;
+        let methods: Vec<Method> = authentication
+            .methods
+            .iter()
+            .copied()
+            .filter(|method| authentication.can(*method, true, secret))
+            .collect();
+        if methods.is_empty() {
             return Err(CommandError::NoSecret(peer));
         }
         let limits = &policy.limits;
@@ -115,7 +123,7 @@ impl Endpoint {
             shared: &mut self.shared,
             effects: &mut effects,
         };
-        let mut session = Session::initiate(&mut cx, start.path, local_identity);
+        let mut session = Session::initiate(&mut cx, start.path, local_identity, &methods);
         session.connection = start.connection;
         session.expected_identity = start.expected_identity;
         session.replaces = start.replaces;

@@ -31,7 +31,8 @@ use crate::ikev1::child::Child;
 use crate::ikev1::informational::stateless_notification;
 use crate::ikev1::main_mode::Phase;
 use crate::ikev1::{EndCause, Session, SessionDue};
-use crate::io::{ChildId, Datagram, DhResult, Event, IkeId, KernelReply, Output, Reqid};
+use crate::io::{ChildId, Datagram, Event, IkeId, JobResult, KernelReply, Output, Reqid};
+use crate::job::Outcome;
 use crate::nat::Path;
 use crate::policy::Policy;
 use crate::wire::header::{HEADER_LEN, Header};
@@ -347,17 +348,18 @@ impl Endpoint {
     }
 
     /// Takes in a finished computation.
-    pub fn handle_job(&mut self, now: Instant, result: DhResult, rng: &mut dyn CryptoRng) {
-        match self.shared.jobs.remove(&result.id) {
-            Some(JobOwner::MainMode(id)) => {
-                self.with_session(now, rng, id, |session, cx| session.handle_job(cx, result));
+    pub fn handle_job(&mut self, now: Instant, result: JobResult, rng: &mut dyn CryptoRng) {
+        let owner = self.shared.jobs.remove(&result.id);
+        match (owner, result.outcome) {
+            (Some(JobOwner::MainMode(id)), outcome) => {
+                self.with_session(now, rng, id, |session, cx| session.handle_job(cx, outcome));
             }
-            Some(JobOwner::QuickMode(id, message_id)) => {
+            (Some(JobOwner::QuickMode(id, message_id)), Outcome::Dh(result)) => {
                 self.with_session(now, rng, id, |session, cx| {
                     session.quick_mode_job(cx, message_id, result);
                 });
             }
-            None => {}
+            (Some(JobOwner::QuickMode(..)), _) | (None, _) => {}
         }
     }
 

@@ -10,6 +10,7 @@ use crate::checkpoint::{
     CHECKPOINT_VERSION, Checkpoint, ChildCheckpoint, ClientCheckpoint, HexBytes, IkeCheckpoint,
 };
 use crate::error::CommandError;
+use crate::iana::AuthMethod;
 use crate::ikev1::child::{Child, ChildStage};
 use crate::ikev1::dpd::Dpd;
 use crate::ikev1::main_mode::Phase;
@@ -17,7 +18,7 @@ use crate::ikev1::protect::{MessageIds, MessageKey, SaKeys};
 use crate::ikev1::{Established, Session};
 use crate::nat::{NatState, Path};
 use crate::negotiate::Phase1Suite;
-use crate::policy::EspSuite;
+use crate::policy::{EspSuite, Method};
 use crate::vendor::NatVariant;
 use crate::wire::id::IdPayload;
 
@@ -206,6 +207,7 @@ fn session_checkpoint(session: &Session, established: &Established, clock: Clock
         key_bits: established.suite.cipher.key_bits(),
         hash: established.suite.hash.iana(),
         group: established.suite.group.iana(),
+        method: established.method.iana().0,
         skeyid_d: HexBytes::from(keys.skeyid_d.expose()),
         skeyid_a: HexBytes::from(keys.skeyid_a.expose()),
         key: HexBytes::from(keys.message.key.expose()),
@@ -225,10 +227,11 @@ fn restore_session(saved: &IkeCheckpoint, clock: Clock) -> Result<Session, Comma
     let cookie = |bytes: &HexBytes| {
         <[u8; 8]>::try_from(bytes.0.as_slice()).map_err(|_| damaged("a cookie of the wrong length"))
     };
-    let (Some(cipher), Some(hash), Some(group)) = (
+    let (Some(cipher), Some(hash), Some(group), Some(method)) = (
         Cipher::from_iana(saved.cipher, saved.key_bits),
         Hash::from_iana(saved.hash),
         Group::from_iana(saved.group),
+        Method::from_iana(AuthMethod(saved.method)),
     ) else {
         return Err(damaged("an unknown algorithm"));
     };
@@ -272,6 +275,7 @@ fn restore_session(saved: &IkeCheckpoint, clock: Clock) -> Result<Session, Comma
             hash,
             group,
         },
+        method,
         peer_identity: saved.peer_identity.clone(),
         since,
         rekey: saved.rekey.map(|at| clock.to_instant(at)),

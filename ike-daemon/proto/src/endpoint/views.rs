@@ -57,7 +57,8 @@ impl Endpoint {
 
 fn ike_view(session: &Session, now: Instant) -> IkeSaView {
     let established = session.established();
-    let suite = session.phase.suite();
+    let agreed = session.phase.agreed();
+    let suite = agreed.map(|(suite, _)| suite);
     let until = |at: Instant| at.saturating_duration_since(now);
     IkeSaView {
         id: session.id,
@@ -79,6 +80,7 @@ fn ike_view(session: &Session, now: Instant) -> IkeSaView {
         cipher: suite.map_or_else(String::new, |suite| suite.cipher.name().to_owned()),
         hash: suite.map_or_else(String::new, |suite| suite.hash.name().to_owned()),
         group: suite.map_or_else(String::new, |suite| suite.group.name().to_owned()),
+        authentication: agreed.map_or_else(String::new, |(_, method)| method.name().to_owned()),
         vendor: session.vendor.clone(),
         dpd: session.dpd_supported,
         fragmentation: session.fragments,

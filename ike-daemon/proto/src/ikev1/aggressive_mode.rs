@@ -19,7 +19,8 @@ use ike_crypto::{Secret, hash_i, hash_r, verify};
 use crate::context::{Context, Effect, JobOwner, random_bytes};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{ExchangeType, PayloadType};
-use crate::io::{DhJob, DhResult};
+use crate::io::Job;
+use crate::job::DhResult;
 use crate::nat::Path;
 use crate::vendor::NatVariant;
 use crate::wire::chain::{Builder, Chain};
@@ -29,7 +30,7 @@ use crate::wire::id::IdPayload;
 use super::Session;
 use super::main_mode::responder::choose;
 use super::main_mode::{
-    Exchanged, HalfExchanged, NONCE_LEN, Phase, Phase1Keys, Step, ignore, ke_and_nonce, lifetime,
+    Exchanged, HalfExchanged, NONCE_LEN, Phase, Phase1Keys, Step, ignore, ke_and_nonce,
     says_initial_contact, stay,
 };
 
@@ -73,7 +74,7 @@ impl Session {
         datagram: &[u8],
     ) -> Result<Self, Refusal> {
         let chain = Chain::parse(header.next_payload, body).map_err(|_| Refusal::Malformed)?;
-        let (agreed, answer) = choose(&cx.shared.policy, &chain)?;
+        let (agreed, answer) = choose(&cx.shared.policy, path, &chain, true)?;
         let (peer, ni) = ke_and_nonce(&agreed, &chain)?;
         let id_body = chain.one(PayloadType::ID).map_err(|_| Refusal::Malformed)?;
         let identity = IdPayload::parse(id_body)
@@ -107,7 +108,7 @@ impl Session {
         }));
         session.answered.request(datagram);
         cx.shared.start_job(JobOwner::MainMode(session.id), |id| {
-            DhJob::exchange(id, private, value)
+            Job::exchange(id, private, value)
         });
         Ok(session)
     }
@@ -246,9 +247,9 @@ impl Session {
             keys,
             group,
         } = *state;
-        let lifetime = lifetime(&cx.shared.policy, exchanged.agreed.lifetime);
         cx.effects.push(Effect::Established { initial_contact });
-        let mut established = self.complete(cx, suite, lifetime, keys, last_block, group.identity);
+        let agreed = &exchanged.agreed;
+        let mut established = self.complete(cx, agreed, keys, last_block, group.identity);
         // Main Mode is not what such a client expects of us: it rekeys itself.
         established.rekey = None;
         Ok(Phase::Established(Box::new(established)))

@@ -1,6 +1,6 @@
 //! IKEv1: RFC 2409. One [`Session`] is one ISAKMP SA, from its first message to its end.
 //!
-//! * [`main_mode`], [`aggressive_mode`]: phase 1
+//! * [`main_mode`], [`aggressive_mode`]: phase 1; [`signature`]: with certificates
 //! * [`quick_mode`]: phase 2; [`traffic`]: its identities; [`child`]: its result
 //! * [`informational`]: notifications, Delete; [`dpd`]: dead peer detection
 //! * [`protect`]: encryption, IVs, message ids
@@ -12,6 +12,7 @@ pub(crate) mod informational;
 pub(crate) mod main_mode;
 pub(crate) mod protect;
 pub(crate) mod quick_mode;
+pub(crate) mod signature;
 pub(crate) mod traffic;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::iana::{ExchangeType, NotifyType, PayloadType};
 use crate::io::{IkeId, Reqid};
 use crate::nat::{NatState, Path};
 use crate::negotiate::Phase1Suite;
+use crate::policy::Method;
 use crate::retransmit::{Answered, Due, Retransmit};
 use crate::wire::header::Header;
 use crate::wire::id::Identification;
@@ -70,6 +72,8 @@ pub(crate) struct Session {
     /// Why we did not accept the peer's last message.
     refusal: Option<Refusal>,
     complaints: u32,
+    /// Claims of the peer that did not hold.
+    claims: u32,
 }
 
 /// What exists only once phase 1 is complete.
@@ -77,6 +81,7 @@ pub(crate) struct Session {
 pub(crate) struct Established {
     pub(crate) keys: SaKeys,
     pub(crate) suite: Phase1Suite,
+    pub(crate) method: Method,
     pub(crate) peer_identity: Identification,
     pub(crate) since: Instant,
     pub(crate) rekey: Option<Instant>,
@@ -186,12 +191,12 @@ impl Session {
         }
     }
 
-    /// Counts and reports a message that is not accepted.
-    fn refuse(&mut self, cx: &mut Context<'_>, reason: Refusal) {
+    /// Counts and reports a message that is not accepted; says whether it was reported.
+    fn refuse(&mut self, cx: &mut Context<'_>, reason: Refusal) -> bool {
         self.refusal = Some(reason);
         let counters = &mut cx.shared.counters;
         counters.bad_messages = counters.bad_messages.wrapping_add(1);
-        cx.shared.refuse(cx.now, self.path.peer, reason);
+        cx.shared.refuse(cx.now, self.path.peer, reason)
     }
 
     /// When the next timer is due.
@@ -364,6 +369,7 @@ impl Session {
             hint: None,
             refusal: None,
             complaints: 0,
+            claims: 0,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::error::Refusal;
 use crate::iana::PayloadType;
 use crate::io::{Mode, Selector, TrafficSelectors};
 use crate::nat::{NatState, Path};
-use crate::policy::{Connection, Policy};
+use crate::policy::{Connection, Phase2Policy, Policy};
 use crate::wire::chain::Chain;
 use crate::wire::id::{IdPayload, Identification};
 use crate::wire::nat_oa;
@@ -71,7 +71,7 @@ pub(crate) fn admit(
     let selectors = match mode {
         Mode::Transport => {
             admit_transport(path, nat, &idci, &idcr)?;
-            admit_service(policy, protocol, idcr.port)?;
+            admit_service(policy.terms(path.peer.ip()).phase2, protocol, idcr.port)?;
             TrafficSelectors {
                 local: Selector {
                     network: path.local.ip().into(),
@@ -142,8 +142,8 @@ fn admit_transport(
 }
 
 /// A service of ours, or any when the peer leaves it open.
-fn admit_service(policy: &Policy, protocol: u8, port: u16) -> Result<(), Refusal> {
-    let services = &policy.phase2.services;
+fn admit_service(policy: &Phase2Policy, protocol: u8, port: u16) -> Result<(), Refusal> {
+    let services = &policy.services;
     let fits = services.is_empty()
         || services.iter().any(|service| {
             (protocol == 0 || protocol == service.protocol) && (port == 0 || port == service.port)
@@ -163,6 +163,7 @@ fn admit_networks(policy: &Policy, path: &Path, local: IpNet, peer: IpNet) -> Re
     });
     let within = |own: Option<IpNet>, asked: &IpNet| own.is_some_and(|own| own.contains(asked));
     let local_fits = policy
+        .terms(path.peer.ip())
         .phase2
         .networks
         .iter()

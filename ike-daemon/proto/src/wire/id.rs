@@ -8,6 +8,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ike_pki::DistinguishedName;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -121,6 +122,21 @@ impl Identification {
         }
     }
 
+    /// An X.500 name.
+    pub fn from_name(name: &DistinguishedName) -> Self {
+        Self {
+            kind: IdType::DER_ASN1_DN,
+            data: name.der().to_vec(),
+        }
+    }
+
+    /// The X.500 name, when it is one.
+    pub fn name(&self) -> Option<DistinguishedName> {
+        (self.kind == IdType::DER_ASN1_DN)
+            .then(|| DistinguishedName::from_der(&self.data))
+            .flatten()
+    }
+
     /// Opaque octets.
     pub fn from_key_id(id: &[u8]) -> Self {
         Self {
@@ -164,11 +180,15 @@ impl Identification {
         }
     }
 
-    /// Same identity. Names compare without regard to ASCII case.
+    /// Same identity. Names compare without regard to ASCII case, X.500 names by what they say.
     pub fn matches(&self, other: &Self) -> bool {
         self.kind == other.kind
             && match self.kind {
                 IdType::FQDN | IdType::USER_FQDN => self.data.eq_ignore_ascii_case(&other.data),
+                IdType::DER_ASN1_DN => match (self.name(), other.name()) {
+                    (Some(own), Some(other)) => own == other,
+                    _ => self.data == other.data,
+                },
                 _ => self.data == other.data,
             }
     }
@@ -188,7 +208,8 @@ impl Identification {
     }
 }
 
-/// `192.0.2.1`, `192.0.2.0/24`, `fqdn:host.example`, `user:a@b.example`, `keyid:hex`, `id9:hex`.
+/// `192.0.2.1`, `192.0.2.0/24`, `fqdn:host.example`, `user:a@b.example`, `keyid:hex`,
+/// `dn:C=CH, CN=x`, `id9:hex`.
 /// Octets of the peer that are no printable ASCII never reach a log.
 impl fmt::Display for Identification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,6 +218,9 @@ impl fmt::Display for Identification {
         }
         if let Some(network) = self.network() {
             return write!(f, "{network}");
+        }
+        if let Some(name) = self.name().filter(|name| !name.is_empty()) {
+            return write!(f, "dn:{name}");
         }
         let printable = self.data.iter().all(|octet| octet.is_ascii_graphic());
         match (self.kind, std::str::from_utf8(&self.data)) {
@@ -212,7 +236,7 @@ impl fmt::Display for Identification {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no identity: write an address, a subnet, `fqdn:host.example`, `user:name@host`, \
-     `keyid:hex digits`"
+     `keyid:hex digits`, `dn:C=CH, CN=name`"
 )]
 pub struct ParseIdentificationError(pub String);
 
@@ -231,6 +255,7 @@ impl std::str::FromStr for Identification {
         let identity = match kind {
             "fqdn" => Self::from_fqdn(value),
             "user" => Self::from_user_fqdn(value),
+            "dn" => Self::from_name(&DistinguishedName::from_text(value).ok_or_else(error)?),
             "keyid" => Self::from_key_id(&super::unhex(value).ok_or_else(error)?),
             _ => {
                 let number = kind.strip_prefix("id").and_then(|n| n.parse().ok());
@@ -247,7 +272,13 @@ impl std::str::FromStr for Identification {
 
 impl Serialize for Identification {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.kind {
+            // Octet for octet: another kind of string would be another ID payload.
+            IdType::DER_ASN1_DN => {
+                serializer.collect_str(&format_args!("id9:{}", super::hex(&self.data)))
+            }
+            _ => serializer.collect_str(self),
+        }
     }
 }
 

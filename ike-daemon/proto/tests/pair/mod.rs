@@ -60,6 +60,8 @@ pub struct Nat {
 pub struct World {
     pub now: Instant,
     pub start: Instant,
+    /// The wall clock, in seconds, as certificates see it.
+    pub wall: u64,
     pub rng: ChaCha20Rng,
     pub hosts: Vec<Host>,
     pub nat: Nat,
@@ -123,6 +125,8 @@ impl World {
         Self {
             now,
             start: now,
+            // 2030.
+            wall: 1_893_456_000,
             rng: ChaCha20Rng::seed_from_u64(seed),
             hosts: Vec::new(),
             nat: Nat::default(),
@@ -209,7 +213,7 @@ impl World {
                 }
                 Output::Event(event) => self.hosts[host].events.push(event),
                 Output::Job(job) => {
-                    let result = job.run();
+                    let result = job.run(self.wall);
                     let now = self.now;
                     self.hosts[host]
                         .endpoint

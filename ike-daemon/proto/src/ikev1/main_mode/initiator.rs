@@ -1,26 +1,27 @@
 //! The initiator's side of Main Mode: MM1 out, MM2 in, MM3 out, MM4 in, MM5 out, MM6 in.
 
-use ike_crypto::{KeyPair, hash_i, hash_r, verify};
+use ike_crypto::{KeyPair, verify};
 
 use crate::context::{Context, Effect, JobOwner, random_bytes};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{ExchangeType, NotifyType, PayloadType};
 use crate::ikev1::Session;
-use crate::io::{DhJob, DhResult, IkeId};
+use crate::io::{IkeId, Job};
+use crate::job::{Authenticated, DhResult};
 use crate::nat::Path;
 use crate::negotiate::{accept_phase1, offer_phase1};
-use crate::policy::Fragmentation;
+use crate::policy::{Fragmentation, Method, Proof};
 use crate::vendor;
 use crate::vendor::{Capabilities, NatVariant};
 use crate::wire::chain::{Builder, Chain};
 use crate::wire::header::Header;
-use crate::wire::id::{IdPayload, Identification};
+use crate::wire::id::Identification;
 use crate::wire::notification::Notification;
 use crate::wire::sa::SaPayload;
 
 use super::{
-    Agreed, Authentication, Exchanged, HalfExchanged, Mm1Sent, Mm3Sent, Mm5Sent, NONCE_LEN, Phase,
-    Step, cookie, lifetime, stay,
+    Agreed, Exchanged, HalfExchanged, Mm1Sent, Mm3Sent, Mm5Sent, NONCE_LEN, Phase, Phase1Keys,
+    Presented, Signing, Step, Verifying, cookie, ignore, stay,
 };
 
 impl Session {
@@ -29,8 +30,10 @@ impl Session {
         cx: &mut Context<'_>,
         path: Path,
         local_identity: Identification,
+        methods: &[Method],
     ) -> Self {
-        let offer = offer_phase1(&cx.shared.policy.phase1);
+        let terms = cx.shared.policy.terms(path.peer.ip());
+        let offer = offer_phase1(terms.phase1, methods);
         let mut mm1 = Builder::new();
         mm1.push(PayloadType::SA, offer.body());
         if cx.shared.policy.nat.enabled {
@@ -79,11 +82,11 @@ impl Session {
         self.cky_r = header.responder_cookie;
         self.retransmit = None;
         let private = choice.suite.group.private_key(cx.rng);
-        cx.shared.start_job(JobOwner::MainMode(self.id), |id| {
-            DhJob::generate(id, private)
-        });
+        cx.shared
+            .start_job(JobOwner::MainMode(self.id), |id| Job::generate(id, private));
         Ok(Phase::Generating(Agreed {
             suite: choice.suite,
+            method: choice.method,
             lifetime: choice.lifetime,
             sai_b: state.offer.body(),
         }))
@@ -105,7 +108,7 @@ impl Session {
         let Mm3Sent { agreed, pair, ni } = state;
         let value = peer.clone();
         cx.shared.start_job(JobOwner::MainMode(self.id), |id| {
-            DhJob::agree(id, pair, value)
+            Job::agree(id, pair, value)
         });
         Ok(Phase::Agreeing(HalfExchanged {
             agreed,
@@ -159,10 +162,15 @@ impl Session {
         };
         let policy = &cx.shared.policy;
         let expected = self.expected_identity.as_ref();
-        let keys = policy
-            .secrets_for(self.path.peer.ip(), expected)
-            .first()
-            .and_then(|entry| exchanged.keys(self, &entry.secret));
+        let method = exchanged.agreed.method;
+        let keys = if method.uses_secret() {
+            policy
+                .secrets_for(self.path.peer.ip(), expected)
+                .first()
+                .and_then(|entry| exchanged.keys(self, &entry.secret))
+        } else {
+            exchanged.signature_keys(self)
+        };
         let Some(keys) = keys else {
             self.refuse(cx, Refusal::NoSecret);
             let reason = DownReason::Refused(Refusal::NoSecret);
@@ -177,21 +185,45 @@ impl Session {
             self.path.local.set_port(port);
             self.path.peer.set_port(port);
         }
-        let id = IdPayload {
-            identity: self.local_identity.clone(),
-            protocol: 0,
-            port: 0,
+        if method.proof(true) == Proof::Hash {
+            let hash = self.phase1_hash(&exchanged, &keys, true, &self.own_id());
+            return self.send_proof(cx, exchanged, keys, hash.expose());
         }
-        .body();
-        let hash = hash_i(
-            exchanged.agreed.suite.hash,
-            &keys.skeyids.skeyid,
-            &exchanged.exchange(self),
-            &id,
-        );
+        let own = self.own_certificate(cx, &exchanged);
+        self.settle_identity(cx, own.as_ref());
+        self.start_authentication(cx, &exchanged, &keys, None, own.as_ref());
+        Phase::Signing(Box::new(Signing { exchanged, keys }))
+    }
+
+    /// Our signature is made.
+    pub(super) fn send_mm5_signed(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: Signing,
+        result: Authenticated,
+    ) -> Phase {
+        let Some(Ok(signature)) = result.signature else {
+            self.refuse(cx, Refusal::CannotSign);
+            let reason = DownReason::Refused(Refusal::CannotSign);
+            cx.effects.push(Effect::Ended(reason));
+            return Phase::Moving;
+        };
+        self.send_proof(cx, state.exchanged, state.keys, &signature)
+    }
+
+    /// Sends MM5.
+    fn send_proof(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchanged: Exchanged,
+        keys: Phase1Keys,
+        proof: &[u8],
+    ) -> Phase {
+        let own = self.own_certificate(cx, &exchanged);
         let mut mm5 = Builder::new();
-        mm5.push(PayloadType::ID, id);
-        mm5.push(PayloadType::HASH, hash.expose());
+        mm5.push(PayloadType::ID, self.own_id());
+        self.push_proof(cx, own.as_ref(), proof, &mut mm5);
+        self.push_requests(cx, exchanged.agreed.method.proof(false), &mut mm5);
         if self.announce_initial_contact {
             let notification =
                 Notification::isakmp(NotifyType::INITIAL_CONTACT, self.spi(), Vec::new());
@@ -217,39 +249,84 @@ impl Session {
         header: &Header,
         body: &[u8],
     ) -> Step {
-        let Some(proof) = Authentication::open(&state.keys, &state.iv, header, body) else {
+        let expected = state.exchanged.agreed.method.proof(false);
+        let opened = Presented::open(&state.keys, &state.iv, expected, header, body);
+        let Some(presented) = opened else {
             return stay(Phase::Mm5Sent(state), Refusal::WrongSecret);
         };
-        let suite = state.exchanged.agreed.suite;
-        let expected = hash_r(
-            suite.hash,
-            &state.keys.skeyids.skeyid,
-            &state.exchanged.exchange(self),
-            &proof.id_body,
-        );
-        if !verify(expected.expose(), &proof.hash) {
+        if expected != Proof::Hash {
+            if !cx.shared.job_possible() {
+                return ignore(Phase::Mm5Sent(state));
+            }
+            self.retransmit = None;
+            let Mm5Sent {
+                exchanged, keys, ..
+            } = *state;
+            self.start_authentication(cx, &exchanged, &keys, Some(&presented), None);
+            return Ok(Phase::Verifying(Box::new(Verifying {
+                exchanged,
+                keys,
+                presented,
+            })));
+        }
+        let hash = self.phase1_hash(&state.exchanged, &state.keys, false, &presented.id_body);
+        if !verify(hash.expose(), &presented.proof) {
             return stay(Phase::Mm5Sent(state), Refusal::BadHash);
         }
-        if self
-            .expected_identity
-            .as_ref()
-            .is_some_and(|id| !id.matches(&proof.identity))
-        {
+        if !self.expects(&presented.identity) {
             cx.effects
                 .push(Effect::Ended(DownReason::Refused(Refusal::WrongIdentity)));
             return stay(Phase::Mm5Sent(state), Refusal::WrongIdentity);
         }
-        self.retransmit = None;
-        self.sent = None;
         let Mm5Sent {
             exchanged, keys, ..
         } = *state;
-        let lifetime = lifetime(&cx.shared.policy, exchanged.agreed.lifetime);
+        Ok(self.initiator_done(cx, &exchanged, keys, presented))
+    }
+
+    /// Whether the peer is who it has to be.
+    fn expects(&self, identity: &Identification) -> bool {
+        let expected = self.expected_identity.as_ref();
+        expected.is_none_or(|expected| expected.matches(identity))
+    }
+
+    /// The peer's signature is checked.
+    pub(super) fn mm6_verified(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: Verifying,
+        result: Authenticated,
+    ) -> Phase {
+        let reason = match result.claim {
+            Err(error) => self.refuse_claim(cx, &state.presented.identity, &error),
+            Ok(()) if !self.expects(&state.presented.identity) => {
+                self.refuse(cx, Refusal::WrongIdentity);
+                Refusal::WrongIdentity
+            }
+            Ok(()) => {
+                return self.initiator_done(cx, &state.exchanged, state.keys, state.presented);
+            }
+        };
+        cx.effects.push(Effect::Ended(DownReason::Refused(reason)));
+        Phase::Moving
+    }
+
+    /// Phase 1 is complete.
+    fn initiator_done(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchanged: &Exchanged,
+        keys: Phase1Keys,
+        presented: Presented,
+    ) -> Phase {
+        self.retransmit = None;
+        self.sent = None;
         cx.effects.push(Effect::Established {
             initial_contact: false,
         });
-        let established = self.complete(cx, suite, lifetime, keys, proof.next_iv, proof.identity);
-        Ok(Phase::Established(Box::new(established)))
+        let (iv, identity) = (presented.next_iv, presented.identity);
+        let established = self.complete(cx, &exchanged.agreed, keys, iv, identity);
+        Phase::Established(Box::new(established))
     }
 
     /// An unauthenticated notification: worth remembering as the likely cause if nothing better

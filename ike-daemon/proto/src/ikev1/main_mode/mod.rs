@@ -1,4 +1,5 @@
-//! Main Mode with pre-shared keys: RFC 2409 5.4, with NAT-D payloads (RFC 3947 3).
+//! Main Mode with pre-shared keys: RFC 2409 5.4, with NAT-D payloads (RFC 3947 3). With signatures
+//! the last two messages are those of [`super::signature`].
 //!
 //! ```text
 //!   MM1   HDR, SA, VID*                 -->
@@ -18,17 +19,19 @@ pub(in crate::ikev1) mod responder;
 use std::time::{Duration, Instant};
 
 use ike_crypto::{Exchange, Iv, KeyPair, Secret, Skeyids};
-use ike_crypto::{cipher_key, phase1_iv, skeyid_psk};
+use ike_crypto::{cipher_key, phase1_iv, skeyid_psk, skeyid_signatures};
 
 use crate::context::{Context, jittered, random_bytes};
 use crate::error::Refusal;
 use crate::iana::{ExchangeType, NotifyType, PayloadType};
-use crate::io::{DhResult, Reqid};
+use crate::io::Reqid;
+use crate::job::{DhResult, Outcome};
 use crate::nat::{Path, own_nat_d};
 use crate::negotiate::Phase1Suite;
-use crate::policy::{Fragmentation, Policy};
+use crate::policy::{Fragmentation, Method, Phase1Policy, Policy, Proof};
 use crate::retransmit::Retransmit;
 use crate::vendor::{Capabilities, NatVariant};
+use crate::wire::cert::CertPayload;
 use crate::wire::chain::{Builder, Chain};
 use crate::wire::header::Header;
 use crate::wire::id::{IdPayload, Identification};
@@ -39,6 +42,7 @@ use crate::wire::sa::SaPayload;
 use super::aggressive_mode::{Am1Received, Am2Sent};
 use super::dpd::Dpd;
 use super::protect::{MessageIds, MessageKey, SaKeys};
+use super::signature::read_certificates;
 use super::{Established, Session};
 
 /// Where phase 1 stands; each state holds what is known in it.
@@ -58,8 +62,14 @@ pub(crate) enum Phase {
     Agreeing(HalfExchanged),
     /// Responder: MM4 is out.
     Mm4Sent(Box<Exchanged>),
+    /// Responder: MM5 is in, signatures are being computed.
+    Judging(Box<Judging>),
+    /// Initiator: MM4 is in, our signature is being computed.
+    Signing(Box<Signing>),
     /// Initiator: MM5 is out.
     Mm5Sent(Box<Mm5Sent>),
+    /// Initiator: MM6 is in, the peer's signature is being checked.
+    Verifying(Box<Verifying>),
     /// Responder: AM1 is in, the shared secret is being computed.
     Am1Received(Box<Am1Received>),
     /// Responder: AM2 is out.
@@ -79,6 +89,7 @@ pub(crate) struct Mm1Sent {
 #[derive(Clone, Debug)]
 pub(crate) struct Agreed {
     pub(in crate::ikev1) suite: Phase1Suite,
+    pub(in crate::ikev1) method: Method,
     pub(in crate::ikev1) lifetime: Option<Duration>,
     /// Body of the initiator's SA payload as it was offered.
     pub(in crate::ikev1) sai_b: Vec<u8>,
@@ -120,7 +131,28 @@ pub(crate) struct Mm5Sent {
     iv: Iv,
 }
 
-/// What one pre-shared key makes of the exchange.
+#[derive(Debug)]
+pub(crate) struct Judging {
+    exchanged: Box<Exchanged>,
+    keys: Phase1Keys,
+    presented: Presented,
+    path: Path,
+}
+
+#[derive(Debug)]
+pub(crate) struct Signing {
+    exchanged: Exchanged,
+    keys: Phase1Keys,
+}
+
+#[derive(Debug)]
+pub(crate) struct Verifying {
+    exchanged: Exchanged,
+    keys: Phase1Keys,
+    presented: Presented,
+}
+
+/// What one pre-shared key, or the exchange alone, makes of the exchange.
 #[derive(Clone, Debug)]
 pub(crate) struct Phase1Keys {
     pub(in crate::ikev1) skeyids: Skeyids,
@@ -164,7 +196,10 @@ impl Phase {
             Phase::Exchanging(_) => "MM3-received",
             Phase::Agreeing(_) => "MM4-received",
             Phase::Mm4Sent(_) => "MM4-sent",
+            Phase::Judging(_) => "MM5-received",
+            Phase::Signing(_) => "MM4-received",
             Phase::Mm5Sent(_) => "MM5-sent",
+            Phase::Verifying(_) => "MM6-received",
             Phase::Am1Received(_) => "AM1-received",
             Phase::Am2Sent(_) => "AM2-sent",
             Phase::Established(_) => "established",
@@ -172,19 +207,25 @@ impl Phase {
         }
     }
 
-    /// The algorithms, once agreed.
-    pub(crate) fn suite(&self) -> Option<Phase1Suite> {
-        match self {
-            Phase::Mm1Sent(_) | Phase::Moving => None,
-            Phase::Mm2Sent(agreed) | Phase::Generating(agreed) => Some(agreed.suite),
-            Phase::Mm3Sent(state) => Some(state.agreed.suite),
-            Phase::Exchanging(half) | Phase::Agreeing(half) => Some(half.agreed.suite),
-            Phase::Mm4Sent(exchanged) => Some(exchanged.agreed.suite),
-            Phase::Mm5Sent(state) => Some(state.exchanged.agreed.suite),
-            Phase::Am1Received(state) => Some(state.half.agreed.suite),
-            Phase::Am2Sent(state) => Some(state.exchanged.agreed.suite),
-            Phase::Established(established) => Some(established.suite),
-        }
+    /// The algorithms and the authentication method, once agreed.
+    pub(crate) fn agreed(&self) -> Option<(Phase1Suite, Method)> {
+        let agreed = match self {
+            Phase::Mm1Sent(_) | Phase::Moving => return None,
+            Phase::Mm2Sent(agreed) | Phase::Generating(agreed) => agreed,
+            Phase::Mm3Sent(state) => &state.agreed,
+            Phase::Exchanging(half) | Phase::Agreeing(half) => &half.agreed,
+            Phase::Mm4Sent(exchanged) => &exchanged.agreed,
+            Phase::Judging(state) => &state.exchanged.agreed,
+            Phase::Signing(state) => &state.exchanged.agreed,
+            Phase::Mm5Sent(state) => &state.exchanged.agreed,
+            Phase::Verifying(state) => &state.exchanged.agreed,
+            Phase::Am1Received(state) => &state.half.agreed,
+            Phase::Am2Sent(state) => &state.exchanged.agreed,
+            Phase::Established(established) => {
+                return Some((established.suite, established.method));
+            }
+        };
+        Some((agreed.suite, agreed.method))
     }
 }
 
@@ -201,8 +242,20 @@ impl Exchanged {
 
     /// SKEYID and what follows from it, for one pre-shared key.
     pub(in crate::ikev1) fn keys(&self, session: &Session, psk: &Secret) -> Option<Phase1Keys> {
-        let Phase1Suite { hash, cipher, .. } = self.agreed.suite;
+        let hash = self.agreed.suite.hash;
         let skeyid = skeyid_psk(hash, psk.expose(), &self.ni, &self.nr);
+        self.keys_of(session, skeyid)
+    }
+
+    /// The same where no secret is shared.
+    pub(in crate::ikev1) fn signature_keys(&self, session: &Session) -> Option<Phase1Keys> {
+        let hash = self.agreed.suite.hash;
+        let skeyid = skeyid_signatures(hash, &self.ni, &self.nr, &self.shared);
+        self.keys_of(session, skeyid)
+    }
+
+    fn keys_of(&self, session: &Session, skeyid: Secret) -> Option<Phase1Keys> {
+        let Phase1Suite { hash, cipher, .. } = self.agreed.suite;
         let skeyids = Skeyids::derive(hash, skeyid, &self.shared, &session.cky_i, &session.cky_r);
         let key = cipher_key(hash, cipher, &skeyids.e);
         let iv = phase1_iv(hash, cipher, &self.gxi, &self.gxr).ok()?;
@@ -214,28 +267,41 @@ impl Exchanged {
     }
 }
 
-/// An ID and a HASH payload, decrypted.
-struct Authentication {
-    id_body: Vec<u8>,
-    identity: Identification,
-    hash: Vec<u8>,
+/// What a peer proves itself with, decrypted: ID, and HASH or CERT and SIG.
+#[derive(Debug)]
+pub(crate) struct Presented {
+    pub(in crate::ikev1) id_body: Vec<u8>,
+    pub(in crate::ikev1) identity: Identification,
+    pub(in crate::ikev1) proof: Vec<u8>,
+    pub(in crate::ikev1) certificates: Vec<CertPayload>,
     initial_contact: bool,
     next_iv: Iv,
 }
 
-impl Authentication {
+impl Presented {
     /// Decrypts MM5 or MM6. A wrong key makes garbage, which is no chain of payloads.
-    fn open(keys: &Phase1Keys, iv: &Iv, header: &Header, body: &[u8]) -> Option<Self> {
+    fn open(
+        keys: &Phase1Keys,
+        iv: &Iv,
+        expected: Proof,
+        header: &Header,
+        body: &[u8],
+    ) -> Option<Self> {
         let (plain, next_iv) = keys.message.open(iv, body)?;
         let chain = Chain::parse_padded(header.next_payload, &plain).ok()?;
         let id_body = chain.one(PayloadType::ID).ok()?.to_vec();
         let identity = IdPayload::parse(&id_body).ok()?.identity;
-        let hash = chain.one(PayloadType::HASH).ok()?.to_vec();
+        let proof = match expected {
+            Proof::Hash => chain.one(PayloadType::HASH),
+            Proof::Signature(_) => chain.one(PayloadType::SIG),
+        };
+        let proof = proof.ok()?.to_vec();
         let initial_contact = says_initial_contact(&chain);
         Some(Self {
             id_body,
             identity,
-            hash,
+            proof,
+            certificates: read_certificates(&chain),
             initial_contact,
             next_iv,
         })
@@ -405,15 +471,27 @@ impl Session {
     }
 
     /// A computation for phase 1 is done.
-    pub(crate) fn handle_job(&mut self, cx: &mut Context<'_>, result: DhResult) {
+    pub(crate) fn handle_job(&mut self, cx: &mut Context<'_>, outcome: Outcome) {
         let phase = std::mem::replace(&mut self.phase, Phase::Moving);
-        self.phase = match phase {
+        self.phase = match outcome {
+            Outcome::Dh(result) => self.dh_done(cx, phase, result),
+            Outcome::Authenticated(result) => match phase {
+                Phase::Judging(state) => self.send_mm6_signed(cx, *state, result),
+                Phase::Signing(state) => self.send_mm5_signed(cx, *state, result),
+                Phase::Verifying(state) => self.mm6_verified(cx, *state, result),
+                other => other,
+            },
+        };
+    }
+
+    fn dh_done(&mut self, cx: &mut Context<'_>, phase: Phase, result: DhResult) -> Phase {
+        match phase {
             Phase::Generating(agreed) => self.send_mm3(cx, agreed, result.pair),
             Phase::Exchanging(half) => self.send_mm4(cx, half, result),
             Phase::Agreeing(half) => self.send_mm5(cx, half, result),
             Phase::Am1Received(state) => self.send_am2(cx, *state, result),
             other => other,
-        };
+        }
     }
 
     pub(in crate::ikev1) fn push_nat_d(
@@ -435,8 +513,7 @@ impl Session {
     pub(in crate::ikev1) fn complete(
         &mut self,
         cx: &mut Context<'_>,
-        suite: Phase1Suite,
-        lifetime: Duration,
+        agreed: &Agreed,
         keys: Phase1Keys,
         last_block: Iv,
         peer_identity: Identification,
@@ -445,9 +522,14 @@ impl Session {
         self.hint = None;
         let now = cx.now;
         let policy = &cx.shared.policy;
+        let terms = policy.terms(self.path.peer.ip());
+        let (suite, method) = (agreed.suite, agreed.method);
+        let lifetime = lifetime(terms.phase1, agreed.lifetime);
         let keepalive = (self.nat.local && self.path.natt_port && !policy.nat.keepalive.is_zero())
             .then(|| now + policy.nat.keepalive);
-        let rekey_ourselves = self.initiator || policy.phase2.rekey_as_responder;
+        // A client with a password would be asked for it again: that is for it to begin.
+        let rekey_ourselves =
+            self.initiator || terms.phase2.rekey_as_responder && !method.uses_xauth();
         Established {
             keys: SaKeys {
                 hash: suite.hash,
@@ -457,6 +539,7 @@ impl Session {
                 last_block,
             },
             suite,
+            method,
             peer_identity,
             since: now,
             rekey: rekey_moment(cx, lifetime, self.initiator).filter(|_| rekey_ourselves),
@@ -491,10 +574,8 @@ const MIN_REKEY_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The lifetime in force: what the initiator offered, the default when it offered none, and never
 /// more than the policy allows.
-pub(in crate::ikev1) fn lifetime(policy: &Policy, offered: Option<Duration>) -> Duration {
-    offered
-        .unwrap_or(DEFAULT_LIFETIME)
-        .min(policy.phase1.lifetime_max)
+pub(in crate::ikev1) fn lifetime(policy: &Phase1Policy, offered: Option<Duration>) -> Duration {
+    offered.unwrap_or(DEFAULT_LIFETIME).min(policy.lifetime_max)
 }
 
 /// RFC 2407 4.5 names 28800 seconds for phase 2; everybody uses it for phase 1 as well.
@@ -506,11 +587,20 @@ pub(crate) fn identity_for(
     connection: Option<&str>,
     path: Path,
 ) -> Identification {
+    explicit_identity(policy, connection, path)
+        .unwrap_or_else(|| Identification::from_address(path.local.ip()))
+}
+
+/// Who the policy says we are to a peer.
+pub(in crate::ikev1) fn explicit_identity(
+    policy: &Policy,
+    connection: Option<&str>,
+    path: Path,
+) -> Option<Identification> {
     connection
         .and_then(|name| policy.connection(name))
         .and_then(|connection| connection.local_identity.clone())
-        .or_else(|| policy.local_identity.clone())
-        .unwrap_or_else(|| Identification::from_address(path.local.ip()))
+        .or_else(|| policy.terms(path.peer.ip()).local_identity.cloned())
 }
 
 /// A cookie: random, never zero.

@@ -2,28 +2,29 @@
 
 use std::time::Duration;
 
-use ike_crypto::{hash_i, hash_r, verify};
+use ike_crypto::verify;
 
 use crate::context::{Context, Effect, JobOwner, random_bytes};
-use crate::error::Refusal;
+use crate::error::{DownReason, Refusal};
 use crate::iana::{ExchangeType, LifeType, NotifyType, PayloadType, Phase1Attribute};
+use crate::ikev1::signature::MAX_CLAIMS;
 use crate::ikev1::{MAX_COMPLAINTS, Session};
-use crate::io::{DhJob, DhResult, IkeId};
+use crate::io::{IkeId, Job};
+use crate::job::{Authenticated, DhResult};
 use crate::nat::Path;
 use crate::negotiate::choose_phase1;
-use crate::policy::{Policy, SecretPeer};
+use crate::policy::{Method, Policy, Proof, SecretPeer};
 use crate::vendor;
 use crate::vendor::{Capabilities, NatVariant};
 use crate::wire::attribute::Attribute;
 use crate::wire::chain::{Builder, Chain};
 use crate::wire::header::Header;
-use crate::wire::id::IdPayload;
 use crate::wire::notification::Notification;
 use crate::wire::sa::SaPayload;
 
 use super::{
-    Agreed, Authentication, Exchanged, HalfExchanged, NONCE_LEN, NoSecretFits, Phase, Phase1Keys,
-    Step, cookie, identity_for, ignore, lifetime, stay,
+    Agreed, Exchanged, HalfExchanged, Judging, NONCE_LEN, NoSecretFits, Phase, Phase1Keys,
+    Presented, Step, cookie, identity_for, ignore, lifetime, stay,
 };
 
 impl Session {
@@ -37,10 +38,8 @@ impl Session {
     ) -> Result<Self, Refusal> {
         let chain = Chain::parse(header.next_payload, body).map_err(|_| Refusal::Malformed)?;
         let policy = &cx.shared.policy;
-        if policy.secrets_for(path.peer.ip(), None).is_empty() {
-            return Err(Refusal::NoSecret);
-        }
-        let (agreed, answer) = choose(policy, &chain)?;
+        let secret = !policy.secrets_for(path.peer.ip(), None).is_empty();
+        let (agreed, answer) = choose(policy, path, &chain, secret)?;
         let phase = Phase::Mm2Sent(agreed);
         let mut session = Self::begin_response(cx, path, header, &chain, phase);
 
@@ -106,7 +105,7 @@ impl Session {
         let private = agreed.suite.group.private_key(cx.rng);
         let value = peer.clone();
         cx.shared.start_job(JobOwner::MainMode(self.id), |id| {
-            DhJob::exchange(id, private, value)
+            Job::exchange(id, private, value)
         });
         let nr = random_bytes::<NONCE_LEN>(cx.rng).to_vec();
         Ok(Phase::Exchanging(HalfExchanged {
@@ -138,6 +137,7 @@ impl Session {
         let mut mm4 = Builder::new();
         mm4.push(PayloadType::KE, gxr.clone());
         mm4.push(PayloadType::NONCE, nr.clone());
+        self.push_requests(cx, agreed.method.proof(true), &mut mm4);
         self.push_nat_d(cx, &agreed, &mut mm4);
         self.nat.local |= cx.shared.policy.nat.force && self.nat.variant != NatVariant::None;
         self.send_main_mode(cx, &mm4);
@@ -160,8 +160,11 @@ impl Session {
         body: &[u8],
         datagram: &[u8],
     ) -> Step {
+        if !exchanged.agreed.method.uses_secret() {
+            return self.receive_signed_mm5(cx, exchanged, path, header, body, datagram);
+        }
         let found = self.find_secret(&cx.shared.policy, &exchanged, header, body);
-        let (keys, proof) = match found {
+        let (keys, presented) = match found {
             Ok(found) => found,
             Err(why) => {
                 let reason = match why {
@@ -175,24 +178,97 @@ impl Session {
         // Authenticated: the address it came from is the one to talk to (RFC 3947 4).
         self.path = path;
         self.answered.request(datagram);
-        let suite = exchanged.agreed.suite;
-        let id = IdPayload {
-            identity: self.local_identity.clone(),
-            protocol: 0,
-            port: 0,
+        let hash = self.phase1_hash(&exchanged, &keys, false, &self.own_id());
+        let judged = Judging {
+            exchanged,
+            keys,
+            presented,
+            path,
+        };
+        Ok(self.send_mm6(cx, judged, hash.expose()))
+    }
+
+    /// MM5 of a peer that shares no secret with us. Whatever it proves, signatures are slow.
+    fn receive_signed_mm5(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchanged: Box<Exchanged>,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+    ) -> Step {
+        if !cx.shared.job_possible() {
+            // The client sends MM5 again.
+            return ignore(Phase::Mm4Sent(exchanged));
         }
-        .body();
-        let hash = hash_r(
-            suite.hash,
-            &keys.skeyids.skeyid,
-            &exchanged.exchange(self),
-            &id,
-        );
+        let expected = exchanged.agreed.method.proof(true);
+        let opened = exchanged.signature_keys(self).and_then(|keys| {
+            let presented = Presented::open(&keys, &keys.iv, expected, header, body)?;
+            Some((keys, presented))
+        });
+        let Some((keys, presented)) = opened else {
+            return stay(Phase::Mm4Sent(exchanged), Refusal::BadHash);
+        };
+        if expected == Proof::Hash {
+            let hash = self.phase1_hash(&exchanged, &keys, true, &presented.id_body);
+            if !verify(hash.expose(), &presented.proof) {
+                return stay(Phase::Mm4Sent(exchanged), Refusal::BadHash);
+            }
+        }
+        let own = self.own_certificate(cx, &exchanged);
+        self.settle_identity(cx, own.as_ref());
+        self.answered.request(datagram);
+        self.start_authentication(cx, &exchanged, &keys, Some(&presented), own.as_ref());
+        Ok(Phase::Judging(Box::new(Judging {
+            exchanged,
+            keys,
+            presented,
+            path,
+        })))
+    }
+
+    /// The peer's signature is checked, and ours made.
+    pub(super) fn send_mm6_signed(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: Judging,
+        result: Authenticated,
+    ) -> Phase {
+        let reason = match (result.claim, result.signature) {
+            (Ok(()), Some(Ok(signature))) => {
+                self.path = state.path;
+                return self.send_mm6(cx, state, &signature);
+            }
+            (Err(error), _) => self.refuse_claim(cx, &state.presented.identity, &error),
+            (Ok(()), _) => {
+                self.refuse(cx, Refusal::CannotSign);
+                Refusal::CannotSign
+            }
+        };
+        self.phase = Phase::Mm4Sent(state.exchanged);
+        self.complain(cx, state.path, reason);
+        if self.claims >= MAX_CLAIMS {
+            cx.effects.push(Effect::Ended(DownReason::Refused(reason)));
+        }
+        std::mem::replace(&mut self.phase, Phase::Moving)
+    }
+
+    /// The peer is who it says: our proof, and phase 1 is complete.
+    fn send_mm6(&mut self, cx: &mut Context<'_>, judged: Judging, proof: &[u8]) -> Phase {
+        let Judging {
+            exchanged,
+            keys,
+            presented,
+            ..
+        } = judged;
+        let own = self.own_certificate(cx, &exchanged);
         let mut mm6 = Builder::new();
-        mm6.push(PayloadType::ID, id);
-        mm6.push(PayloadType::HASH, hash.expose());
+        mm6.push(PayloadType::ID, self.own_id());
+        self.push_proof(cx, own.as_ref(), proof, &mut mm6);
         let offered = exchanged.agreed.lifetime;
-        let lifetime = lifetime(&cx.shared.policy, offered);
+        let terms = cx.shared.policy.terms(self.path.peer.ip());
+        let lifetime = lifetime(terms.phase1, offered);
         if offered.is_some_and(|offered| offered > lifetime) {
             let notification = Notification::isakmp(
                 NotifyType::RESPONDER_LIFETIME,
@@ -202,15 +278,17 @@ impl Session {
             mm6.push(PayloadType::NOTIFICATION, notification.body());
         }
         let header = self.header(ExchangeType::MAIN_MODE, 0);
-        let Some((message, last_block)) = keys.message.seal(&proof.next_iv, &header, &mm6) else {
-            return stay(Phase::Mm4Sent(exchanged), Refusal::Malformed);
+        let Some((message, last_block)) = keys.message.seal(&presented.next_iv, &header, &mm6)
+        else {
+            return Phase::Mm4Sent(exchanged);
         };
         self.send_phase1(cx, message);
         cx.effects.push(Effect::Established {
-            initial_contact: proof.initial_contact,
+            initial_contact: presented.initial_contact,
         });
-        let established = self.complete(cx, suite, lifetime, keys, last_block, proof.identity);
-        Ok(Phase::Established(Box::new(established)))
+        let agreed = &exchanged.agreed;
+        let established = self.complete(cx, agreed, keys, last_block, presented.identity);
+        Phase::Established(Box::new(established))
     }
 
     /// Tries the secrets that may be this peer's.
@@ -220,35 +298,30 @@ impl Session {
         exchanged: &Exchanged,
         header: &Header,
         body: &[u8],
-    ) -> Result<(Phase1Keys, Authentication), NoSecretFits> {
-        let hash = exchanged.agreed.suite.hash;
+    ) -> Result<(Phase1Keys, Presented), NoSecretFits> {
         let mut why = NoSecretFits::None;
         for entry in policy.secrets_for(self.path.peer.ip(), None) {
             let Some(keys) = exchanged.keys(self, &entry.secret) else {
                 continue;
             };
-            let Some(proof) = Authentication::open(&keys, &keys.iv, header, body) else {
+            let opened = Presented::open(&keys, &keys.iv, Proof::Hash, header, body);
+            let Some(presented) = opened else {
                 if !matches!(why, NoSecretFits::BadHash) {
                     why = NoSecretFits::Garbage;
                 }
                 continue;
             };
-            let expected = hash_i(
-                hash,
-                &keys.skeyids.skeyid,
-                &exchanged.exchange(self),
-                &proof.id_body,
-            );
-            if !verify(expected.expose(), &proof.hash) {
+            let expected = self.phase1_hash(exchanged, &keys, true, &presented.id_body);
+            if !verify(expected.expose(), &presented.proof) {
                 why = NoSecretFits::BadHash;
                 continue;
             }
             if let SecretPeer::Identity(identity) = &entry.peer
-                && !identity.matches(&proof.identity)
+                && !identity.matches(&presented.identity)
             {
                 continue;
             }
-            return Ok((keys, proof));
+            return Ok((keys, presented));
         }
         Err(why)
     }
@@ -276,16 +349,23 @@ impl Session {
     }
 }
 
-/// What we choose of the SA payload of a first message, and the SA payload that says so.
+/// What we choose of the SA payload of a first message, and the SA payload that says so. `secret`
+/// tells whether there is a pre-shared key for the peer.
 pub(in crate::ikev1) fn choose(
     policy: &Policy,
+    path: Path,
     chain: &Chain<'_>,
+    secret: bool,
 ) -> Result<(Agreed, Vec<u8>), Refusal> {
+    let terms = policy.terms(path.peer.ip());
+    let can = |method: &Method| terms.authentication.can(*method, false, secret);
+    let methods: Vec<Method> = Method::ALL.into_iter().filter(can).collect();
     let sai_b = chain.one(PayloadType::SA).map_err(|_| Refusal::Malformed)?;
     let sa = SaPayload::parse(sai_b).map_err(|_| Refusal::Malformed)?;
-    let choice = choose_phase1(&sa, &policy.phase1)?;
+    let choice = choose_phase1(&sa, terms.phase1, &methods)?;
     let agreed = Agreed {
         suite: choice.suite,
+        method: choice.method,
         lifetime: choice.lifetime,
         sai_b: sai_b.to_vec(),
     };

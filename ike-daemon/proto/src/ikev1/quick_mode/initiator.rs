@@ -9,7 +9,7 @@ use crate::error::{DownReason, Refusal};
 use crate::iana::{LifeType, NotifyType, PayloadType, Phase2Attribute};
 use crate::ikev1::Session;
 use crate::ikev1::traffic::read_nat_oa;
-use crate::io::{ChildId, DhJob, KernelRequest};
+use crate::io::{ChildId, Job, KernelRequest};
 use crate::nat::Path;
 use crate::negotiate::{Phase2Choice, accept_phase2, encapsulation_mode, offer_phase2};
 use crate::retransmit::{Answered, Retransmit};
@@ -71,7 +71,8 @@ impl Session {
     ) {
         let encapsulation = encapsulation_mode(quick.mode, self.nat.variant, self.nat.detected());
         let group = pair.as_ref().map(KeyPair::group);
-        let offer = offer_phase2(&cx.shared.policy.phase2, encapsulation, group, spi);
+        let terms = cx.shared.policy.terms(self.path.peer.ip());
+        let offer = offer_phase2(terms.phase2, encapsulation, group, spi);
         let mut chain = Builder::new();
         chain.push(PayloadType::SA, offer.body());
         chain.push(PayloadType::NONCE, quick.ni.clone());
@@ -138,7 +139,7 @@ impl Session {
                 match (pair, ke) {
                     (Some(pair), Some(ke)) => {
                         let owner = JobOwner::QuickMode(self.id, quick.message_id);
-                        cx.shared.start_job(owner, |id| DhJob::agree(id, pair, ke));
+                        cx.shared.start_job(owner, |id| Job::agree(id, pair, ke));
                         quick.deadline = cx.now + LOCAL_PATIENCE;
                         quick.stage = Stage::Agreeing {
                             spi,

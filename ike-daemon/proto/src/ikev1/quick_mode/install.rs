@@ -39,7 +39,8 @@ impl Session {
             },
         });
         let kilobytes = choice.kilobytes.unwrap_or(0);
-        let responder_rekeys = cx.shared.policy.phase2.rekey_as_responder;
+        let peer = self.path.peer.ip();
+        let responder_rekeys = cx.shared.policy.terms(peer).phase2.rekey_as_responder;
         let child = Child {
             id: quick.child,
             ike: self.id,
@@ -70,7 +71,7 @@ impl Session {
             inbound_octets: 0,
             outbound_octets: 0,
         };
-        let policy = &cx.shared.policy.phase2;
+        let policy = cx.shared.policy.terms(peer).phase2;
         let install = |direction, spi: u32| {
             let (encryption_key, auth_key) = self
                 .esp_keys(quick, choice, shared, spi)

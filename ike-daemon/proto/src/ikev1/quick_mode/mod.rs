@@ -21,9 +21,8 @@ use ike_crypto::{Group, Iv, KeyPair};
 use crate::context::{Context, Effect, JobOwner};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{ExchangeType, PayloadType, ProtocolId};
-use crate::io::{
-    ChildId, DhJob, DhResult, Direction, GetSpi, KernelRequest, Mode, SaDelete, SaInstall,
-};
+use crate::io::{ChildId, Direction, GetSpi, Job, KernelRequest, Mode, SaDelete, SaInstall};
+use crate::job::DhResult;
 use crate::nat::Path;
 use crate::negotiate::{Phase2Choice, Phase2Context};
 use crate::retransmit::{Answered, Due, Retransmit};
@@ -285,14 +284,13 @@ impl Session {
                 let group = choice.pfs.unwrap_or(Group::Modp2048);
                 let private = group.private_key(cx.rng);
                 cx.shared
-                    .start_job(owner, |id| DhJob::exchange(id, private, ke));
+                    .start_job(owner, |id| Job::exchange(id, private, ke));
                 quick.stage = Stage::Computing { choice, spi };
             }
             Stage::Starting { pfs: None } => self.send_qm1(cx, &mut quick, spi, None),
             Stage::Starting { pfs: Some(group) } => {
                 let private = group.private_key(cx.rng);
-                cx.shared
-                    .start_job(owner, |id| DhJob::generate(id, private));
+                cx.shared.start_job(owner, |id| Job::generate(id, private));
                 quick.stage = Stage::Generating { spi };
             }
             other => quick.stage = other,

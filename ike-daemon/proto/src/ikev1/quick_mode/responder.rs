@@ -102,6 +102,7 @@ impl Session {
     ) -> Result<(Phase2Choice, Option<Vec<u8>>, Vec<u8>, Traffic, Mode), (Refusal, Vec<u8>)> {
         let malformed = |_| (Refusal::Malformed, Vec::new());
         let policy = &cx.shared.policy;
+        let terms = policy.terms(path.peer.ip());
         let sa = chain
             .one(PayloadType::SA)
             .and_then(SaPayload::parse)
@@ -118,7 +119,7 @@ impl Session {
         }
         let context = self.phase2_context(ke.map(<[u8]>::len));
         let choice =
-            choose_phase2(&sa, &policy.phase2, &context).map_err(|reason| (reason, spi.clone()))?;
+            choose_phase2(&sa, terms.phase2, &context).map_err(|reason| (reason, spi.clone()))?;
         let mode = match choice.mode.is_transport() {
             Some(true) => Mode::Transport,
             _ => Mode::Tunnel,
@@ -163,7 +164,7 @@ impl Session {
             chain.push(PayloadType::KE, public.clone());
         }
         self.push_traffic(quick, choice.mode.is_udp(), &mut chain);
-        let lifetime = phase2_lifetime(cx, choice.lifetime);
+        let lifetime = self.phase2_lifetime(cx, choice.lifetime);
         if choice.lifetime.is_some_and(|offered| offered > lifetime) {
             let notification = Notification {
                 doi: crate::iana::DOI_IPSEC,
@@ -201,6 +202,14 @@ impl Session {
         quick.stage = Stage::Qm2Sent {
             outbound: Box::new(outbound),
         };
+    }
+
+    /// The lifetime in force as responder.
+    fn phase2_lifetime(&self, cx: &Context<'_>, offered: Option<Duration>) -> Duration {
+        let terms = cx.shared.policy.terms(self.path.peer.ip());
+        offered
+            .unwrap_or(DEFAULT_LIFETIME)
+            .min(terms.phase2.lifetime_max)
     }
 
     pub(super) fn receive_qm3(
@@ -276,13 +285,6 @@ impl Session {
         }
         self.put_back(message_id, quick);
     }
-}
-
-/// The lifetime in force as responder.
-fn phase2_lifetime(cx: &Context<'_>, offered: Option<Duration>) -> Duration {
-    offered
-        .unwrap_or(DEFAULT_LIFETIME)
-        .min(cx.shared.policy.phase2.lifetime_max)
 }
 
 /// Attributes of a RESPONDER-LIFETIME notification, RFC 2407 4.6.3.1.

@@ -1,0 +1,60 @@
+//! Clients that want a name, a password and an address: XAUTH and Mode Config.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use ike_crypto::Secret;
+use ipnet::Ipv4Net;
+
+/// What is handed out to clients in tunnel mode (draft-dukes-ike-mode-cfg-02, Cisco Unity), and who
+/// may ask for it by XAUTH.
+#[derive(Clone, Debug, Default)]
+pub struct ModeConfig {
+    /// Addresses, first and last of each range. Bounds the number of clients.
+    pub pool: Vec<AddressRange>,
+    /// INTERNAL_IP4_NETMASK.
+    pub netmask: Option<Ipv4Addr>,
+    /// INTERNAL_IP4_DNS.
+    pub dns: Vec<Ipv4Addr>,
+    /// INTERNAL_IP4_NBNS: WINS servers.
+    pub nbns: Vec<Ipv4Addr>,
+    /// UNITY_DEF_DOMAIN.
+    pub default_domain: Option<String>,
+    /// UNITY_SPLIT_INCLUDE: what goes through the tunnel; empty is everything.
+    pub split_include: Vec<Ipv4Net>,
+    /// UNITY_LOCAL_LAN: what does not.
+    pub split_exclude: Vec<Ipv4Net>,
+    /// UNITY_SPLITDNS_NAME: domains that our name servers are asked for.
+    pub split_dns: Vec<String>,
+    /// UNITY_BANNER.
+    pub banner: Option<String>,
+    /// UNITY_SAVE_PASSWD: the client may keep the password.
+    pub save_password: bool,
+    /// Who may come in by XAUTH.
+    pub users: BTreeMap<String, XauthUser>,
+}
+
+/// One user.
+#[derive(Clone, Debug)]
+pub struct XauthUser {
+    /// The password.
+    pub password: Secret,
+    /// Only addresses from here, and nobody else gets them.
+    pub addresses: Option<AddressRange>,
+}
+
+/// Consecutive addresses, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    /// The lowest.
+    pub first: Ipv4Addr,
+    /// The highest.
+    pub last: Ipv4Addr,
+}
+
+impl AddressRange {
+    /// Whether `address` lies inside.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        (self.first..=self.last).contains(&address)
+    }
+}
