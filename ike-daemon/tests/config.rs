@@ -65,6 +65,23 @@ fn a_secret_is_enough() {
     assert_eq!((policy.nat.ike_port, policy.nat.natt_port), (500, 4500));
 }
 
+/// The files that the sample names, as OpenSSL made them.
+fn certificates() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/pki/tests/fixtures");
+    for (from, to) in [
+        ("server.pem", "vpn.example.org.pem"),
+        ("server.key.pem", "vpn.example.org.key"),
+        ("root.pem", "ca.pem"),
+        ("root.crl.pem", "crl.pem"),
+    ] {
+        let to = folder.path().join(to);
+        std::fs::copy(format!("{fixtures}/{from}"), &to).unwrap();
+        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    folder
+}
+
 #[test]
 fn the_sample_is_valid_and_says_the_defaults() {
     let text = include_str!("../../etc/ike-daemon.yaml.sample");
@@ -84,6 +101,11 @@ fn the_sample_is_valid_and_says_the_defaults() {
     let all = all.replace(
         "psk_file: /usr/local/etc/tanuki/office.psk",
         "psk: another-long-random-key-2",
+    );
+    let folder = certificates();
+    let all = all.replace(
+        "/usr/local/etc/tanuki",
+        &folder.path().display().to_string(),
     );
     let all = load(&all);
     assert_eq!(all.connections.len(), 1);
