@@ -42,7 +42,7 @@ async fn sockets_devices_and_a_clean_end() {
     assert!(
         routes
             .lines()
-            .any(|line| line.starts_with("tanuki0\t0200000A")),
+            .any(|line| line.starts_with("tk-one\t0200000A")),
         "{routes}"
     );
 
@@ -163,7 +163,6 @@ async fn a_ping_between_two_processes() {
         b.namespace
     ));
     for (process, outer) in [(&a, "192.0.2.1/24"), (&b, "192.0.2.2/24")] {
-        process.ip("link set lo up");
         process.ip(&format!("addr add {outer} dev veth0"));
         process.ip("link set veth0 up");
     }

@@ -1,10 +1,10 @@
-//! The program itself, in a network namespace of its own.
+//! The program itself, with a network that tests may change.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs::{self, File};
+use std::cell::RefCell;
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,9 +16,12 @@ use tempfile::TempDir;
 /// For what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A process in a namespace.
+/// A process in a network namespace of its own on Linux, beside everything else on FreeBSD.
 pub(crate) struct Process {
     pub(crate) namespace: String,
+    device: String,
+    /// Addresses given to the loopback interface.
+    addresses: RefCell<Vec<IpAddr>>,
     folder: TempDir,
     child: Child,
 }
@@ -30,22 +33,30 @@ impl Process {
             return None;
         }
         let namespace = format!("softkernel-{}-{name}", std::process::id());
-        if !ip(&["netns", "add", &namespace]) {
+        if LINUX && !run("ip", &["netns", "add", &namespace]) {
             return None;
         }
+        // What the host sends to itself goes through it.
+        if LINUX {
+            run("ip", &["-n", &namespace, "link", "set", "lo", "up"]);
+        }
+        let device = format!("tk-{name}");
         let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new("ip")
-            .args([
-                "netns",
-                "exec",
-                &namespace,
-                env!("CARGO_BIN_EXE_softkernel"),
-            ])
-            .arg("--runtime-dir")
-            .arg(folder.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let config = folder.path().join("softkernel.yaml");
+        fs::write(&config, format!("tun: {{name: {device}}}\n")).unwrap();
+        let program = env!("CARGO_BIN_EXE_softkernel");
+        let mut command = match LINUX {
+            true => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &namespace, program]);
+                command
+            }
+            // A program made on another machine lies elsewhere.
+            false => Command::new(std::env::var_os("SOFTKERNEL").unwrap_or(program.into())),
+        };
+        command.arg("-c").arg(config);
+        command.arg("--runtime-dir").arg(folder.path());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut lines = log.lines();
         let ready = lines
@@ -57,6 +68,8 @@ impl Process {
         std::thread::spawn(move || lines.for_each(drop));
         Some(Self {
             namespace,
+            device,
+            addresses: RefCell::default(),
             folder,
             child,
         })
@@ -70,10 +83,25 @@ impl Process {
         self.folder.path().join("softkernel").join(name)
     }
 
+    /// ip(8) in the namespace.
     pub(crate) fn ip(&self, arguments: &str) {
         let mut all = vec!["-n", &self.namespace];
         all.extend(arguments.split(' '));
-        assert!(ip(&all), "ip {arguments}");
+        assert!(run("ip", &all), "ip {arguments}");
+    }
+
+    /// Gives the loopback interface one more address.
+    pub(crate) fn add_address(&self, address: IpAddr) {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        if LINUX {
+            // Without duplicate address detection an IPv6 address is there at once.
+            let at_once = if address.is_ipv4() { "" } else { " nodad" };
+            self.ip(&format!("addr add {address}/{prefix} dev lo{at_once}"));
+        } else {
+            let alias = format!("{address}/{prefix}");
+            assert!(run("ifconfig", &["lo0", family(address), &alias, "alias"]));
+            self.addresses.borrow_mut().push(address);
+        }
     }
 
     /// TERM, and what is left then.
@@ -88,6 +116,11 @@ impl Process {
             .unwrap()
             .count();
         assert_eq!(left, 0, "no socket and no pid file stays behind");
+        let device = match LINUX {
+            true => run("ip", &["-n", &self.namespace, "link", "show", &self.device]),
+            false => run("ifconfig", &[&self.device]),
+        };
+        assert!(!device, "no device stays behind");
     }
 }
 
@@ -95,27 +128,37 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        ip(&["netns", "del", &self.namespace]);
+        if LINUX {
+            run("ip", &["netns", "del", &self.namespace]);
+        }
+        for &address in self.addresses.borrow().iter() {
+            let text = address.to_string();
+            run("ifconfig", &["lo0", family(address), &text, "-alias"]);
+        }
     }
 }
 
-fn ip(arguments: &[&str]) -> bool {
-    let status = Command::new("ip")
+const LINUX: bool = cfg!(target_os = "linux");
+
+fn family(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "inet" } else { "inet6" }
+}
+
+fn run(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program)
         .args(arguments)
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
     status.is_ok_and(|status| status.success())
 }
 
 /// A UDP socket in the process's namespace that shares its address and port with others.
-#[allow(unsafe_code)]
 pub(crate) fn shared_udp(process: &Process, local: SocketAddr) -> UdpSocket {
-    let namespace = File::open(format!("/proc/{}/ns/net", process.pid())).unwrap();
+    let namespace = process.pid();
     // A thread of its own: the namespace is one thread's affair.
     let open = move || {
-        // SAFETY: setns takes a descriptor, which is open, and touches no memory of ours.
-        let entered = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
-        assert_eq!(entered, 0);
+        enter(namespace);
         let domain = socket2::Domain::for_address(local);
         let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, None).unwrap();
         socket.set_reuse_address(true).unwrap();
@@ -126,6 +169,20 @@ pub(crate) fn shared_udp(process: &Process, local: SocketAddr) -> UdpSocket {
     };
     std::thread::spawn(open).join().unwrap()
 }
+
+/// The calling thread's network is then that of a process.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn enter(process: u32) {
+    use std::os::fd::AsRawFd;
+    let namespace = fs::File::open(format!("/proc/{process}/ns/net")).unwrap();
+    // SAFETY: setns takes a descriptor, which is open, and touches no memory of ours.
+    let entered = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+    assert_eq!(entered, 0);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn enter(_: u32) {}
 
 /// A blocking connection to one of its sockets.
 pub(crate) struct Connection(socket2::Socket);
