@@ -51,6 +51,7 @@ impl EventLog {
             Event::IkeUp {
                 ike,
                 reqid,
+                local: _,
                 peer,
                 identity,
                 initiator,
@@ -71,6 +72,7 @@ impl EventLog {
             Event::IkeDown {
                 ike,
                 reqid,
+                local: _,
                 peer,
                 established,
                 reason,

@@ -5,6 +5,7 @@
 //! * [`net`]: datagrams in and out
 //! * [`kernel`]: SAs and policies by PF_KEY
 //! * [`control`]: what `ikectl` asks
+//! * [`racoonctl`]: racoon's admin protocol, both sides
 //! * [`events`]: what happens, as log records
 //! * [`driver`]: the loop that feeds one input and drains all output
 //! * [`state`]: what survives a restart
@@ -15,4 +16,5 @@ pub mod driver;
 pub mod events;
 pub mod kernel;
 pub mod net;
+pub mod racoonctl;
 pub mod state;

@@ -1,6 +1,7 @@
 //! What survives a restart: the core's checkpoint, and the process id that stands in our PF_KEY
 //! requests (FreeBSD lets only the id that did GETSPI update an SA).
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -20,6 +21,8 @@ const SHARE: u32 = 20;
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
     pfkey_pid: u32,
+    #[serde(default)]
+    static_owned: BTreeSet<String>,
     endpoint: Checkpoint,
 }
 
@@ -38,6 +41,8 @@ pub struct StateFile {
 pub struct Earlier {
     /// The process id in its PF_KEY requests.
     pub pfkey_pid: u32,
+    /// Entries of setkey(8) scripts that it has put into the kernel.
+    pub static_owned: BTreeSet<String>,
     /// Its SAs.
     pub checkpoint: Checkpoint,
 }
@@ -66,6 +71,7 @@ impl StateFile {
         let saved: Option<Saved> = self.store.load(NAME)?;
         Ok(saved.map(|saved| Earlier {
             pfkey_pid: saved.pfkey_pid,
+            static_owned: saved.static_owned,
             checkpoint: saved.endpoint,
         }))
     }
@@ -87,9 +93,16 @@ impl StateFile {
     ///
     /// # Errors
     /// Whatever the file system says; it is tried again a little later.
-    pub fn save(&mut self, now: Instant, endpoint: &Endpoint, pfkey_pid: u32) -> io::Result<()> {
+    pub fn save(
+        &mut self,
+        now: Instant,
+        endpoint: &Endpoint,
+        pfkey_pid: u32,
+        static_owned: &BTreeSet<String>,
+    ) -> io::Result<()> {
         let saved = Saved {
             pfkey_pid,
+            static_owned: static_owned.clone(),
             endpoint: endpoint.checkpoint(now, wall_clock()),
         };
         let outcome = self.store.save(NAME, &saved);

@@ -229,7 +229,7 @@ fn unknown_words_are_refused_where_they_stand() {
     refused(
         "secrets:\n  - psk: kXv7mQz2-Tb9Lw4-Rn6Yc8\n    peer: any\n",
         "3:5",
-        "unknown field `peer`, expected one of `peers`, `psk`, `psk_file`",
+        "unknown field `peer`, expected one of `peers`, `psk`, `psk_hex`, `psk_file`",
     );
     refused(
         &format!("{PSK}kernel: linux\n"),
@@ -479,7 +479,10 @@ fn weak_keys_are_warned_about_and_never_shown() {
         assert!(!format!("{config:?}").contains(weak));
     }
     let both = problems("secrets:\n  - psk: hunter2\n    psk_file: /x\n");
-    assert!(both[0].starts_with("2:5: secrets.0: both"), "{both:?}");
+    assert!(
+        both[0].starts_with("2:5: secrets.0: more than one"),
+        "{both:?}"
+    );
     assert!(!both[0].contains("hunter2"));
 }
 

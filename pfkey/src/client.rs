@@ -311,7 +311,11 @@ impl Client {
             }))
             .with(Extension::AddressSource(Address::host(sa.source)))
             .with(Extension::AddressDestination(Address::host(sa.destination)))
-            .with(Extension::KeyEncryption(sa.encryption_key.clone()))
+            // NULL encryption has none.
+            .with_some(
+                (!sa.encryption_key.bytes().is_empty())
+                    .then(|| Extension::KeyEncryption(sa.encryption_key.clone())),
+            )
             .with_some(
                 sa.authentication_key
                     .clone()

@@ -392,6 +392,8 @@ pub enum Event {
         ike: IkeId,
         /// The client it belongs to.
         reqid: Reqid,
+        /// Our address and port.
+        local: SocketAddr,
         /// Peer's address and port at this moment.
         peer: SocketAddr,
         /// Who the peer says it is.
@@ -409,6 +411,8 @@ pub enum Event {
         ike: IkeId,
         /// Its client, if it got that far.
         reqid: Option<Reqid>,
+        /// Our address and port.
+        local: SocketAddr,
         /// Peer's address.
         peer: SocketAddr,
         /// Whether it had been established.

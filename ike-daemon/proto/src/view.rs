@@ -19,6 +19,9 @@ pub struct IkeSaView {
     pub connection: Option<String>,
     /// Whether we initiated.
     pub initiator: bool,
+    /// Whether it was agreed in Aggressive Mode; not known of one that an earlier process agreed.
+    #[serde(default)]
+    pub aggressive: bool,
     /// RFC-like name of the state: `MM1-sent`, `MM2-sent`, ... `established`.
     pub state: String,
     /// Initiator cookie, hex.

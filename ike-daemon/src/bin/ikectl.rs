@@ -1,7 +1,8 @@
 //! ikectl: asks and orders the IKE daemon.
 
+use std::ffi::OsStr;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -10,6 +11,7 @@ use ike_daemon::control::protocol::{
 };
 use ike_daemon::control::tables;
 use ike_daemon::driver;
+use ike_daemon::racoonctl::{client, command_line, own_socket};
 use ike_proto::view::IkeSaView;
 use serde::Serialize;
 use tanuki_daemon::control::{ControlClient, ControlError};
@@ -18,7 +20,11 @@ use tanuki_daemon::runtime_dir;
 
 /// Shows and directs the IKE daemon.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(
+    version,
+    about,
+    after_help = "racoonctl's commands are understood as well, such as `ikectl -ll show-sa isakmp`; see ikectl(8)."
+)]
 struct Arguments {
     /// Control socket of the daemon [default: ike-daemon/control.sock in the runtime folder].
     #[arg(long, global = true, value_name = "PATH")]
@@ -112,8 +118,48 @@ enum Rekey {
     },
 }
 
+/// Under this name only racoonctl's commands are understood.
+const RACOONCTL: &str = "racoonctl";
+
 fn main() -> ExitCode {
+    let mut words = std::env::args();
+    let called = words.next().unwrap_or_default();
+    let words: Vec<String> = words.collect();
+    if Path::new(&called).file_name() == Some(OsStr::new(RACOONCTL)) {
+        let socket = own_socket(Path::new(runtime_dir::DEFAULT));
+        return client::run(RACOONCTL, &words, &socket);
+    }
+    if let Some((runtime_dir, words)) = racoonctl_words(&words) {
+        return client::run("ikectl", &words, &own_socket(&runtime_dir));
+    }
     exit::report("ikectl", run(exit::arguments::<Arguments>()))
+}
+
+/// The runtime folder, and the other words when the first that is no option is one of racoonctl's
+/// commands.
+fn racoonctl_words(words: &[String]) -> Option<(PathBuf, Vec<String>)> {
+    let mut folder = PathBuf::from(runtime_dir::DEFAULT);
+    let mut left = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        if let Some(value) = word.strip_prefix("--runtime-dir") {
+            folder = match value.strip_prefix('=') {
+                Some(value) => value.into(),
+                None => rest.next()?.into(),
+            };
+            continue;
+        }
+        left.push(word.clone());
+        let is_short = word.starts_with('-') && !word.starts_with("--");
+        let takes_value = is_short && word.ends_with('s');
+        if takes_value {
+            left.extend(rest.next().cloned());
+        } else if !word.starts_with('-') {
+            left.extend(rest.cloned());
+            return command_line::is_command(word).then_some((folder, left));
+        }
+    }
+    None
 }
 
 fn run(arguments: Arguments) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash, Secret};
@@ -16,10 +16,12 @@ use ike_proto::policy::{Connection, Phase1Policy, Phase2Policy, Remote, SecretEn
 use tanuki_daemon::config::{Problem, Problems, Source};
 use zeroize::Zeroizing;
 
-use super::model::{Config, ConfiguredConnection};
-use super::values::{Host, Period};
+use super::model::{AdminSocket, Config, ConfiguredConnection, PeerScripts};
+use super::racoon;
+use super::values::{Host, Period, ScriptPath};
 use super::yaml::{
-    ConnectionSection, File, Phase1Section, Phase2Section, RemoteSection, SecretSection,
+    ConnectionSection, File, Phase1Section, Phase2Section, RemoteSection, ScriptsSection,
+    SecretSection,
 };
 
 /// The largest file with a key, in octets.
@@ -36,7 +38,7 @@ const DEFAULT_LISTEN: [IpAddr; 2] = [
 /// From what every IPv4 host takes (RFC 791 3.1) to Ethernet's jumbo frames.
 const FRAGMENT_SIZES: std::ops::RangeInclusive<usize> = 576..=9000;
 
-pub(super) fn lower(source: &Source, file: File) -> Result<Config, Problems> {
+pub(super) fn lower(source: &Source, file: File, policies: &[PathBuf]) -> Result<Config, Problems> {
     let mut check = Check {
         source,
         problems: Vec::new(),
@@ -75,6 +77,13 @@ pub(super) fn lower(source: &Source, file: File) -> Result<Config, Problems> {
             "false, and there is no connection either: nothing to do",
         );
     }
+    let scripts = file.setkey.iter().flat_map(|list| &list.0);
+    let mut scripts: Vec<PathBuf> = scripts.map(|path| path.0.clone()).collect();
+    scripts.extend_from_slice(policies);
+    let static_entries = racoon::static_entries(&scripts).unwrap_or_else(|problems| {
+        check.problems.extend(problems.0);
+        Vec::new()
+    });
     if !check.problems.is_empty() {
         return Err(Problems(check.problems));
     }
@@ -86,8 +95,33 @@ pub(super) fn lower(source: &Source, file: File) -> Result<Config, Problems> {
         kernel: file.kernel,
         log: file.log,
         psk: None,
+        admin_socket: file.admin_socket.map(|socket| AdminSocket {
+            path: socket.path,
+            owner: socket.owner.map(|user| user.0),
+            group: socket.group.map(|group| group.0),
+            mode: socket.mode.map_or(0o600, |mode| mode.0),
+            is_explicit: true,
+        }),
+        scripts: scripts_for_all(file.scripts),
+        setkey: scripts,
+        static_entries,
+        pid_file: None,
         warnings: check.warnings,
     })
+}
+
+fn scripts_for_all(section: ScriptsSection) -> Vec<PeerScripts> {
+    let path = |script: Option<ScriptPath>| script.map(|script| script.0);
+    let scripts = PeerScripts {
+        peer: None,
+        up: path(section.phase1_up),
+        down: path(section.phase1_down),
+        dead: path(section.phase1_dead),
+    };
+    match scripts.is_empty() {
+        true => Vec::new(),
+        false => vec![scripts],
+    }
 }
 
 pub(super) struct Check<'a> {
@@ -216,21 +250,32 @@ impl Check<'_> {
     }
 
     fn secret(&mut self, path: &str, section: &SecretSection) -> Option<Secret> {
-        let (octets, place) = match (&section.psk, &section.psk_file) {
-            (Some(psk), None) => (
+        let (octets, place) = match (&section.psk, &section.psk_hex, &section.psk_file) {
+            (Some(psk), None, None) => (
                 Zeroizing::new(psk.as_bytes().to_vec()),
                 format!("{path}.psk"),
             ),
-            (None, Some(file)) => {
+            (None, Some(digits), None) => {
+                let place = format!("{path}.psk_hex");
+                let Some(octets) = unhex(digits) else {
+                    self.problem(&place, "expected hex digits, two for every octet");
+                    return None;
+                };
+                (octets, place)
+            }
+            (None, None, Some(file)) => {
                 let place = format!("{path}.psk_file");
                 (self.psk_file(&place, file)?, place)
             }
-            (Some(_), Some(_)) => {
-                self.problem(path, "both psk and psk_file; expected one of them");
+            (None, None, None) => {
+                self.problem(path, "no key; expected psk: \"...\" or psk_file: /path");
                 return None;
             }
-            (None, None) => {
-                self.problem(path, "no key; expected psk: \"...\" or psk_file: /path");
+            _ => {
+                self.problem(
+                    path,
+                    "more than one of psk, psk_hex and psk_file; expected one of them",
+                );
                 return None;
             }
         };
@@ -644,6 +689,17 @@ pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
+}
+
+fn unhex(digits: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let pairs = digits.as_bytes().chunks(2);
+    let mut octets = Zeroizing::new(Vec::with_capacity(pairs.len()));
+    for pair in pairs {
+        let [high, low] = *pair else { return None };
+        let value = |digit: u8| char::from(digit).to_digit(16);
+        octets.push(u8::try_from(value(high)? * 16 + value(low)?).ok()?);
+    }
+    Some(octets)
 }
 
 /// Why a key is easily guessed, if it is.

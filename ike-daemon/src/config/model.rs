@@ -1,6 +1,7 @@
 //! What the daemon wants to know, whatever syntax it was written in.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use ike_proto::Policy;
 use ike_proto::policy::Connection;
@@ -9,6 +10,7 @@ use tanuki_daemon::config::Problem;
 use tanuki_daemon::log::LogConfig;
 
 use super::racoon::PskFile;
+use super::static_entry::StaticEntry;
 
 /// Everything configurable, validated.
 #[derive(Debug, Clone)]
@@ -28,8 +30,53 @@ pub struct Config {
     pub log: LogConfig,
     /// Where the keys come from when that is watched: racoon's psk.txt.
     pub psk: Option<PskFile>,
+    /// Where racoonctl finds us, besides the runtime folder.
+    pub admin_socket: Option<AdminSocket>,
+    /// Programs that run when a phase 1 comes up or ends, most specific peers first.
+    pub scripts: Vec<PeerScripts>,
+    /// setkey(8) scripts.
+    pub setkey: Vec<PathBuf>,
+    /// Policies and SAs out of them.
+    pub static_entries: Vec<StaticEntry>,
+    /// A pid file besides the one in the runtime folder.
+    pub pid_file: Option<PathBuf>,
     /// What works but is unwise.
     pub warnings: Vec<Problem>,
+}
+
+/// A socket that speaks racoon's admin protocol, and who may use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSocket {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its owner, if not ourselves.
+    pub owner: Option<u32>,
+    /// Its group, if not our own.
+    pub group: Option<u32>,
+    /// Its permissions.
+    pub mode: u32,
+    /// Whether it was asked for, so that the daemon does not start without it.
+    pub is_explicit: bool,
+}
+
+/// Programs that run for some peers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PeerScripts {
+    /// For this peer; for everybody without an entry of their own if there is none.
+    pub peer: Option<IpAddr>,
+    /// When a phase 1 is established.
+    pub up: Option<PathBuf>,
+    /// When one ends.
+    pub down: Option<PathBuf>,
+    /// When one ends because the peer does not answer.
+    pub dead: Option<PathBuf>,
+}
+
+impl PeerScripts {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.up.is_none() && self.down.is_none() && self.dead.is_none()
+    }
 }
 
 /// A connection and how it is used.

@@ -43,7 +43,8 @@ scalar!(
     FragmentationName,
     MethodName,
     FileName,
-    PeerName
+    PeerName,
+    ScriptPath
 );
 
 /// A span of time: `30` (seconds), `500ms`, `30s`, `10m`, `8h`, `1d`.
@@ -374,6 +375,21 @@ impl FromStr for FileName {
         match text {
             "" => Err("empty; expected the path of a file".to_owned()),
             path => Ok(Self(path.into())),
+        }
+    }
+}
+
+/// The absolute path of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ScriptPath(pub(super) PathBuf);
+
+impl FromStr for ScriptPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.starts_with('/') {
+            true => Ok(Self(text.into())),
+            false => Err(format!("`{text}` is no path from the root; expected /...")),
         }
     }
 }

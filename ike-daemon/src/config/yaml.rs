@@ -7,10 +7,11 @@ use serde::Deserialize;
 use tanuki_daemon::log::LogConfig;
 use zeroize::Zeroizing;
 
+use super::account::{Group, Permissions, User};
 use super::model::{KernelChoice, Start};
 use super::values::{
     CipherName, Endpoint, FileName, FragmentationName, GroupName, HashName, Host, MethodName,
-    ModeName, Name, Network, OneOrMany, Peer, PeerName, Period, ServiceName, Suite,
+    ModeName, Name, Network, OneOrMany, Peer, PeerName, Period, ScriptPath, ServiceName, Suite,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -34,6 +35,9 @@ pub(super) struct File {
     pub(super) remotes: BTreeMap<String, RemoteSection>,
     pub(super) kernel: KernelChoice,
     pub(super) connections: BTreeMap<String, ConnectionSection>,
+    pub(super) admin_socket: Option<AdminSocketSection>,
+    pub(super) scripts: ScriptsSection,
+    pub(super) setkey: Option<OneOrMany<ScriptPath>>,
     pub(super) log: LogConfig,
 }
 
@@ -42,7 +46,25 @@ pub(super) struct File {
 pub(super) struct SecretSection {
     pub(super) peers: Option<OneOrMany<Peer>>,
     pub(super) psk: Option<Zeroizing<String>>,
+    pub(super) psk_hex: Option<Zeroizing<String>>,
     pub(super) psk_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminSocketSection {
+    pub(super) path: PathBuf,
+    pub(super) owner: Option<User>,
+    pub(super) group: Option<Group>,
+    pub(super) mode: Option<Permissions>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ScriptsSection {
+    pub(super) phase1_up: Option<ScriptPath>,
+    pub(super) phase1_down: Option<ScriptPath>,
+    pub(super) phase1_dead: Option<ScriptPath>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,6 @@
 //! What each input and each output means.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -13,6 +13,9 @@ use slog::{Logger, debug, error, info, trace, warn};
 use tanuki_daemon::control::Reply;
 use tokio::sync::mpsc;
 
+use super::admin::Listener;
+use super::phase1::Phase1s;
+use super::programs::Programs;
 use super::{Paths, log_problems, log_warnings};
 use crate::config::{Config, Start};
 use crate::control::protocol::Stats;
@@ -20,6 +23,7 @@ use crate::events::EventLog;
 use crate::kernel::translate::{failed, words};
 use crate::kernel::{Audit, KernelSocket, Known, Link, LinkEvent, Outcome, Translator, audit};
 use crate::net::{NetEvent, Network, udp};
+use crate::racoonctl::server;
 use crate::state::StateFile;
 
 /// Between looks at the kernel's counters, at most and at least.
@@ -51,6 +55,12 @@ pub(super) struct Daemon {
     pub(super) rng: UnwrapErr<SysRng>,
     pub(super) waiting: Waiting,
     pub(super) stats: Stats,
+    /// Those who hear of racoon's events.
+    pub(super) listeners: Vec<Listener>,
+    /// Entries of setkey(8) scripts that are in the kernel because of us.
+    pub(super) static_owned: BTreeSet<String>,
+    phase1s: Phase1s,
+    programs: Programs,
     started: Instant,
     /// The pairs to look for in the dump that is under way.
     audit: Option<Vec<Known>>,
@@ -63,9 +73,17 @@ pub(super) struct Daemon {
 /// Clients of the control socket that wait for something.
 #[derive(Default)]
 pub(super) struct Waiting {
-    pub(super) sas: Vec<Reply>,
+    pub(super) sas: Vec<SasReply>,
     pub(super) policies: Vec<Reply>,
     pub(super) connects: Vec<Connecting>,
+}
+
+/// Who asked for the kernel's SAs.
+pub(super) enum SasReply {
+    /// ikectl.
+    Control(Reply),
+    /// racoonctl.
+    Admin(server::Reply),
 }
 
 /// One `ikectl connect`.
@@ -82,10 +100,13 @@ impl Daemon {
         let mut endpoint = Endpoint::new(config.policy.clone());
         let mut events = EventLog::new(log.clone());
         let mut pid = std::process::id();
+        let mut static_owned = BTreeSet::new();
+        let mut phase1s = Phase1s::default();
         match parts.state.load() {
             Ok(None) => {}
             Ok(Some(earlier)) => {
                 pid = earlier.pfkey_pid;
+                static_owned = earlier.static_owned;
                 match endpoint.restore(now, crate::state::wall_clock(), &earlier.checkpoint) {
                     Ok(()) => info!(log, "took over from the process before";
                         "isakmp_sas" => earlier.checkpoint.ike_sas.len(),
@@ -93,6 +114,7 @@ impl Daemon {
                     Err(error) => warn!(log, "starting afresh"; "reason" => %error),
                 }
                 events.adopt(now, &endpoint.ike_sas(now), &endpoint.child_sas(now));
+                phase1s.adopt(&endpoint.ike_sas(now));
             }
             Err(error) => warn!(log, "starting afresh: state of the process before unreadable";
                 "reason" => %error),
@@ -115,6 +137,10 @@ impl Daemon {
             translator: Translator::new(parts.kernel_socket.numbering(), pid),
             rng: UnwrapErr(SysRng),
             waiting: Waiting::default(),
+            listeners: Vec::new(),
+            static_owned,
+            phase1s,
+            programs: Programs::new(log.clone()),
             started: now,
             audit: None,
             octets: HashMap::new(),
@@ -244,6 +270,7 @@ impl Daemon {
                 self.stats.kernel_connected = true;
                 let register = self.translator.register();
                 self.send(register);
+                self.add_static_entries();
                 self.audit_kernel();
                 self.soon_auto();
             }
@@ -289,7 +316,7 @@ impl Daemon {
         }
     }
 
-    fn send(&mut self, request: pfkey::Request) {
+    pub(super) fn send(&mut self, request: pfkey::Request) {
         if !self.parts.link.send(request) {
             self.stats.kernel_refusals += 1;
             warn!(self.log, "the kernel takes no more requests at the moment");
@@ -304,6 +331,7 @@ impl Daemon {
                 warn!(self.log, "refused by the kernel"; "request" => request,
                     "reason" => words(errno));
             }
+            Outcome::Static(name, result) => self.static_entry_added(name, result),
             Outcome::Sas(sas) => self.sas_arrived(sas),
             Outcome::Policies(policies) => {
                 for reply in std::mem::take(&mut self.waiting.policies) {
@@ -329,7 +357,11 @@ impl Daemon {
         let now = Instant::now();
         let pairs = self.endpoint.child_sas(now);
         for reply in std::mem::take(&mut self.waiting.sas) {
-            super::orders::answer_sas(reply, &sas, &pairs);
+            match (reply, &sas) {
+                (SasReply::Control(reply), sas) => super::orders::answer_sas(reply, sas, &pairs),
+                (SasReply::Admin(reply), Ok(sas)) => reply.body(super::admin::sa_dump(sas)),
+                (SasReply::Admin(reply), Err(_)) => reply.refuse(libc::EIO),
+            }
         }
         let Ok(sas) = sas else {
             return;
@@ -347,6 +379,9 @@ impl Daemon {
             // In softkernel nobody else has SAs; in the system's kernel somebody might.
             if matches!(self.parts.kernel_socket, KernelSocket::Soft(_)) {
                 for (spi, source, destination) in found.orphans {
+                    if self.is_static(spi, destination) {
+                        continue;
+                    }
                     debug!(self.log, "removing an SA of nobody"; "spi" => format!("{spi:08x}"));
                     let request = self.translator.remove(spi, source, destination);
                     self.send(request);
@@ -534,6 +569,9 @@ impl Daemon {
     fn event(&mut self, event: &Event) {
         let now = Instant::now();
         self.events.write(now, event);
+        let meaning = self.phase1s.follow(event);
+        self.announce(&meaning);
+        self.programs.run(&self.config.scripts, &meaning);
         match event {
             Event::ConnectionFailed { connection, reason } => {
                 for connecting in self.take_connects(|name| name == connection) {
@@ -567,6 +605,19 @@ impl Daemon {
         taken
     }
 
+    /// When the daemon was started.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The end: tells everybody and takes everything of ours out of the kernel.
+    pub(super) fn terminate(&mut self) {
+        self.flush();
+        let entries = self.config.static_entries.clone();
+        self.remove_static_entries(&entries, &[]);
+        self.announce_end();
+    }
+
     /// Deletes everything, telling every peer.
     pub(super) fn flush(&mut self) {
         self.endpoint.flush(Instant::now(), &mut self.rng);
@@ -574,7 +625,11 @@ impl Daemon {
 
     pub(super) fn save_now(&mut self) {
         let pid = self.translator.pid();
-        if let Err(error) = self.parts.state.save(Instant::now(), &self.endpoint, pid) {
+        let outcome =
+            self.parts
+                .state
+                .save(Instant::now(), &self.endpoint, pid, &self.static_owned);
+        if let Err(error) = outcome {
             error!(self.log, "checkpoint not written"; "reason" => %error);
         }
     }
@@ -602,7 +657,8 @@ impl Daemon {
     /// # Errors
     /// The file's problems, in words.
     pub(super) fn reload(&mut self) -> Result<String, String> {
-        let config = match Config::load(&self.parts.paths.config) {
+        let paths = &self.parts.paths;
+        let config = match paths.overrides.load(&paths.config) {
             Ok(config) => config,
             Err(problems) => {
                 log_problems(&self.log, &problems);
@@ -639,10 +695,13 @@ impl Daemon {
         info!(self.log, "{message}");
         // Ports in use are the old ones until the restart.
         let (ike_port, natt_port) = (old.policy.nat.ike_port, old.policy.nat.natt_port);
-        self.config = config;
+        let before = std::mem::replace(&mut self.config, config);
         self.config.policy.nat.ike_port = ike_port;
         self.config.policy.nat.natt_port = natt_port;
         self.apply_policy();
+        let wanted = self.config.static_entries.clone();
+        self.remove_static_entries(&before.static_entries, &wanted);
+        self.add_static_entries();
         self.soon_auto();
         Ok(message)
     }

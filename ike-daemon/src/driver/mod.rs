@@ -4,9 +4,17 @@
 //! * this file: start, the loop, the end
 //! * [`daemon`]: what each input and output means
 //! * [`orders`]: requests of `ikectl`
+//! * [`admin`]: requests of racoonctl, and its sockets in [`admin_sockets`]
+//! * [`phase1`], [`programs`]: what happens, for racoon's events and the operator's programs
+//! * [`static_entries`]: policies out of setkey(8) scripts
 
+mod admin;
+mod admin_sockets;
 mod daemon;
 mod orders;
+mod phase1;
+mod programs;
+mod static_entries;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,11 +30,12 @@ use tanuki_daemon::runtime_dir;
 use tanuki_daemon::signals::{Signal, Signals};
 use tokio::sync::mpsc;
 
-use crate::config::Config;
+use crate::config::{Config, Overrides};
 use crate::kernel::{self, KernelSocket, Link, LinkEvent};
 use crate::net::{EncapOwner, NetEvent, Network, Ports};
 use crate::state::StateFile;
 
+use admin_sockets::AdminSockets;
 use daemon::{Daemon, Parts};
 
 /// The daemon's folder below the runtime folder, and its name in the log.
@@ -43,6 +52,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct Paths {
     /// The configuration, to be read again on SIGHUP.
     pub config: PathBuf,
+    /// What the command line says about it.
+    pub overrides: Overrides,
     /// Sockets, pid file, state.
     pub runtime_dir: PathBuf,
 }
@@ -64,6 +75,11 @@ pub async fn run(
     let mut signals = Signals::new().map_err(|error| os("signals", error))?;
     let mut control = ControlServer::bind(&control_path, 0o600)
         .map_err(|error| os(&control_path.display().to_string(), error))?;
+    let mut admin = AdminSockets::open(&log, &config, &paths.runtime_dir)?;
+    let _racoon_pid_file = match &config.pid_file {
+        Some(path) => Some(PidFile::create(path)?),
+        None => None,
+    };
     let state = StateFile::open(&folder).map_err(|error| os("state folder", error))?;
 
     let kernel_socket = kernel::choose(config.kernel, &paths.runtime_dir);
@@ -100,6 +116,7 @@ pub async fn run(
             Some(event) = from_kernel.recv() => daemon.kernel_event(event),
             Some(result) = from_jobs.recv() => daemon.job_done(result),
             call = control.next() => daemon.order(call),
+            call = admin.next() => daemon.admin(call),
             signal = signals.next() => match signal {
                 Signal::Reload => daemon.reload_or_log(),
                 Signal::Dump => daemon.dump_to_log(),
@@ -110,7 +127,7 @@ pub async fn run(
                 }
                 Signal::Terminate => {
                     info!(log, "ending; peers are told");
-                    daemon.flush();
+                    daemon.terminate();
                     farewell(&mut daemon, &mut from_kernel).await;
                     daemon.forget_state();
                     return Ok(());
@@ -119,6 +136,7 @@ pub async fn run(
             () = sleep_until(alarm) => daemon.timeout(),
         }
         daemon.drain();
+        admin.follow(&log, &daemon.config);
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use pfkey::{Message, setkey};
 use tanuki_daemon::control::{ControlCall, Reply};
 
-use super::daemon::{CONNECT_LIMIT, Connecting, Daemon};
+use super::daemon::{CONNECT_LIMIT, Connecting, Daemon, SasReply};
 use crate::control::kernel_view;
 use crate::control::protocol::{Done, DumpAnswer, IpsecAnswer, PoliciesAnswer, Request};
 use crate::state::wall_clock;
@@ -24,7 +24,7 @@ impl Daemon {
         match request {
             Request::ShowIke => reply.ok(&self.endpoint.ike_sas(now)),
             Request::ShowIpsec if self.stats.kernel_connected => {
-                self.waiting.sas.push(reply);
+                self.waiting.sas.push(SasReply::Control(reply));
                 self.ask_for_sas();
             }
             Request::ShowPolicies if self.stats.kernel_connected => {

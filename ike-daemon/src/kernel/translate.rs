@@ -17,6 +17,8 @@ use pfkey::{
     Numbering, Policy, PolicyRequest, PolicyType, Reply, Request, SaType,
 };
 
+use crate::config::static_entry::StaticEntry;
+
 /// Requests under way; the oldest is given up beyond.
 const MAX_PENDING: usize = 4096;
 
@@ -44,6 +46,8 @@ enum Pending {
     Spi(ChildId),
     Install(ChildId, Direction),
     Quiet(&'static str),
+    /// An entry of a setkey(8) script, by its text.
+    Static(String),
     Sas,
     Policies,
 }
@@ -60,6 +64,8 @@ pub enum Outcome {
         /// The kernel's error number.
         errno: u8,
     },
+    /// An entry of a setkey(8) script was added, or the error number.
+    Static(String, Result<(), u8>),
     /// The SAs of the kernel, as asked for by [`Translator::dump_sas`], or why there are none.
     Sas(Result<Vec<Message>, String>),
     /// The policies of the kernel, as asked for by [`Translator::dump_policies`].
@@ -156,6 +162,32 @@ impl Translator {
         self.expect(request, Pending::Quiet("DELETE"))
     }
 
+    /// Adds an entry of a setkey(8) script; what is there already is not replaced.
+    pub fn add_static(&mut self, entry: &StaticEntry) -> Request {
+        let request = match entry {
+            StaticEntry::Policy(policy) => self.client.spd_add(policy),
+            StaticEntry::Sa(sa) => self.client.add(sa),
+        };
+        self.expect(request, Pending::Static(entry.to_string()))
+    }
+
+    /// Removes an entry of a setkey(8) script.
+    pub fn remove_static(&mut self, entry: &StaticEntry) -> Request {
+        let (request, what) = match entry {
+            StaticEntry::Policy(policy) => (self.client.spd_delete(policy), "SPDDELETE"),
+            StaticEntry::Sa(sa) => {
+                let selector = SaSelector {
+                    sa_type: sa.sa_type,
+                    spi: sa.spi,
+                    source: sa.source,
+                    destination: sa.destination,
+                };
+                (self.client.delete(&selector), "DELETE")
+            }
+        };
+        self.expect(request, Pending::Quiet(what))
+    }
+
     /// The socket is gone: what was asked is not answered any more.
     pub fn disconnected(&mut self, reason: &str) -> Vec<Outcome> {
         self.client.reset();
@@ -166,7 +198,7 @@ impl Translator {
                 Pending::Spi(child) | Pending::Install(child, _) => {
                     Some(Outcome::Reply(failed(child, reason.to_owned())))
                 }
-                Pending::Quiet(_) => None,
+                Pending::Quiet(_) | Pending::Static(_) => None,
                 Pending::Sas => Some(Outcome::Sas(Err(reason.to_owned()))),
                 Pending::Policies => Some(Outcome::Policies(Err(reason.to_owned()))),
             })
@@ -238,6 +270,7 @@ impl Translator {
                     format!("{what}: {}", words(errno)),
                 )))
             }
+            (Pending::Static(name), result) => Some(Outcome::Static(name, result.map(|_| ()))),
             (Pending::Sas, result) => Some(Outcome::Sas(dumped(result))),
             (Pending::Policies, result) => Some(Outcome::Policies(dumped(result))),
             (Pending::Quiet(_), Ok(_)) => None,

@@ -4,13 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod kernel;
+mod racoon;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use ike_daemon::config::Config;
+use ike_daemon::config::{Config, Overrides};
 use ike_daemon::control::protocol::{
     Done, DumpAnswer, IpsecAnswer, PoliciesAnswer, Request, Stats,
 };
@@ -70,9 +71,11 @@ impl Host {
     }
 
     fn start(&mut self) {
-        let config = Config::load(&self.config()).unwrap_or_else(|problems| panic!("{problems}"));
+        let config =
+            Config::load(&self.config(), &[]).unwrap_or_else(|problems| panic!("{problems}"));
         let paths = Paths {
             config: self.config(),
+            overrides: Overrides::default(),
             runtime_dir: self.folder.path().to_owned(),
         };
         let log = slog::Logger::root(slog::Discard, slog::o!());

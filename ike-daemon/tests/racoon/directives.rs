@@ -265,9 +265,7 @@ fn file_with(section: &str, line: &str) -> (String, usize) {
 fn what_has_no_effect_says_so_and_what_is_refused_says_where() {
     for (section, line) in [
         ("", "path certificate \"x\";"),
-        ("", "path script \"x\";"),
         ("", "path backupsa \"x\";"),
-        ("", "path pidfile \"/var/run/racoon.pid\";"),
         ("", "pfkey_buffer 64;"),
         ("", "complex_bundle on;"),
         ("", "gss_id_enc latin1;"),
@@ -280,11 +278,6 @@ fn what_has_no_effect_says_so_and_what_is_refused_says_where() {
         ("padding", "exclusive_tail on;"),
         ("padding", "strict_check off;"),
         ("listen", "admin 127.0.0.1 [7002];"),
-        (
-            "listen",
-            "adminsock \"/var/run/racoon.sock\" \"root\" \"wheel\" 0660;",
-        ),
-        ("listen", "adminsock disabled;"),
         ("timer", "persend 1;"),
         ("timer", "phase2 10 sec;"),
         ("remote", "xauth_login \"me\";"),
@@ -299,9 +292,7 @@ fn what_has_no_effect_says_so_and_what_is_refused_says_where() {
         ("remote", "nonce_size 16;"),
         ("remote", "lifetime byte 10 MB;"),
         ("remote", "ph1id 1;"),
-        ("remote", "ike_frag on;"),
         ("remote", "esp_frag 552;"),
-        ("remote", "script \"x\" phase1_up;"),
         ("remote", "mode_cfg on;"),
         ("remote", "weak_phase1_check on;"),
         ("remote", "rekey force;"),
@@ -431,7 +422,24 @@ fn values_that_are_refused_have_their_place_and_a_hint() {
             16,
             "write 0 sec to 1 hour",
         ),
-        ("remote", "exchange_mode aggressive;", 0, ""),
+        (
+            "listen",
+            "adminsock \"/x\" \"nobody-of-that-name\" \"0\" 0660;",
+            16,
+            "no user `nobody-of-that-name` on this system",
+        ),
+        (
+            "listen",
+            "adminsock \"/x\" \"0\" \"none-of-that-name\" 0660;",
+            20,
+            "no group `none-of-that-name` on this system",
+        ),
+        (
+            "remote",
+            "script \"up.sh\" phase1_up;",
+            8,
+            "write the path from the root",
+        ),
         (
             "remote",
             "situation secrecy;",

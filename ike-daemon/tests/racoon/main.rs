@@ -15,6 +15,7 @@ use std::time::Duration;
 use ike_crypto::{Cipher, Group};
 use ike_daemon::config::Config;
 use ike_daemon::config::racoon;
+use ike_daemon::config::static_entry::StaticEntry;
 use tanuki_daemon::config::Problems;
 use tempfile::TempDir;
 
@@ -51,12 +52,13 @@ impl Installation {
     }
 
     fn load(&self) -> Result<Config, Problems> {
-        Config::load(&self.path("racoon.conf"))
+        Config::load(&self.path("racoon.conf"), &[])
     }
 
     fn load_with(&self, policies: &str) -> Result<Config, Problems> {
         self.write("ipsec.conf", policies);
-        racoon::load(&self.path("racoon.conf"), Some(&self.path("ipsec.conf")))
+        racoon::load(&self.path("racoon.conf"), &[self.path("ipsec.conf")])
+            .map(|loaded| loaded.config)
     }
 }
 
@@ -108,12 +110,8 @@ fn what_a_block_lacks_is_said() {
         "3:1",
         "write `exchange_mode main;`",
     );
-    let aggressive = SERVER.replace("main;", "aggressive;");
-    one(
-        &format!("{PHASE2}{aggressive}"),
-        "4:5",
-        "only main mode is served",
-    );
+    let base = SERVER.replace("main;", "base;");
+    one(&format!("{PHASE2}{base}"), "4:5", "base mode is not served");
     let no_group = SERVER.replace("dh_group modp2048;", "");
     one(
         &format!("{PHASE2}{no_group}"),
@@ -215,11 +213,14 @@ fn pfs_is_insisted_on_unless_obey() {
 }
 
 #[test]
-fn the_syntax_is_told_by_name_or_first_word() {
+fn the_syntax_is_told_by_the_first_word_or_else_the_name() {
     let folder = TempDir::new().unwrap();
     for (name, text, racoon) in [
         ("a.conf", "", true),
-        ("a.yaml", "remote anonymous { }", false),
+        ("a.yaml", "remote anonymous { }", true),
+        ("b.conf", "# ours\nlisten:\n  - 192.0.2.1\n", false),
+        ("c.conf", "---\nlog: {level: debug}\n", false),
+        ("d.conf", "exchange_mode main;", true),
         ("a.yml", "", false),
         ("a", "# racoon\npath include \"x\";", true),
         ("b", "listen { }", true),
@@ -282,9 +283,29 @@ fn policies_that_cannot_be_kept_are_refused_at_their_place() {
             "write the address",
         ),
         (
-            "\nadd 192.0.2.1 192.0.2.2 esp 9 -E null;".into(),
-            "2:1",
-            "installs no SAs with keys from a file; leave it to setkey(8)",
+            "\nadd 192.0.2.1 192.0.2.2 ah 9 -A hmac-sha1 \"12345678901234567890\";".into(),
+            "2:28",
+            "only ESP is served",
+        ),
+        (
+            "add 192.0.2.1 192.0.2.2 esp 9 -E des-cbc \"12345678\";".into(),
+            "1:34",
+            "unknown algorithm `des-cbc`; expected aes-cbc",
+        ),
+        (
+            "add 192.0.2.1 192.0.2.2 esp 9 -m beet -E null;".into(),
+            "1:34",
+            "unknown mode `beet`; expected transport, tunnel or any",
+        ),
+        (
+            "add 192.0.2.1 192.0.2.2 esp 9 -f zero-pad -E null;".into(),
+            "1:31",
+            "`-f` is not served; leave it out",
+        ),
+        (
+            "add 192.0.2.1 192.0.2.2 esp 9 -lh soon -E null;".into(),
+            "1:35",
+            "`soon` is no number",
         ),
         ("spdadd;".into(), "1:7", "expected an address"),
     ] {
@@ -307,7 +328,18 @@ fn policies_that_cannot_be_kept_are_refused_at_their_place() {
         )
         .unwrap();
     assert!(config.policy.phase2.services.is_empty());
-    assert!(warnings(&config)[0].contains("left to setkey(8)"));
+    let shown: Vec<String> = config
+        .static_entries
+        .iter()
+        .map(|e| e.to_string())
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "::/0[any] ::/0[any] 58 -P in",
+            "::/0[any] ::/0[any] any -P in"
+        ]
+    );
     let quiet = "flush; spdflush; dump; spddump; get 192.0.2.1 192.0.2.2 esp 9;
  delete 192.0.2.1 192.0.2.2 esp 9; deleteall 192.0.2.1 192.0.2.2 esp;
  spddelete ::/0 ::/0 any -P in none;";
@@ -321,5 +353,95 @@ fn large_files_are_refused() {
     assert!(
         problems.to_string().contains("more than 4 MiB"),
         "{problems}"
+    );
+}
+
+#[test]
+fn what_racoonctl_and_scripts_need_is_kept() {
+    let config = load(&format!(
+        "path pidfile \"/var/run/racoon.pid\";\npath script \"/usr/local/etc/racoon/scripts\";\n\
+         listen {{ adminsock \"/var/run/r.sock\" \"root\" \"wheel\" 0660; }}\n{}{PHASE2}\
+         remote 192.0.2.7 inherit anonymous {{ script \"/opt/seven\" phase1_dead; }}\n\
+         remote 192.0.2.8 {{ exchange_mode main; proposal {{ encryption_algorithm aes 256; \
+         hash_algorithm sha1; authentication_method pre_shared_key; dh_group modp2048; }} }}",
+        SERVER.replace(
+            "main;",
+            "main; script \"up.sh\" phase1_up; script \"/opt/down\" phase1_down;"
+        )
+    ));
+    assert_eq!(config.pid_file, Some("/var/run/racoon.pid".into()));
+    let socket = config.admin_socket.unwrap();
+    assert_eq!(socket.path, Path::new("/var/run/r.sock"));
+    assert_eq!(
+        (socket.owner, socket.group, socket.mode),
+        (Some(0), Some(0), 0o660)
+    );
+    let of = |peer: &str| {
+        let peer = (!peer.is_empty()).then(|| peer.parse().unwrap());
+        let mut entries = config.scripts.iter();
+        entries.find(|scripts| scripts.peer == peer).unwrap()
+    };
+    let path = |path: &str| Some(PathBuf::from(path));
+    assert_eq!(of("").up, path("/usr/local/etc/racoon/scripts/up.sh"));
+    assert_eq!(of("").down, path("/opt/down"));
+    assert_eq!(of("").dead, None);
+    // Inherited, and its own.
+    let seven = of("192.0.2.7");
+    assert_eq!(
+        (&seven.down, &seven.dead),
+        (&path("/opt/down"), &path("/opt/seven"))
+    );
+    // Nothing: not those of everybody else.
+    assert!(of("192.0.2.8").is_empty());
+    let disabled = load(&format!("{SERVER}{PHASE2}listen {{ adminsock disabled; }}"));
+    assert_eq!(disabled.admin_socket, None);
+}
+
+#[test]
+fn fragmentation_and_aggressive_mode_are_as_written() {
+    use ike_proto::policy::Fragmentation;
+    let with = |line: &str| load(&format!("{PHASE2}{}", SERVER.replace("main;", line))).policy;
+    assert_eq!(with("main;").fragmentation.mode, Fragmentation::On);
+    assert_eq!(
+        with("main; ike_frag off;").fragmentation.mode,
+        Fragmentation::Off
+    );
+    assert_eq!(
+        with("main; ike_frag on;").fragmentation.mode,
+        Fragmentation::On
+    );
+    assert_eq!(
+        with("main; ike_frag force;").fragmentation.mode,
+        Fragmentation::Force
+    );
+    assert!(!with("main;").aggressive);
+    assert!(with("main, aggressive;").aggressive);
+    let only = load(&format!(
+        "{PHASE2}{}",
+        SERVER.replace("main;", "aggressive;")
+    ));
+    assert!(only.policy.aggressive);
+    assert!(warnings(&only)[0].contains("main mode is accepted as well"));
+}
+
+#[test]
+fn sas_of_a_script_are_kept_with_their_keys() {
+    let config = Installation::new(&format!("{SERVER}{PHASE2}"))
+        .load_with(
+            "add 192.0.2.1 192.0.2.2 esp 0x1234 -m tunnel -u 77 -r 4 -lh 3600 -ls 3000\n\
+             -E aes-cbc 0x00112233445566778899aabbccddeeff -A hmac-sha2-256 \"an authentication key, 32 octets\";",
+        )
+        .unwrap();
+    let [StaticEntry::Sa(sa)] = &config.static_entries[..] else {
+        panic!("{:?}", config.static_entries);
+    };
+    assert_eq!((sa.spi, sa.reqid, sa.replay_window), (0x1234, 77, 32));
+    assert_eq!(sa.mode, pfkey::Mode::TUNNEL);
+    assert_eq!(sa.encryption_key.bytes()[..3], [0, 0x11, 0x22]);
+    assert_eq!(sa.authentication_key.as_ref().unwrap().bits(), 256);
+    assert_eq!(sa.lifetimes.unwrap().1.add_time, 3000);
+    assert_eq!(
+        config.static_entries[0].to_string(),
+        "192.0.2.1 192.0.2.2 esp 0x1234"
     );
 }

@@ -67,8 +67,7 @@ sainfo anonymous { lifetime time 1 hour; encryption_algorithm aes 256, aes 128;
     );
     assert!(policy.phase2.transport && !policy.phase2.tunnel && !policy.phase2.require_pfs);
     let found = warnings(&config);
-    let lines: Vec<&str> = found.iter().filter_map(|w| w.split(": ").next()).collect();
-    assert_eq!(lines, ["2:1", "5:10", "9:26"], "{found:?}");
+    assert!(found.is_empty(), "{found:?}");
 }
 
 /// A FreeBSD how-to for phones: anybody with the one key, old algorithms, policies in ipsec.conf.
@@ -312,7 +311,8 @@ sainfo anonymous clientaddr { encryption_algorithm aes 256; lifetime time 30 min
             "{words}: {found:#?}"
         )
     };
-    says("aggressive mode is not served from this file");
+    assert!(policy.aggressive);
+    says("aggressive mode shows identities in the clear");
     says("hybrid_rsa_server is not served and left out");
     says("any mixture of the algorithms");
     says("blowfish is not served and left out");

@@ -82,6 +82,7 @@ impl Endpoint {
         self.shared.event(Event::IkeUp {
             ike: id,
             reqid,
+            local: path.local,
             peer: path.peer,
             identity,
             initiator,

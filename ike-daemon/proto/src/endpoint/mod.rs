@@ -494,6 +494,7 @@ impl Endpoint {
             self.shared.event(Event::IkeDown {
                 ike: id,
                 reqid,
+                local: session.path.local,
                 peer: session.path.peer,
                 established,
                 reason: reason.clone(),

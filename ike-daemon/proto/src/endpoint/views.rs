@@ -65,6 +65,7 @@ fn ike_view(session: &Session, now: Instant) -> IkeSaView {
         reqid: established.map(|established| established.client),
         connection: session.connection.clone(),
         initiator: session.initiator,
+        aggressive: session.aggressive,
         state: match established {
             Some(established) if established.superseded => "rekeyed".to_owned(),
             _ => session.state().to_owned(),

@@ -100,6 +100,7 @@ impl Session {
         let mut session = Self::begin_response(cx, path, header, &chain, Phase::Moving);
         let mut vendor_ids = Builder::new();
         session.answer_vendor_ids(&chain, &mut vendor_ids);
+        session.aggressive = true;
         session.phase = Phase::Am1Received(Box::new(Am1Received {
             half,
             group,

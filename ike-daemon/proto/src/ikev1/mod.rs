@@ -42,6 +42,7 @@ use quick_mode::{QuickMode, QuickWish};
 pub(crate) struct Session {
     pub(crate) id: IkeId,
     pub(crate) initiator: bool,
+    pub(crate) aggressive: bool,
     pub(crate) cky_i: Cookie,
     pub(crate) cky_r: Cookie,
     pub(crate) path: Path,
@@ -346,6 +347,7 @@ impl Session {
         Self {
             id,
             initiator,
+            aggressive: false,
             cky_i: cookies.0,
             cky_r: cookies.1,
             path,

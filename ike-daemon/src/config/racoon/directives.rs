@@ -85,14 +85,14 @@ pub const DIRECTIVES: &[Directive] = &[
     honoured("path include", "where relative includes start"),
     honoured("path pre_shared_key", "read again whenever it changes"),
     no_op("path certificate", CERTIFICATES),
-    no_op("path script", "the IKE daemon runs no scripts"),
+    honoured("path script", "where relative scripts of `remote` are"),
     no_op(
         "path backupsa",
         "what a restart needs is always kept in the runtime folder",
     ),
-    no_op(
+    honoured(
         "path pidfile",
-        "the pid file is ike-daemon/ike-daemon.pid in the runtime folder (--runtime-dir)",
+        "besides the one in the runtime folder (--runtime-dir)",
     ),
     honoured("include", "with patterns, up to 10 deep"),
     no_op(
@@ -116,11 +116,8 @@ pub const DIRECTIVES: &[Directive] = &[
     honoured("listen", "a section"),
     honoured("listen isakmp", "one port for all addresses"),
     honoured("listen isakmp_natt", "one port for all addresses"),
-    no_op("listen admin", "TCP is not listened on; use ikectl"),
-    no_op(
-        "listen adminsock",
-        "ikectl uses ike-daemon/control.sock in the runtime folder (--runtime-dir)",
-    ),
+    no_op("listen admin", "TCP is not listened on; see `adminsock`"),
+    honoured("listen adminsock", "racoonctl's; ikectl works without it"),
     honoured("listen strict_address", "every address has to work"),
     honoured("timer", "a section"),
     honoured("timer counter", "times a packet is sent in total"),
@@ -178,7 +175,11 @@ pub const DIRECTIVES: &[Directive] = &[
     ),
     honoured("remote inherit", "what is not written is taken from there"),
     honoured("remote remote_address", "whom a named block connects to"),
-    honoured("remote exchange_mode", "main mode is served"),
+    honoured(
+        "remote exchange_mode",
+        "main and aggressive; aggressive in one block allows it to every peer whose identity has \
+         a key",
+    ),
     honoured("remote doi", "there is only one"),
     honoured("remote situation", "identity_only"),
     honoured("remote my_identifier", "address, fqdn, user_fqdn, keyid"),
@@ -232,19 +233,17 @@ pub const DIRECTIVES: &[Directive] = &[
         "remote ph1id",
         "phase 2 settings are the same for all peers, so nothing has to be linked",
     ),
-    no_op(
+    honoured(
         "remote ike_frag",
-        "IKE fragments are taken, and sent to peers that announce them; `fragmentation` of the YAML \
-         file changes that",
+        "on when not written: fragments are taken, and sent to peers that announce them",
     ),
     no_op(
         "remote esp_frag",
         "the kernel fragments after encapsulation, as on FreeBSD",
     ),
-    refused(
+    honoured(
         "remote script",
-        "the IKE daemon runs no scripts",
-        "leave it out; `hooks` of l2tpd run programs when a session comes up or goes down",
+        "run without a shell, with racoon's environment; the status is only logged",
     ),
     no_op("remote mode_cfg", XAUTH),
     no_op(
@@ -313,9 +312,12 @@ pub const DIRECTIVES: &[Directive] = &[
     ),
     honoured(
         "setkey spdadd",
-        "as what peers may carry, and as connections",
+        "put into the kernel; also what peers may carry, and connections",
     ),
-    no_op("setkey spddelete", "nothing of it is there"),
+    no_op(
+        "setkey spddelete",
+        "the daemon looks after its own policies only",
+    ),
     no_op(
         "setkey spdflush",
         "the daemon looks after its own policies only",
@@ -324,13 +326,12 @@ pub const DIRECTIVES: &[Directive] = &[
     no_op("setkey flush", "the daemon looks after its own SAs only"),
     no_op("setkey dump", "see `ikectl show ipsec`"),
     no_op("setkey get", "see `ikectl show ipsec`"),
-    no_op("setkey delete", "nothing of it is there"),
-    no_op("setkey deleteall", "nothing of it is there"),
-    refused(
-        "setkey add",
-        "the daemon installs no SAs with keys from a file",
-        "leave it to setkey(8) itself, in a file of its own",
+    no_op("setkey delete", "the daemon looks after its own SAs only"),
+    no_op(
+        "setkey deleteall",
+        "the daemon looks after its own SAs only",
     ),
+    honoured("setkey add", "put into the kernel; ESP only"),
 ];
 
 const fn value(directive: &'static str, value: &'static str, class: Class) -> Value {
@@ -447,21 +448,29 @@ pub const VALUES: &[Value] = &[
     ),
     value(
         "remote exchange_mode",
-        "aggressive",
-        Class::NoOp(
-            "aggressive mode is not served from this file: it gives a hash of the key to anybody; \
-             `aggressive: true` of the YAML file allows it",
-        ),
-    ),
-    value(
-        "remote exchange_mode",
         "base",
         Class::NoOp("base mode is not served"),
     ),
     value(
         "remote exchange_mode",
+        "only base",
+        not(
+            "base mode is not served",
+            "write `exchange_mode main;` or `exchange_mode aggressive;`",
+        ),
+    ),
+    value(
+        "remote exchange_mode",
         "without main",
-        not("only main mode is served", "write `exchange_mode main;`"),
+        Class::NoOp("main mode is accepted as well"),
+    ),
+    value(
+        "remote script",
+        "relative",
+        not(
+            "a relative path, and there is no `path script`",
+            "write the path from the root",
+        ),
     ),
     value(
         "remote exchange_mode",
@@ -733,10 +742,5 @@ pub const VALUES: &[Value] = &[
         "setkey spdadd",
         "host name",
         not("a name instead of an address", "write the address"),
-    ),
-    value(
-        "setkey spdadd",
-        "not ipsec",
-        Class::NoOp("policies that do not protect are left to setkey(8)"),
     ),
 ];

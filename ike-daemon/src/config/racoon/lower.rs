@@ -1,15 +1,15 @@
 //! The tree into the model: notices, refusals, and what stands outside of `remote` and `sainfo`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ike_proto::Policy;
 use racoon_conf::ast::{
-    Endpoint, Host, LdapCfg, Listen, ModeCfg, Padding, Port, Privsep, RadiusCfg, Statement, Timer,
+    AdminSock, Endpoint, Host, LdapCfg, Listen, ModeCfg, Padding, Port, Privsep, RadiusCfg,
+    Statement, Text, Timer,
 };
-use racoon_conf::setkey::Script;
 use racoon_conf::words::{LogLevel, PathKind, ProposalCheck};
 use racoon_conf::{Parsed, Span};
 use slog::Level;
@@ -18,34 +18,22 @@ use tanuki_daemon::log::LogConfig;
 
 use super::directives::{self, Class};
 use super::psk::PskFile;
-use super::{remote, sainfo, setkey};
-use crate::config::model::{Config, ConfiguredConnection, KernelChoice};
+use super::{Loaded, Place, Read, remote, sainfo, setkey};
+use crate::config::account::{Group, User};
+use crate::config::model::{AdminSocket, Config, ConfiguredConnection, KernelChoice, PeerScripts};
+use crate::config::static_entry::StaticEntry;
+
+/// Where FreeBSD's port of racoon has its socket when nothing is written.
+const DEFAULT_ADMIN_SOCKET: &str = "/var/db/racoon/racoon.sock";
 
 /// An hour, in seconds.
 const HOUR: u64 = 3600;
 
 /// Makes the model, or says all that is in the way.
-pub(super) fn lower(
-    main: &Path,
-    parsed: &Parsed,
-    script: Option<(&Path, &Script)>,
-) -> Result<Config, Problems> {
-    let mut files: Vec<PathBuf> = parsed.files.iter().map(PathBuf::from).collect();
-    // The script's spans start at file 0 of their own.
-    let script_file = files.len();
-    files.extend(script.map(|(path, _)| path.to_owned()));
-    let mut lowering = Lowering {
-        files,
-        offset: 0,
-        incomplete: !parsed.problems.is_empty(),
-        problems: Vec::new(),
-        notices: Vec::new(),
-        said: BTreeSet::new(),
-        policy: Policy::default(),
-        check: ProposalCheck::Strict,
-        connections: Vec::new(),
-        remotes: Vec::new(),
-    };
+pub(super) fn lower(main: &Path, parsed: &Parsed, scripts: &[Read]) -> Result<Loaded, Problems> {
+    let files: Vec<PathBuf> = parsed.files.iter().map(PathBuf::from).collect();
+    let mut lowering = Lowering::new(files, main.parent().unwrap_or(Path::new("/")));
+    lowering.incomplete = !parsed.problems.is_empty();
     for problem in &parsed.problems {
         lowering.problem(problem.span, problem.message.clone());
     }
@@ -56,13 +44,20 @@ pub(super) fn lower(
     let mut listen = Addresses::default();
     let mut log = LogConfig::default();
     let mut psk_path = None;
+    let mut pid_file = None;
     for statement in statements {
         lowering.visit("", statement.value.name(), statement.span);
         match &statement.value {
-            Statement::Path(kind, value) if kind.value == PathKind::PreSharedKey => {
-                psk_path = Some(value);
+            Statement::Path(kind, value) => match kind.value {
+                PathKind::PreSharedKey => psk_path = Some(value),
+                PathKind::Script => lowering.script_folder = PathBuf::from(&value.value),
+                PathKind::PidFile => pid_file = Some(PathBuf::from(&value.value)),
+                PathKind::Include | PathKind::Certificate | PathKind::BackupSa => {}
+            },
+            Statement::Log(level) => {
+                log.level.0 = log_level(level.value);
+                lowering.from("log.level", level.span);
             }
-            Statement::Log(level) => log.level.0 = log_level(level.value),
             Statement::Listen(block) => lowering.listen(block, &mut listen),
             Statement::Timer(block) => lowering.timer(block),
             other => lowering.without_effect(other),
@@ -71,21 +66,24 @@ pub(super) fn lower(
     let end = statements.last().map_or(Span::default(), |last| last.span);
     remote::lower(&mut lowering, statements, end);
     sainfo::lower(&mut lowering, statements, end);
-    if let Some((_, script)) = script {
-        lowering.offset = script_file;
-        setkey::lower(&mut lowering, script);
-        lowering.offset = 0;
-    }
-    let folder = main.parent().unwrap_or(Path::new("/"));
-    let path = folder.join(psk_path.map_or("psk.txt", |path| path.value.as_str()));
+    lowering.scripts(scripts);
+    let name = psk_path.map_or("psk.txt", |path| path.value.as_str());
+    let path = lowering.folder.join(name);
     let place = psk_path.map_or(end, |path| path.span);
     let psk = lowering.psk(path, place);
     lowering.announce_connections();
+    if lowering.peer_scripts.iter().all(PeerScripts::is_empty) {
+        lowering.peer_scripts.clear();
+    }
+    for note in lowering.policy.notes() {
+        let place = lowering.aggressive.unwrap_or(end);
+        lowering.notice(place, note.to_string());
+    }
     if !lowering.problems.is_empty() {
         return Err(Problems(lowering.problems));
     }
     let listen_is_explicit = listen.strict;
-    Ok(Config {
+    let config = Config {
         listen: match listen.isakmp.is_empty() {
             true => vec![
                 IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -99,7 +97,24 @@ pub(super) fn lower(
         kernel: KernelChoice::Auto,
         log,
         psk: Some(psk),
+        admin_socket: listen.admin.unwrap_or_else(|| {
+            Some(AdminSocket {
+                path: DEFAULT_ADMIN_SOCKET.into(),
+                owner: None,
+                group: None,
+                mode: 0o600,
+                is_explicit: false,
+            })
+        }),
+        scripts: lowering.peer_scripts,
+        setkey: scripts.iter().map(|read| read.file.clone()).collect(),
+        static_entries: lowering.static_entries,
+        pid_file,
         warnings: lowering.notices,
+    };
+    Ok(Loaded {
+        config,
+        origins: lowering.origins,
     })
 }
 
@@ -110,11 +125,18 @@ struct Addresses {
     ike_port: Option<u16>,
     natt_port: Option<u16>,
     strict: bool,
+    /// racoonctl's socket, or none; not written if `None`.
+    admin: Option<Option<AdminSocket>>,
 }
 
 /// The model as far as it is made, and what was said on the way.
 pub(super) struct Lowering {
     files: Vec<PathBuf>,
+    /// Where racoon.conf is.
+    folder: PathBuf,
+    /// Where relative scripts are.
+    pub(super) script_folder: PathBuf,
+    origins: BTreeMap<String, Place>,
     /// Added to the file numbers of spans.
     offset: usize,
     /// Something could not be parsed: what is missing may have stood there.
@@ -128,9 +150,62 @@ pub(super) struct Lowering {
     pub(super) connections: Vec<ConfiguredConnection>,
     /// Addresses of `remote` blocks that we connect to: connection by index, and the place.
     pub(super) remotes: Vec<(IpAddr, usize, Span)>,
+    /// Where Aggressive Mode is allowed.
+    pub(super) aggressive: Option<Span>,
+    pub(super) peer_scripts: Vec<PeerScripts>,
+    pub(super) static_entries: Vec<StaticEntry>,
 }
 
 impl Lowering {
+    /// Nothing lowered yet; spans are of `files`.
+    pub(super) fn new(files: Vec<PathBuf>, folder: &Path) -> Self {
+        Self {
+            files,
+            folder: folder.to_owned(),
+            script_folder: PathBuf::new(),
+            origins: BTreeMap::new(),
+            offset: 0,
+            incomplete: false,
+            problems: Vec::new(),
+            notices: Vec::new(),
+            said: BTreeSet::new(),
+            policy: Policy::default(),
+            check: ProposalCheck::Strict,
+            connections: Vec::new(),
+            remotes: Vec::new(),
+            aggressive: None,
+            peer_scripts: Vec::new(),
+            static_entries: Vec::new(),
+        }
+    }
+
+    /// The policies of setkey(8) scripts, whose spans start at file 0 of their own.
+    pub(super) fn scripts(&mut self, scripts: &[Read]) {
+        let mut services = Vec::new();
+        for read in scripts {
+            self.offset = self.files.len();
+            self.files.push(read.file.clone());
+            setkey::lower(self, &read.script, &mut services);
+        }
+        self.offset = 0;
+        setkey::allow(self, services);
+    }
+
+    /// What is in the way, if anything is.
+    pub(super) fn into_problems(self) -> Result<Vec<StaticEntry>, Problems> {
+        match self.problems.is_empty() {
+            true => Ok(self.static_entries),
+            false => Err(Problems(self.problems)),
+        }
+    }
+
+    /// Notes where the setting at `path` of ike-daemon.yaml(5) comes from.
+    pub(super) fn from(&mut self, path: impl Into<String>, span: Span) {
+        let place = self.place(span, String::new());
+        let (file, line) = (place.file, place.line);
+        self.origins.insert(path.into(), Place { file, line });
+    }
+
     pub(super) fn problem(&mut self, span: Span, message: String) {
         let problem = self.place(span, message);
         self.problems.push(problem);
@@ -243,6 +318,10 @@ impl Lowering {
                     if !listen.isakmp.contains(&address) {
                         listen.isakmp.push(address);
                     }
+                    self.from("listen", item.span);
+                    if endpoint.port.is_some() {
+                        self.from("port", item.span);
+                    }
                     let port = port(endpoint, 500);
                     let known = *listen.ike_port.get_or_insert(port);
                     if known != port {
@@ -250,7 +329,12 @@ impl Lowering {
                     }
                 }
                 Listen::StrictAddress => listen.strict = true,
-                _ => {}
+                Listen::AdminSock(socket) => {
+                    listen.admin = Some(self.admin_socket(socket));
+                    self.from("admin_socket", item.span);
+                }
+                Listen::AdminSockDisabled => listen.admin = Some(None),
+                Listen::IsakmpNatt(_) | Listen::Admin(_) => {}
             }
         }
         let ike_port = listen.ike_port.unwrap_or(500);
@@ -275,6 +359,30 @@ impl Lowering {
         self.policy.nat.natt_port = listen.natt_port.unwrap_or(4500);
     }
 
+    fn admin_socket(&mut self, socket: &AdminSock) -> Option<AdminSocket> {
+        let mut account = |text: &Option<Text>, found: fn(&str) -> Result<u32, String>| {
+            let text = text.as_ref()?;
+            match found(&text.value) {
+                Ok(number) => Some(number),
+                Err(why) => {
+                    self.problem(text.span, format!("`adminsock`: {why}"));
+                    None
+                }
+            }
+        };
+        let owner = account(&socket.owner, |text| text.parse().map(|user: User| user.0));
+        let group = account(&socket.group, |text| {
+            text.parse().map(|group: Group| group.0)
+        });
+        Some(AdminSocket {
+            path: PathBuf::from(&socket.path.value),
+            owner,
+            group,
+            mode: socket.mode.as_ref().map_or(0o600, |mode| mode.value),
+            is_explicit: true,
+        })
+    }
+
     /// The address of an endpoint; names are refused.
     pub(super) fn address(&mut self, directive: &str, endpoint: &Endpoint) -> Option<IpAddr> {
         match &endpoint.host.value {
@@ -294,21 +402,31 @@ impl Lowering {
             }
             match &item.value {
                 Timer::Counter(number) => match u32::try_from(number.value) {
-                    Ok(times @ 1..=20) => self.policy.retransmit.attempts = times,
+                    Ok(times @ 1..=20) => {
+                        self.policy.retransmit.attempts = times;
+                        self.from("retransmit.attempts", item.span);
+                    }
                     _ => self.value("timer counter", "out of range", number.span, ""),
                 },
                 Timer::Interval(time) => match time.value.seconds() {
-                    seconds @ 1..=HOUR => self.interval(seconds),
+                    seconds @ 1..=HOUR => {
+                        self.interval(seconds);
+                        self.from("retransmit.initial", item.span);
+                    }
                     _ => self.value("timer interval", "out of range", time.span, ""),
                 },
                 Timer::Phase1(time) => match time.value.seconds() {
                     seconds @ 5..=HOUR => {
                         self.policy.limits.half_open_timeout = Duration::from_secs(seconds);
+                        self.from("limits.half_open_timeout", item.span);
                     }
                     _ => self.value("timer phase1", "out of range", time.span, ""),
                 },
                 Timer::NattKeepalive(time) => match time.value.seconds() {
-                    seconds @ 0..=HOUR => self.policy.nat.keepalive = Duration::from_secs(seconds),
+                    seconds @ 0..=HOUR => {
+                        self.policy.nat.keepalive = Duration::from_secs(seconds);
+                        self.from("nat_t.keepalive", item.span);
+                    }
                     _ => self.value("timer natt_keepalive", "out of range", time.span, ""),
                 },
                 Timer::Persend(_) | Timer::Phase2(_) => {}
@@ -331,6 +449,11 @@ impl Lowering {
                 if keys.secrets.is_empty() {
                     let found = psk.path().display().to_string();
                     self.value("path pre_shared_key", "empty", place, &found);
+                }
+                for (index, line) in keys.lines.iter().enumerate() {
+                    let (file, line) = (psk.path().to_owned(), *line);
+                    self.origins
+                        .insert(format!("secrets.{index}"), Place { file, line });
                 }
                 self.policy.secrets = keys.secrets;
                 self.notices.extend(keys.warnings);

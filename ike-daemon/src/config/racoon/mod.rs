@@ -18,13 +18,15 @@ mod remote;
 mod sainfo;
 mod setkey;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use racoon_conf::lexer::{Lexer, Token};
 use racoon_conf::{FileId, setkey as script};
 use tanuki_daemon::config::{Problem, Problems};
 
 use super::model::Config;
+use super::static_entry::StaticEntry;
 use files::Disk;
 
 pub use psk::{Keys, PskFile};
@@ -50,49 +52,81 @@ const FIRST_WORDS: [&str; 15] = [
 /// Where the first word is looked for.
 const HEAD: usize = 64 * 1024;
 
-/// Whether `file` is in racoon's syntax: its name ends in `.conf`, or in neither `.conf`, `.yaml`
-/// nor `.yml` and its first word is a directive of racoon.conf(5).
+/// Whether `file` is in racoon's syntax: its first word is a directive of racoon.conf(5), or, where
+/// that word is neither such a directive nor a key of YAML, its name ends in `.conf`.
 pub fn is_racoon(file: &Path) -> bool {
-    match file.extension().and_then(|suffix| suffix.to_str()) {
-        Some("conf") => true,
-        Some("yaml" | "yml") => false,
-        _ => files::read(file, HEAD).is_ok_and(starts_like_racoon),
+    let by_name = || file.extension().is_some_and(|suffix| suffix == "conf");
+    match files::read(file, HEAD).map(starts_like_racoon) {
+        Ok(Some(racoon)) => racoon,
+        Ok(None) | Err(_) => by_name(),
     }
 }
 
-fn starts_like_racoon(octets: Vec<u8>) -> bool {
+/// `None` when it starts like neither.
+fn starts_like_racoon(octets: Vec<u8>) -> Option<bool> {
     // YAML's keys keep their colon: `listen:` is no directive.
     match Lexer::new(FileId(0), octets).next_lexeme().token {
-        Token::Word(word) => FIRST_WORDS.contains(&word.as_str()),
-        _ => false,
+        Token::Word(word) if FIRST_WORDS.contains(&word.as_str()) => Some(true),
+        Token::Word(word) if word.ends_with(':') || word == "---" => Some(false),
+        _ => None,
     }
 }
 
-/// Reads and checks racoon's configuration in `file`, with the policies of the setkey(8) script
-/// `policies` if there is one.
+/// What racoon's files lead to.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Where its settings stand, by their path in ike-daemon.yaml(5), such as `phase1.ciphers`.
+    pub origins: BTreeMap<String, Place>,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+}
+
+/// A setkey(8) script that was read.
+struct Read {
+    file: PathBuf,
+    script: script::Script,
+}
+
+/// Reads and checks racoon's configuration in `file`, with the policies of the setkey(8) scripts
+/// `policies`.
 ///
 /// # Errors
 /// Every problem found, with file, line and column.
-pub fn load(file: &Path, policies: Option<&Path>) -> Result<Config, Problems> {
+pub fn load(file: &Path, policies: &[PathBuf]) -> Result<Loaded, Problems> {
     let path = file.to_string_lossy();
     let parsed = racoon_conf::parse(&path, &mut Disk);
-    let policies = match policies {
-        None => None,
-        Some(path) => match files::read(path, script::MAX_FILE) {
-            Ok(octets) => Some((path, script::parse(octets))),
-            Err(error) => {
-                return Err(Problems(vec![Problem {
-                    file: path.to_owned(),
-                    line: 0,
-                    column: 0,
-                    message: error.to_string(),
-                }]));
-            }
-        },
+    lower::lower(file, &parsed, &read_scripts(policies)?)
+}
+
+/// The policies and SAs of setkey(8) scripts, for a configuration in YAML.
+///
+/// # Errors
+/// Every problem found, with file, line and column.
+pub(super) fn static_entries(policies: &[PathBuf]) -> Result<Vec<StaticEntry>, Problems> {
+    setkey::entries(&read_scripts(policies)?)
+}
+
+fn read_scripts(policies: &[PathBuf]) -> Result<Vec<Read>, Problems> {
+    let read = |file: &PathBuf| match files::read(file, script::MAX_FILE) {
+        Ok(octets) => Ok(Read {
+            file: file.clone(),
+            script: script::parse(octets),
+        }),
+        Err(error) => Err(Problems(vec![Problem {
+            file: file.clone(),
+            line: 0,
+            column: 0,
+            message: error.to_string(),
+        }])),
     };
-    lower::lower(
-        file,
-        &parsed,
-        policies.as_ref().map(|(path, read)| (*path, read)),
-    )
+    policies.iter().map(read).collect()
 }

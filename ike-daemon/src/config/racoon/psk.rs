@@ -41,6 +41,8 @@ struct Stamp {
 pub struct Keys {
     /// The keys.
     pub secrets: Vec<SecretEntry>,
+    /// The line of each of them.
+    pub lines: Vec<usize>,
     /// What is wrong with some lines, or likely not meant.
     pub warnings: Vec<Problem>,
 }
@@ -141,6 +143,7 @@ fn unsafe_to_use(metadata: &Metadata, uid: u32) -> Option<String> {
 /// Only the first line for a peer counts, and none behind `*`.
 fn keys(path: &Path, lines: &Lines) -> Keys {
     let mut secrets: Vec<SecretEntry> = Vec::new();
+    let mut numbers = Vec::new();
     let mut warnings = Vec::new();
     let mut warn = |span: racoon_conf::Span, message: String| {
         warnings.push(Problem {
@@ -173,6 +176,7 @@ fn keys(path: &Path, lines: &Lines) -> Keys {
         }
         for peer in peers(entry) {
             if !secrets.iter().any(|known| known.peer == peer) {
+                numbers.push(usize::try_from(entry.span.line).unwrap_or(0));
                 secrets.push(SecretEntry {
                     peer,
                     secret: Secret::from(entry.key.clone()),
@@ -180,7 +184,11 @@ fn keys(path: &Path, lines: &Lines) -> Keys {
             }
         }
     }
-    Keys { secrets, warnings }
+    Keys {
+        secrets,
+        lines: numbers,
+        warnings,
+    }
 }
 
 /// A name stands for whatever identity has that text.

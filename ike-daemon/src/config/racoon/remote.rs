@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash};
 use ike_proto::io::Mode;
-use ike_proto::policy::Connection;
+use ike_proto::policy::{Connection, Fragmentation};
 use ike_proto::wire::id::Identification;
 use racoon_conf::ast::{
     Endpoint, Identifier, Lifetime, ProposalItem, Remote, RemoteItem, RemotePeer, Statement,
 };
 use racoon_conf::words::{
     Encryption, ExchangeMode, Force, GeneratePolicy, IdKind, IdQualifier, Method, ProposalCheck,
-    Situation, spelling,
+    ScriptEvent, Situation, spelling,
 };
 use racoon_conf::{Span, Spanned};
 
 use super::algorithms::{aes, aes_bits, group, hash, serves};
 use super::lower::{Lowering, port};
-use crate::config::model::{ConfiguredConnection, Start};
+use crate::config::model::{ConfiguredConnection, PeerScripts, Start};
 
 /// racoon's own phase 1 lifetime, in seconds.
 const LIFETIME: u64 = 8 * 3600;
@@ -87,9 +87,11 @@ fn inherit<'t>(
         match known {
             None => lowering.value("remote inherit", "unknown", parent.span, ""),
             Some(known) => {
+                // Each event has a script of its own, and the last one written counts.
                 let written = |item: &RemoteItem| {
                     let name = item.name();
-                    remote.body.iter().any(|own| own.value.name() == name)
+                    let is_written = remote.body.iter().any(|own| own.value.name() == name);
+                    is_written && !matches!(item, RemoteItem::Script(..))
                 };
                 items.extend(known.items.iter().filter(|item| {
                     // Whom it connects to is not passed on.
@@ -134,19 +136,31 @@ impl Lowering {
                     self.visit("proposal", item.value.name(), item.span);
                 }
             }
-            RemoteItem::ExchangeMode(modes) => {
-                if modes.iter().all(|mode| mode.value != ExchangeMode::Main) {
-                    self.value("remote exchange_mode", "without main", item.span, "");
-                    return;
-                }
-                for mode in modes {
-                    if mode.value != ExchangeMode::Main {
-                        let word = spelling(mode.value);
-                        self.value("remote exchange_mode", word, mode.span, "");
+            RemoteItem::ExchangeMode(modes) => self.exchange_modes(modes, item.span),
+            _ => {}
+        }
+    }
+
+    fn exchange_modes(&mut self, modes: &[Spanned<ExchangeMode>], span: Span) {
+        let has = |wanted| modes.iter().any(|mode| mode.value == wanted);
+        let (main, aggressive) = (has(ExchangeMode::Main), has(ExchangeMode::Aggressive));
+        if !main && !aggressive {
+            self.value("remote exchange_mode", "only base", span, "");
+            return;
+        }
+        for mode in modes {
+            match mode.value {
+                ExchangeMode::Main => {}
+                ExchangeMode::Base => self.value("remote exchange_mode", "base", mode.span, ""),
+                ExchangeMode::Aggressive => {
+                    self.policy.aggressive = true;
+                    self.aggressive.get_or_insert(mode.span);
+                    self.from("aggressive", mode.span);
+                    if !main {
+                        self.value("remote exchange_mode", "without main", mode.span, "");
                     }
                 }
             }
-            _ => {}
         }
     }
 
@@ -173,10 +187,29 @@ impl Lowering {
         let proposals = self.proposals(block);
         self.phase1(block, &proposals, check.value);
         self.dead_peers(block);
-        let nat = block.nat().value;
-        self.policy.nat.enabled = nat != Force::Off;
-        self.policy.nat.force = nat == Force::Force;
+        let nat = block.nat();
+        self.policy.nat.enabled = nat.value != Force::Off;
+        self.policy.nat.force = nat.value == Force::Force;
+        self.from("nat_t.enabled", nat.span);
+        if nat.value == Force::Force {
+            self.from("nat_t.force", nat.span);
+        }
+        let frag = block.last(|item| match item {
+            RemoteItem::IkeFrag(value) => Some(value.clone()),
+            _ => None,
+        });
+        if let Some(frag) = frag {
+            self.policy.fragmentation.mode = match frag.value {
+                Force::Off => Fragmentation::Off,
+                Force::On => Fragmentation::On,
+                Force::Force => Fragmentation::Force,
+            };
+            self.from("fragmentation", frag.span);
+        }
         self.policy.local_identity = self.my_identity(block);
+        if let Some(span) = block.span_of("my_identifier") {
+            self.from("identity", span);
+        }
         // A responder takes whoever has the key; racoon always responds.
         self.policy.respond = true;
     }
@@ -200,6 +233,15 @@ impl Lowering {
                 .map_or(block.span, |item| item.span);
             self.value("remote proposal", "mixed", span, "");
         }
+        self.from("phase1.lifetime", span);
+        if let Some(span) = block.span_of("proposal_check") {
+            self.from("phase1.lifetime_max", span);
+        }
+        if let Some(span) = block.span_of("proposal") {
+            for path in ["ciphers", "hashes", "groups"] {
+                self.from(format!("phase1.{path}"), span);
+            }
+        }
         let phase1 = &mut self.policy.phase1;
         (phase1.lifetime, phase1.lifetime_max) = lifetimes(seconds, check);
         phase1.allow_modp1024 = lists.groups.contains(&Group::Modp1024);
@@ -210,6 +252,15 @@ impl Lowering {
 
     fn dead_peers(&mut self, block: &Block<'_>) {
         let on = block.switch("dpd", true).value;
+        for (name, path) in [
+            ("dpd_delay", "dpd.interval"),
+            ("dpd_retry", "dpd.retry"),
+            ("dpd_maxfail", "dpd.attempts"),
+        ] {
+            if let Some(number) = block.number(name) {
+                self.from(path, number.span);
+            }
+        }
         if let Some(delay) = block.number("dpd_delay") {
             match delay.value {
                 0..=86_400 if on => self.policy.dpd.interval = Duration::from_secs(delay.value),
@@ -243,6 +294,7 @@ impl Lowering {
             self.missing("remote exchange_mode", "missing", block.span);
         }
         let address = self.peer_address(block);
+        self.peer_scripts(block, address.map(|(peer, _)| peer.ip()));
         let passive = block.switch("passive", false).value;
         let connects = address.is_some() && !passive;
         if !std::ptr::eq(block, first) {
@@ -286,6 +338,36 @@ impl Lowering {
             connection,
             start: Start::Manual,
         });
+    }
+
+    /// Programs of the block; those of `anonymous` are for everybody else.
+    fn peer_scripts(&mut self, block: &Block<'_>, peer: Option<IpAddr>) {
+        let path = |event: ScriptEvent| {
+            block.last(|item| match item {
+                RemoteItem::Script(path, own) if own.value == event => Some(path.clone()),
+                _ => None,
+            })
+        };
+        let events = [ScriptEvent::Up, ScriptEvent::Down, ScriptEvent::Dead].map(path);
+        let [up, down, dead] = events.map(|written| {
+            let written = written?;
+            let path = self.script_folder.join(&written.value);
+            if !path.is_absolute() {
+                self.value("remote script", "relative", written.span, "");
+            }
+            Some(path)
+        });
+        let scripts = PeerScripts {
+            peer,
+            up,
+            down,
+            dead,
+        };
+        match peer {
+            // Whom nobody else's block is for.
+            None => self.peer_scripts.push(scripts),
+            Some(_) => self.peer_scripts.insert(0, scripts),
+        }
     }
 
     /// `name`, with a number behind it if there is one of that name.

@@ -65,11 +65,15 @@ impl Lowering {
                 .iter()
                 .any(|suite| suite.cipher == EspTransform::TRIPLE_DES);
             phase2.suites = suites;
+            if let Some(place) = place_of(sainfo, "encryption_algorithm") {
+                self.from("phase2.suites", place);
+            }
         }
         let (seconds, place) = lifetime(sainfo).unwrap_or((LIFETIME, span));
         if is_lifetime(seconds) {
             let phase2 = &mut self.policy.phase2;
             (phase2.lifetime, phase2.lifetime_max) = lifetimes(seconds, check);
+            self.from("phase2.lifetime", place);
         } else {
             self.value("sainfo lifetime time", "out of range", place, "");
         }
@@ -79,6 +83,12 @@ impl Lowering {
         });
         self.policy.phase2.lifetime_kilobytes = kilobytes.unwrap_or(0);
         let pfs = self.pfs(sainfo);
+        if let Some(place) = place_of(sainfo, "pfs_group") {
+            self.from("phase2.require_pfs", place);
+        }
+        if let Some(place) = place_of(sainfo, "lifetime byte") {
+            self.from("phase2.lifetime_kilobytes", place);
+        }
         self.policy.phase2.require_pfs = pfs.is_some() && check != ProposalCheck::Obey;
         for configured in &mut self.connections {
             configured.connection.pfs = pfs;

@@ -1,9 +1,10 @@
 //! setkey(8) scripts: which traffic peers may carry, and tunnels.
 //!
-//! The daemon makes the policies of its peers itself. What a script adds is what they are for:
-//! services in transport mode, networks in tunnel mode.
+//! Every policy is put into the kernel as it is. It also says what peers may carry: services in
+//! transport mode, networks in tunnel mode.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use ike_proto::io::Mode as SaMode;
 use ike_proto::policy::{Connection, Service};
@@ -14,16 +15,27 @@ use racoon_conf::setkey::{
     Action, Command, Mode, Policy, Request, SaProtocol, Script, Selector, Side,
 };
 
+use tanuki_daemon::config::Problems;
+
+use super::Read;
 use super::lower::Lowering;
 use super::remote::unspecified;
 use crate::config::model::ConfiguredConnection;
+use crate::config::static_entry::{self, StaticEntry};
 
-pub(super) fn lower(lowering: &mut Lowering, script: &Script) {
+/// The entries of scripts, for a configuration that says itself what peers may carry.
+pub(super) fn entries(scripts: &[Read]) -> Result<Vec<StaticEntry>, Problems> {
+    let mut lowering = Lowering::new(Vec::new(), Path::new("/"));
+    lowering.scripts(scripts);
+    lowering.into_problems()
+}
+
+/// One script; what it allows peers to carry goes to `services`.
+pub(super) fn lower(lowering: &mut Lowering, script: &Script, services: &mut Vec<Service>) {
     lowering.incomplete |= !script.problems.is_empty();
     for problem in &script.problems {
         lowering.problem(problem.span, problem.message.clone());
     }
-    let mut services: Vec<Service> = Vec::new();
     for command in &script.commands {
         let word = match &command.value {
             Command::Flush(_) => "flush",
@@ -38,10 +50,19 @@ pub(super) fn lower(lowering: &mut Lowering, script: &Script) {
             Command::SpdDelete(..) => "spddelete",
         };
         lowering.visit("setkey", word, command.span);
-        if let Command::SpdAdd(selector, policy) = &command.value {
-            lowering.spdadd(selector, policy, &mut services);
+        match &command.value {
+            Command::SpdAdd(selector, policy) => lowering.spdadd(selector, policy, services),
+            Command::Add(add) => match static_entry::sa(add) {
+                Ok(entry) => lowering.static_entries.push(entry),
+                Err((span, words)) => lowering.problem(span, format!("`add`: {words}")),
+            },
+            _ => {}
         }
     }
+}
+
+/// Lets peers carry what the scripts protect.
+pub(super) fn allow(lowering: &mut Lowering, services: Vec<Service>) {
     if !services.is_empty() {
         // One that allows everything stands for all.
         let everything = services.iter().any(|service| service.protocol == 0);
@@ -54,14 +75,19 @@ pub(super) fn lower(lowering: &mut Lowering, script: &Script) {
 
 impl Lowering {
     fn spdadd(&mut self, selector: &Selector, policy: &Policy, services: &mut Vec<Service>) {
+        let named = [&selector.source, &selector.destination];
         let requests = match &policy.action {
-            Action::Ipsec(requests) => requests,
-            Action::Discard | Action::None => {
-                self.value("setkey spdadd", "not ipsec", policy.span, "");
-                return;
-            }
+            Action::Ipsec(requests) => requests.as_slice(),
+            Action::Discard | Action::None => &[],
         };
-        let [request] = requests.as_slice() else {
+        if requests.is_empty() {
+            if named.into_iter().all(|side| self.network(side).is_some()) {
+                self.static_entries
+                    .extend(static_entry::policy(selector, policy));
+            }
+            return;
+        }
+        let [request] = requests else {
             let span = requests.get(1).map_or(policy.span, |second| second.span);
             self.value("setkey spdadd", "several", span, "");
             return;
@@ -77,6 +103,8 @@ impl Lowering {
         let (Some(source), Some(destination)) = (source, destination) else {
             return;
         };
+        self.static_entries
+            .extend(static_entry::policy(selector, policy));
         match request.value.mode {
             Mode::Any => self.value("setkey spdadd", "mode any", request.span, ""),
             Mode::Transport => {

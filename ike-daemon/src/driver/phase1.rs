@@ -1,0 +1,220 @@
+//! What phase 1s there are between whom: for racoon's events and for the operator's programs, which
+//! both tell where it happened.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use ike_proto::error::{DownReason, Refusal};
+use ike_proto::iana::{IdType, NotifyType};
+use ike_proto::io::{Event, IkeId, Reqid};
+use ike_proto::view::IkeSaView;
+use ike_proto::wire::id::Identification;
+
+use crate::racoonctl::wire::EventKind;
+
+/// The ends of a phase 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
+}
+
+/// Something that a program is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occasion {
+    Up,
+    Down,
+    Dead,
+}
+
+impl Occasion {
+    /// The program's first argument.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Up => "phase1_up",
+            Self::Down => "phase1_down",
+            Self::Dead => "phase1_dead",
+        }
+    }
+}
+
+/// What one event of the core means to others.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Meaning {
+    /// Between whom.
+    pub(super) ends: Option<Ends>,
+    /// racoon's events.
+    pub(super) events: Vec<EventKind>,
+    /// Programs to run.
+    pub(super) occasions: Vec<Occasion>,
+    /// Who the peer is.
+    pub(super) identity: Option<Identification>,
+    /// Nothing more will be heard of this phase 1.
+    pub(super) is_last: bool,
+}
+
+/// The phase 1s that are established. As many as the core has.
+#[derive(Debug, Default)]
+pub(super) struct Phase1s {
+    known: HashMap<IkeId, (Option<Reqid>, Option<Identification>)>,
+    clients: HashMap<Reqid, Ends>,
+}
+
+impl Phase1s {
+    /// Takes over what an earlier process established.
+    pub(super) fn adopt(&mut self, sas: &[IkeSaView]) {
+        for sa in sas.iter().filter(|sa| sa.established.is_some()) {
+            let identity = sa.peer_identity.as_ref().and_then(|text| text.parse().ok());
+            self.known.insert(sa.id, (sa.reqid, identity));
+            if let Some(reqid) = sa.reqid {
+                let (local, peer) = (sa.local, sa.peer);
+                self.clients.insert(reqid, Ends { local, peer });
+            }
+        }
+    }
+
+    /// Follows one event.
+    pub(super) fn follow(&mut self, event: &Event) -> Meaning {
+        match event {
+            Event::IkeUp {
+                ike,
+                reqid,
+                local,
+                peer,
+                identity,
+                ..
+            } => {
+                let ends = Ends {
+                    local: *local,
+                    peer: *peer,
+                };
+                self.clients.insert(*reqid, ends);
+                self.known
+                    .insert(*ike, (Some(*reqid), Some(identity.clone())));
+                Meaning {
+                    ends: Some(ends),
+                    // Without mode configuration its end is announced at once.
+                    events: vec![EventKind::Phase1Up, EventKind::Phase1ModeCfg],
+                    occasions: vec![Occasion::Up],
+                    identity: Some(identity.clone()),
+                    is_last: false,
+                }
+            }
+            Event::IkeDown {
+                ike,
+                local,
+                peer,
+                established,
+                reason,
+                ..
+            } => {
+                let (_, identity) = self.known.remove(ike).unwrap_or_default();
+                Meaning {
+                    ends: Some(Ends {
+                        local: *local,
+                        peer: *peer,
+                    }),
+                    events: ended(*established, reason),
+                    occasions: occasions(*established, reason),
+                    identity,
+                    is_last: true,
+                }
+            }
+            Event::ChildUp { reqid, .. } => self.of_client(*reqid, vec![EventKind::Phase2Up]),
+            Event::ChildDown {
+                reqid,
+                spi_out,
+                reason,
+                ..
+            } => match (*spi_out, reason) {
+                (0, DownReason::Timeout) => {
+                    self.of_client(*reqid, vec![EventKind::Phase2NoResponse])
+                }
+                (0, _) => Meaning::default(),
+                _ => self.of_client(*reqid, vec![EventKind::Phase2Down]),
+            },
+            Event::ClientGone { reqid, .. } => {
+                self.clients.remove(reqid);
+                Meaning::default()
+            }
+            Event::MappingMoved { reqid, new, .. } => {
+                if let Some(ends) = self.clients.get_mut(reqid) {
+                    ends.peer = *new;
+                }
+                Meaning::default()
+            }
+            Event::Refused { .. } | Event::ConnectionFailed { .. } | Event::NatDetected { .. } => {
+                Meaning::default()
+            }
+        }
+    }
+
+    fn of_client(&self, reqid: Reqid, events: Vec<EventKind>) -> Meaning {
+        Meaning {
+            ends: self.clients.get(&reqid).copied(),
+            events,
+            ..Meaning::default()
+        }
+    }
+}
+
+fn ended(established: bool, reason: &DownReason) -> Vec<EventKind> {
+    if established {
+        return match reason {
+            DownReason::DpdTimeout => vec![EventKind::Phase1DpdTimeout, EventKind::Phase1Down],
+            DownReason::DeletedByPeer => {
+                vec![EventKind::Phase1PeerDeleted, EventKind::Phase1Down]
+            }
+            _ => vec![EventKind::Phase1Down],
+        };
+    }
+    vec![match reason {
+        DownReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN)
+        | DownReason::Refused(
+            Refusal::NoPhase1Proposal | Refusal::OnlyModp1024 | Refusal::AuthMethod,
+        ) => EventKind::Phase1NoProposal,
+        DownReason::PeerRefused(_)
+        | DownReason::Refused(
+            Refusal::NoSecret
+            | Refusal::UnknownGroup
+            | Refusal::WrongSecret
+            | Refusal::WrongIdentity,
+        ) => EventKind::Phase1AuthFailed,
+        DownReason::DeletedLocally => EventKind::Phase1Down,
+        _ => EventKind::Phase1NoResponse,
+    }]
+}
+
+/// racoon runs `phase1_down` for exchanges that never got anywhere as well. We do not: whoever sends
+/// datagrams could start programs here.
+fn occasions(established: bool, reason: &DownReason) -> Vec<Occasion> {
+    match (established, reason) {
+        (true, DownReason::DpdTimeout) => vec![Occasion::Dead, Occasion::Down],
+        (true, _) => vec![Occasion::Down],
+        // We began, and nobody answered.
+        (false, DownReason::Timeout) => vec![Occasion::Dead],
+        (false, _) => Vec::new(),
+    }
+}
+
+/// An identity as racoon writes it into `REMOTE_ID`. What is no printable ASCII becomes `?`.
+pub(super) fn remote_id(identity: &Identification) -> String {
+    if let Some(address) = identity.address() {
+        return address.to_string();
+    }
+    if let Some(network) = identity.network() {
+        return network.to_string();
+    }
+    match identity.kind {
+        IdType::FQDN | IdType::USER_FQDN => identity
+            .data
+            .iter()
+            .map(|octet| match octet {
+                0x21..=0x7e => char::from(*octet),
+                _ => '?',
+            })
+            .collect(),
+        IdType::KEY_ID => "<KEY-ID>".to_owned(),
+        _ => "<?>".to_owned(),
+    }
+}

@@ -1,0 +1,160 @@
+//! The operator's programs: run when a phase 1 comes up or ends, with racoon's argument and
+//! environment, without a shell, and never waited for.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{Logger, debug, warn};
+use tanuki_daemon::hook::{Hook, HookRunner};
+use tokio::sync::Semaphore;
+
+use super::phase1::{Meaning, Occasion, remote_id};
+use crate::config::PeerScripts;
+
+/// Programs that run at once.
+const PARALLEL: usize = 16;
+/// Programs that run or wait; what comes beyond is left out, and said.
+const WAITING: usize = 1024;
+/// How long a program may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs programs.
+#[derive(Debug)]
+pub(super) struct Programs {
+    log: Logger,
+    runner: HookRunner,
+    waiting: Arc<Semaphore>,
+}
+
+impl Programs {
+    pub(super) fn new(log: Logger) -> Self {
+        Self {
+            log,
+            runner: HookRunner::new(PARALLEL, LIMIT),
+            waiting: Arc::new(Semaphore::new(WAITING)),
+        }
+    }
+
+    /// Runs what `scripts` has for what happened.
+    pub(super) fn run(&self, scripts: &[PeerScripts], meaning: &Meaning) {
+        let Some(ends) = meaning.ends else {
+            return;
+        };
+        for occasion in &meaning.occasions {
+            let Some(program) = program(scripts, ends.peer.ip(), *occasion) else {
+                continue;
+            };
+            let hook = Hook {
+                program,
+                arguments: vec![occasion.word().to_owned()],
+                environment: environment(meaning),
+            };
+            self.start(hook);
+        }
+    }
+
+    fn start(&self, hook: Hook) {
+        let log = self.log.clone();
+        let Ok(place) = self.waiting.clone().try_acquire_owned() else {
+            warn!(log, "program not run: too many are waiting";
+                "program" => %hook.program.display());
+            return;
+        };
+        let runner = self.runner.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            let program = hook.program.display().to_string();
+            let word = hook.arguments.first().cloned().unwrap_or_default();
+            debug!(log, "program started"; "program" => &program, "occasion" => &word);
+            if let Err(error) = runner.run(hook).await {
+                warn!(log, "program failed"; "occasion" => word, "reason" => %error);
+            }
+        });
+    }
+}
+
+/// The program for `peer`: of an entry of its own, else of the one for everybody.
+fn program(scripts: &[PeerScripts], peer: IpAddr, occasion: Occasion) -> Option<PathBuf> {
+    let own = scripts.iter().find(|entry| entry.peer == Some(peer));
+    let scripts = own.or_else(|| scripts.iter().find(|entry| entry.peer.is_none()))?;
+    match occasion {
+        Occasion::Up => scripts.up.clone(),
+        Occasion::Down => scripts.down.clone(),
+        Occasion::Dead => scripts.dead.clone(),
+    }
+}
+
+/// racoon gives nothing else: no PATH.
+fn environment(meaning: &Meaning) -> Vec<(String, String)> {
+    let Some(ends) = meaning.ends else {
+        return Vec::new();
+    };
+    let mut variables = vec![
+        ("LOCAL_ADDR", ends.local.ip().to_string()),
+        ("LOCAL_PORT", ends.local.port().to_string()),
+        ("REMOTE_ADDR", ends.peer.ip().to_string()),
+        ("REMOTE_PORT", ends.peer.port().to_string()),
+    ];
+    if let Some(identity) = &meaning.identity {
+        variables.push(("REMOTE_ID", remote_id(identity)));
+    }
+    variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::phase1::Ends;
+    use ike_proto::wire::id::Identification;
+
+    fn scripts(peer: Option<IpAddr>, up: Option<&str>) -> PeerScripts {
+        PeerScripts {
+            peer,
+            up: up.map(PathBuf::from),
+            ..PeerScripts::default()
+        }
+    }
+
+    #[test]
+    fn a_peer_with_an_entry_has_that_one_only() {
+        let (one, other) = (IpAddr::from([192, 0, 2, 7]), IpAddr::from([192, 0, 2, 8]));
+        let all = [scripts(Some(one), None), scripts(None, Some("/everybody"))];
+        assert_eq!(program(&all, one, Occasion::Up), None);
+        assert_eq!(
+            program(&all, other, Occasion::Up),
+            Some("/everybody".into())
+        );
+        assert_eq!(program(&all, other, Occasion::Dead), None);
+    }
+
+    #[test]
+    fn the_environment_is_racoons() {
+        let meaning = Meaning {
+            ends: Some(Ends {
+                local: "198.51.100.1:4500".parse().unwrap(),
+                peer: "203.0.113.9:31044".parse().unwrap(),
+            }),
+            identity: Some(Identification::from_user_fqdn("me@exa\nmple")),
+            ..Meaning::default()
+        };
+        let shown: Vec<String> = environment(&meaning)
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "LOCAL_ADDR=198.51.100.1",
+                "LOCAL_PORT=4500",
+                "REMOTE_ADDR=203.0.113.9",
+                "REMOTE_PORT=31044",
+                "REMOTE_ID=me@exa?mple"
+            ]
+        );
+    }
+}
