@@ -551,3 +551,68 @@ proptest! {
         let _ = Config::from_source(&Source::new("ike.yaml", format!("{PSK}{key}: {value}\n")));
     }
 }
+
+#[test]
+fn what_racoon_had_can_be_written_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("ipsec.conf");
+    let setkey = format!("{PSK}setkey: {}\n", script.display());
+    let gone = problems(&setkey);
+    assert!(
+        gone[0].starts_with("3:9: setkey: ") && gone[0].contains("ipsec.conf"),
+        "{gone:?}"
+    );
+    std::fs::write(
+        &script,
+        "spdadd 10.0.0.0/8 192.0.2.1[1701] udp -P in none;\nspdad;\n",
+    )
+    .unwrap();
+    let wrong = Config::from_source(&Source::new("ike.yaml", &setkey)).unwrap_err();
+    let place = format!("{}:2:1: unknown command", script.display());
+    assert!(wrong.to_string().starts_with(&place), "{wrong}");
+    std::fs::write(
+        &script,
+        "spdadd 10.0.0.0/8 192.0.2.1[1701] udp -P in none;\n",
+    )
+    .unwrap();
+    let config = load(&setkey);
+    assert_eq!(config.static_entries.len(), 1);
+    // A script says nothing about what peers may carry: `traffic` does.
+    assert_eq!(config.policy.phase2.services.len(), 1);
+    assert!(load(PSK).admin_socket.is_none());
+    let config = load(&format!(
+        "{PSK}admin_socket: {{path: /x/r.sock, owner: 0, group: wheel, mode: 0660}}\n\
+         scripts: {{phase1_dead: /x/dead}}\n"
+    ));
+    let socket = config.admin_socket.unwrap();
+    assert_eq!(
+        (socket.owner, socket.group, socket.mode),
+        (Some(0), Some(0), 0o660)
+    );
+    assert_eq!(
+        config.scripts[0].dead.as_deref(),
+        Some(std::path::Path::new("/x/dead"))
+    );
+    for (text, words) in [
+        (
+            "admin_socket: {path: /x, mode: 0999}\n",
+            "are no permissions; expected octal",
+        ),
+        (
+            "admin_socket: {path: /x, owner: no-such-one}\n",
+            "no user `no-such-one`",
+        ),
+        ("scripts: {phase1_up: up.sh}\n", "no path from the root"),
+        (
+            "secrets: [{psk_hex: abc}]\n",
+            "expected hex digits, two for every octet",
+        ),
+    ] {
+        let text = match text.starts_with("secrets") {
+            true => text.to_owned(),
+            false => format!("{PSK}{text}"),
+        };
+        let found = problems(&text);
+        assert!(found[0].contains(words), "{found:?}");
+    }
+}

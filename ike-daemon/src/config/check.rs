@@ -80,6 +80,14 @@ pub(super) fn lower(source: &Source, file: File, policies: &[PathBuf]) -> Result
     let scripts = file.setkey.iter().flat_map(|list| &list.0);
     let mut scripts: Vec<PathBuf> = scripts.map(|path| path.0.clone()).collect();
     scripts.extend_from_slice(policies);
+    for path in &scripts {
+        if let Err(error) = fs::File::open(path) {
+            check.problem("setkey", format_args!("{}: {error}", path.display()));
+        }
+    }
+    if !check.problems.is_empty() {
+        return Err(Problems(check.problems));
+    }
     let static_entries = racoon::static_entries(&scripts).unwrap_or_else(|problems| {
         check.problems.extend(problems.0);
         Vec::new()

@@ -11,7 +11,6 @@
 //! * [`write`]: the model as YAML again
 //! * [`racoon`]: racoon.conf, psk.txt and setkey scripts into the same model
 
-
 mod account;
 mod certificates;
 mod check;

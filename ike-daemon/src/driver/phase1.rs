@@ -143,9 +143,10 @@ impl Phase1s {
                 }
                 Meaning::default()
             }
-            Event::Refused { .. } | Event::ConnectionFailed { .. } | Event::NatDetected { .. } => {
-                Meaning::default()
-            }
+            Event::Refused { .. }
+            | Event::CertificateRefused { .. }
+            | Event::ConnectionFailed { .. }
+            | Event::NatDetected { .. } => Meaning::default(),
         }
     }
 
@@ -215,6 +216,9 @@ pub(super) fn remote_id(identity: &Identification) -> String {
             })
             .collect(),
         IdType::KEY_ID => "<KEY-ID>".to_owned(),
+        IdType::DER_ASN1_DN => identity
+            .name()
+            .map_or_else(|| "<ASN1-DN>".to_owned(), |name| name.to_string()),
         _ => "<?>".to_owned(),
     }
 }

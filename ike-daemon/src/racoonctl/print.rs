@@ -35,7 +35,7 @@ pub fn isakmp(body: &[u8], long: u8, zone: &TimeZone) -> String {
     };
     // Writing into a String does not fail.
     let _ = writeln!(out, "{header}");
-    if body.len() % PH1DUMP != 0 {
+    if !body.len().is_multiple_of(PH1DUMP) {
         let _ = writeln!(out, "invalid length {}", body.len());
     }
     for dump in body.chunks_exact(PH1DUMP).filter_map(Ph1Dump::parse) {
@@ -74,8 +74,8 @@ pub fn ipsec(body: &[u8], now: u64, zone: &TimeZone) -> String {
     let numbering = Numbering::system();
     let mut messages = Vec::new();
     let mut rest = body;
-    while let Some(units) = rest.get(4..6) {
-        let length = usize::from(u16::from_ne_bytes([units[0], units[1]])) * 8;
+    while let Some(&[_, _, _, _, low, high]) = rest.first_chunk() {
+        let length = usize::from(u16::from_ne_bytes([low, high])) * 8;
         let Some((octets, behind)) = rest.split_at_checked(length).filter(|_| length > 0) else {
             break;
         };
@@ -107,7 +107,7 @@ pub fn ipsec(body: &[u8], now: u64, zone: &TimeZone) -> String {
 /// `show-schedule`
 pub fn schedule(body: &[u8], zone: &TimeZone) -> String {
     let mut out = String::new();
-    if body.len() % SCHEDDUMP != 0 {
+    if !body.len().is_multiple_of(SCHEDDUMP) {
         let _ = writeln!(out, "invalid length {}", body.len());
     }
     out.push_str("index    tick     xtime    created\n");

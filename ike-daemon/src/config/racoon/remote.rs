@@ -233,7 +233,9 @@ impl Lowering {
                 .map_or(block.span, |item| item.span);
             self.value("remote proposal", "mixed", span, "");
         }
-        self.from("phase1.lifetime", span);
+        if span != block.span {
+            self.from("phase1.lifetime", span);
+        }
         if let Some(span) = block.span_of("proposal_check") {
             self.from("phase1.lifetime_max", span);
         }

@@ -73,7 +73,9 @@ impl Lowering {
         if is_lifetime(seconds) {
             let phase2 = &mut self.policy.phase2;
             (phase2.lifetime, phase2.lifetime_max) = lifetimes(seconds, check);
-            self.from("phase2.lifetime", place);
+            if place != span {
+                self.from("phase2.lifetime", place);
+            }
         } else {
             self.value("sainfo lifetime time", "out of range", place, "");
         }
