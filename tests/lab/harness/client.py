@@ -83,15 +83,16 @@ class Client:
                            f"{result.output.rstrip()}")
         return result
 
-    def configure(self, server, psk, user, password, flavour="chromeos", ike_times="",
-                  child_times=""):
-        """Writes the configuration files."""
+    def configure(self, server, psk, user, password, flavour="chromeos", over=None, **more):
+        """Writes the configuration files; those in the folder `over` replace the flavour's."""
         self.flavour = flavour
         self.server = server
         values = {"server": server, "psk": psk, "user": user, "password": password,
-                  "ike_times": ike_times, "child_times": child_times}
+                  "ike_times": "", "child_times": "", **more}
+        folders = [CLIENTS / folder for folder in (flavour, over) if folder]
+        files = {path.name: path for folder in folders for path in folder.iterdir()}
         script = "rm -f /etc/swanctl/swanctl.conf /etc/ipsec.conf /etc/ipsec.secrets\n"
-        for path in sorted((CLIENTS / flavour).iterdir()):
+        for _, path in sorted(files.items()):
             text = string.Template(path.read_text()).safe_substitute(values)
             script += self.guest.write(PLACES[path.name], text)
         self.run(script + "rm -f /var/log/*.log\n")
