@@ -12,10 +12,13 @@
 //! | [`kernel_module`] | kldload(2) |
 //! | [`log`] | slog to standard error, a file, or syslog |
 //! | [`pidfile`] | one instance at a time |
+//! | [`range`] | consecutive IPv4 addresses |
 //! | [`runtime_dir`] | the folder for sockets, pid file and state |
+//! | [`secret`] | octets that are wiped and never printed |
 //! | [`signals`] | TERM, INT, HUP, USR1, USR2 as an enum |
 //! | [`start`] | common options, and the way from `main` to the event loop |
 //! | [`table`] | columns for people |
+//! | [`users`] | the users file |
 
 pub mod background;
 pub mod checkpoint;
@@ -27,7 +30,10 @@ pub mod interface;
 pub mod kernel_module;
 pub mod log;
 pub mod pidfile;
+pub mod range;
 pub mod runtime_dir;
+pub mod secret;
 pub mod signals;
 pub mod start;
 pub mod table;
+pub mod users;

@@ -23,6 +23,6 @@ pub mod driver;
 pub mod events;
 pub mod kernel;
 pub mod pool;
-pub mod secret;
+pub use tanuki_daemon::secret;
 pub mod server;
 pub mod users;

@@ -1,13 +1,5 @@
-//! The users file: who may log in, with what, and to which address.
-//!
-//! ```yaml
-//! users:
-//!   - name: alice
-//!     password: "wonderland"
-//!   - name: bob
-//!     password: "builder"
-//!     address: 10.77.0.9          # or a range: 10.77.0.16/28
-//! ```
+//! The users file: who may log in, with what, and to which address. In YAML it is
+//! [`tanuki_daemon::users`].
 
 mod mpd_secret;
 
@@ -18,10 +10,9 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use tanuki_daemon::config::{Problem, Problems, Source};
+use tanuki_daemon::config::{Problems, Source};
 
-use crate::config::{HookCommand, Text, UsersFile};
+use crate::config::{HookCommand, UsersFile};
 use crate::pool::Range;
 use crate::secret::Secret;
 
@@ -53,23 +44,7 @@ pub struct Users {
     anybody: Option<User>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    users: Vec<UserEntry>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserEntry {
-    name: String,
-    password: Secret,
-    address: Option<Text<Range>>,
-}
-
-/// A range of one user is walked for a free address; this bounds the walk.
-pub(crate) const MAX_OWN_RANGE: u64 = 65_536;
+pub(crate) use tanuki_daemon::users::MAX_OWN_RANGE;
 
 impl Users {
     /// Reads and checks the file of a configuration; a pure client has none.
@@ -93,58 +68,18 @@ impl Users {
     /// # Errors
     /// As [`Users::read`].
     pub fn from_source(source: &Source) -> Result<Self, Problems> {
-        let file: File = source.parse()?;
-        let mut problems: Vec<Problem> = Vec::new();
-        let mut by_name: BTreeMap<String, User> = BTreeMap::new();
-        let mut ranges: Vec<Range> = Vec::new();
-        for (index, entry) in file.users.into_iter().enumerate() {
-            let mut refuse = |key: &str, message: &str| {
-                problems.push(source.problem(&format!("users.{index}.{key}"), message));
-            };
-            if entry.name.is_empty() || entry.name.len() > 255 {
-                refuse("name", "expected a name of 1 to 255 octets");
-            }
-            if entry.name.chars().any(char::is_control) {
-                refuse("name", "control characters are not accepted in a name");
-            }
-            if by_name.contains_key(&entry.name) {
-                refuse(
-                    "name",
-                    "this user is there already, expected each name once",
-                );
-            }
-            let addresses = entry.address.map(|Text(range)| range);
-            if let Some(range) = addresses {
-                if range.size() > MAX_OWN_RANGE {
-                    refuse("address", "too large for one user, expected at most a /16");
-                }
-                if ranges.iter().any(|other| other.overlaps(&range)) {
-                    refuse(
-                        "address",
-                        "belongs to another user already, expected addresses apart",
-                    );
-                }
-                ranges.push(range);
-            }
-            let password = entry.password;
-            if password.octets().is_empty() || password.octets().len() > 255 {
-                refuse("password", "expected a password of 1 to 255 octets");
-            }
-            let name = entry.name.clone();
-            by_name.insert(
-                name,
-                User {
-                    name: entry.name,
-                    password: Password::Known(password),
-                    addresses,
-                },
-            );
-        }
-        if problems.is_empty() {
-            Ok(Self::from_parts(by_name, None))
-        } else {
-            Err(Problems(problems))
-        }
+        let by_name = tanuki_daemon::users::read(source)?
+            .into_iter()
+            .map(|entry| {
+                let user = User {
+                    name: entry.name.clone(),
+                    password: Password::Known(entry.password),
+                    addresses: entry.addresses,
+                };
+                (entry.name, user)
+            })
+            .collect();
+        Ok(Self::from_parts(by_name, None))
     }
 
     /// The user of that name, as the peer sent it, or else without a leading `DOMAIN\`; with the

@@ -15,7 +15,6 @@ pub use model::{
 };
 pub(crate) use mpd::problems_of_mpd;
 pub use profile::{Bundle, LinkProfile};
-pub(crate) use scalar::Text;
 
 #[cfg(test)]
 mod tests;
