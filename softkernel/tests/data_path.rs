@@ -329,6 +329,53 @@ fn nothing_but_udp_for_a_bound_port_is_let_through() {
     assert_eq!(server.event(), None);
 }
 
+/// RFC 3948 section 3.1.2: behind a NAT the checksum was made over addresses that we do not see.
+#[test]
+fn a_checksum_over_private_addresses_is_no_matter() {
+    let mut server = Host::new(SERVER);
+    let mut one = client(&mut server, 1);
+    let port = PortId(7);
+    let listening = server.kernel.bind_port(port, address("0.0.0.0:1701"));
+    listening.unwrap();
+    let payload = b"\xc8\x02sccrq";
+    // Ports 1701, length 15, and the sum over 10.9.9.9, 192.0.2.1, protocol and datagram.
+    let sum: u32 = [0x0a09, 0x0909, 0xc000, 0x0201, 17, 15, 1701, 1701, 15]
+        .into_iter()
+        .chain(payload.chunks(2).map(|pair| match *pair {
+            [high, low] => u32::from(high) << 8 | u32::from(low),
+            _ => u32::from(pair[0]) << 8,
+        }))
+        .sum();
+    let checksum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    let mut datagram = [1701u16, 1701, 15, checksum].map(u16::to_be_bytes).concat();
+    datagram.extend_from_slice(payload);
+    let host = &mut one.host;
+    let policy = pfkey::Policy::ipsec(
+        pfkey::Direction::OUTBOUND,
+        pfkey::PolicyRequest::esp_transport_unique(5),
+    );
+    let to = softkernel::ipsec::Outbound {
+        source: "10.9.9.9".parse().unwrap(),
+        destination: SERVER.parse().unwrap(),
+        protocol: 17,
+        source_port: 1701,
+        destination_port: 1701,
+        policy: Some(&policy),
+    };
+    let now = host.clock();
+    assert!(host.buffer.fill(&datagram));
+    let esp = host
+        .kernel
+        .ipsec
+        .output(now.instant, now.wall, to, &mut host.buffer);
+    host.outgoing
+        .push_back((esp.unwrap(), host.buffer.to_vec()));
+    to_server(&mut one, &mut server);
+    let (meta, received) = server.datagrams.pop_front().unwrap();
+    assert_eq!(meta.peer, address("203.0.113.9:1701"));
+    assert_eq!(received, payload);
+}
+
 #[test]
 fn ipv6_packets_and_an_ipv6_outside() {
     let mut server = Host::new("2001:db8::1");

@@ -51,11 +51,13 @@ impl Tun {
     /// # Errors
     /// The name is taken or too long, no permission, or no tun(4) in the system.
     pub fn open(name: &str) -> io::Result<Self> {
-        // The system names the special file after the interface.
-        let own = Path::new("/dev").join(name);
-        let device = match open(&own) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => open(Path::new(CLONING))?,
-            result => result?,
+        let device = match Interface::open(name) {
+            // The system names the special file after the interface, if no other jail has done so.
+            Ok(_) => open(&Path::new("/dev").join(name)).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => io::ErrorKind::AlreadyExists.into(),
+                _ => error,
+            })?,
+            Err(_) => open(Path::new(CLONING))?,
         };
         let mut interface = Interface::open(&name_of(&device)?)?;
         let renamed = match interface.name() == name {
