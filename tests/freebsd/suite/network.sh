@@ -3,6 +3,9 @@
 SERVER=192.0.2.1
 CLIENT=192.0.2.2
 INNER=10.77.0.1
+# Both sides' kernel. For soft, `FORCED` makes them use UDP encapsulation without a NAT.
+KERNEL=system
+FORCED=false
 
 # Below the root that all jails share.
 runtime() {
@@ -48,13 +51,15 @@ network_down() {
 
 configure_server() {
 	mkdir -p "$1"
+	: >"$1/softkernel.yaml"
 	cat >"$1/ike-daemon.yaml" <<END
-kernel: system
+kernel: $KERNEL
+nat_t: {force: $FORCED}
 secrets: [{psk: "a-secret-of-the-suite-7f3a"}]
 log: {level: debug, target: {file: $1/ike-daemon.log}}
 END
 	cat >"$1/l2tpd.yaml" <<END
-kernel: system
+kernel: $KERNEL
 local_address: $INNER
 pool: [10.77.0.10-10.77.0.20]
 users: users.yaml
@@ -68,8 +73,10 @@ END
 
 configure_client() {
 	mkdir -p "$1"
+	: >"$1/softkernel.yaml"
 	cat >"$1/ike-daemon.yaml" <<END
-kernel: system
+kernel: $KERNEL
+nat_t: {force: $FORCED}
 respond: false
 secrets: [{psk: "a-secret-of-the-suite-7f3a", peers: [$SERVER]}]
 connections:
@@ -77,7 +84,7 @@ connections:
 log: {level: debug, target: {file: $1/ike-daemon.log}}
 END
 	cat >"$1/l2tpd.yaml" <<END
-kernel: system
+kernel: $KERNEL
 listen: []
 connections:
   suite: {server: $SERVER, user: alice, password: wonderland, automatic: true, retry: 1}
@@ -92,6 +99,7 @@ start_daemon() {
 }
 
 start_side() {
+	if [ $KERNEL = soft ]; then start_daemon "$1" softkernel || return; fi
 	start_daemon "$1" ike-daemon && start_daemon "$1" l2tpd
 }
 
@@ -107,6 +115,7 @@ signal() {
 stop_side() {
 	signal "$1" l2tpd TERM
 	signal "$1" ike-daemon TERM
+	signal "$1" softkernel TERM
 }
 
 hand_over() {
