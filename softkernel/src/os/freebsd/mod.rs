@@ -9,9 +9,10 @@ use std::io;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// How the devices may be had.
-pub const PRIVILEGE: &str = "run as root; in a jail, with vnet and allow.raw_sockets";
+pub const PRIVILEGE: &str =
+    "run as root; in a jail, with vnet, allow.raw_sockets and tun* shown by devfs.rules";
 /// What is missing when there is no TUN device.
-pub const NO_TUN: &str = "kldload if_tuntap; in a jail, have devfs.rules show tun*";
+pub const NO_TUN: &str = "see sysctl net.link.tun.devfs_cloning, and devfs.rules in a jail";
 
 /// `<sys/socket.h>`.
 const PF_KEY: i32 = 27;

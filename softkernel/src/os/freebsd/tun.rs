@@ -10,6 +10,7 @@ use std::path::Path;
 
 use libc::{c_int, c_ulong};
 use tanuki_daemon::interface::Interface;
+use tanuki_daemon::kernel_module;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::super::register::register;
@@ -23,6 +24,7 @@ const TUNSIFMODE: c_ulong = 0x8004_745e;
 const TUNSIFHEAD: c_ulong = 0x8004_7460;
 /// A new device each time it is opened.
 const CLONING: &str = "/dev/tun";
+const MODULE: &str = "if_tuntap";
 /// The address family before a packet, network order.
 const FAMILY: usize = 4;
 
@@ -57,7 +59,7 @@ impl Tun {
                 io::ErrorKind::NotFound => io::ErrorKind::AlreadyExists.into(),
                 _ => error,
             })?,
-            Err(_) => open(Path::new(CLONING))?,
+            Err(_) => open_new()?,
         };
         let mut interface = Interface::open(&name_of(&device)?)?;
         let renamed = match interface.name() == name {
@@ -130,6 +132,18 @@ impl Tun {
             return Err(io::Error::last_os_error());
         }
         Ok(())
+    }
+}
+
+/// A new device, with the module that makes them if need be.
+fn open_new() -> io::Result<File> {
+    let path = Path::new(CLONING);
+    match open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            kernel_module::load(MODULE)?;
+            open(path)
+        }
+        result => result,
     }
 }
 
