@@ -147,6 +147,16 @@ impl EventLog {
             Event::MappingMoved { reqid, old, new } => {
                 info!(log, "NAT mapping moved"; "client" => reqid.0, "old" => %old, "new" => %new);
             }
+            Event::Carried {
+                reqid,
+                peer,
+                carrier,
+                reason,
+            } => {
+                let reason = reason.map_or_else(|| "-".to_owned(), |reason| reason.to_string());
+                info!(log, "client carried"; "client" => reqid.0, "peer" => %peer,
+                    "kernel" => %carrier, "reason" => reason);
+            }
             Event::NatDetected { ike, local, peer } => {
                 debug!(log, "NAT detected"; "ike" => ike.0, "we" => local, "peer" => peer);
             }

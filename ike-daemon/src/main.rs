@@ -145,6 +145,7 @@ fn prepare(arguments: &Arguments, as_racoon: bool) -> Result<Option<(Config, Pat
         config: Options::absolute(path)?,
         overrides,
         runtime_dir: Options::absolute(&arguments.common.runtime_dir)?,
+        system_pfkey: None,
     };
     Ok(Some((config, paths)))
 }

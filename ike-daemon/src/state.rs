@@ -20,10 +20,22 @@ const SHARE: u32 = 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
-    pfkey_pid: u32,
-    #[serde(default)]
-    static_owned: BTreeSet<String>,
+    #[serde(flatten)]
+    marks: Marks,
     endpoint: Checkpoint,
+}
+
+/// How to tell what is ours in the kernel.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Marks {
+    /// The process id in our PF_KEY requests.
+    pub pfkey_pid: u32,
+    /// Reqids in our range that others use in the system's kernel.
+    #[serde(default)]
+    pub foreign_reqids: Vec<u32>,
+    /// Entries of setkey(8) scripts that are in the kernel because of us.
+    #[serde(default)]
+    pub static_owned: BTreeSet<String>,
 }
 
 /// Writes checkpoints: soon after every change, but never so often that writing is all we do.
@@ -39,10 +51,8 @@ pub struct StateFile {
 /// What an earlier process left.
 #[derive(Debug)]
 pub struct Earlier {
-    /// The process id in its PF_KEY requests.
-    pub pfkey_pid: u32,
-    /// Entries of setkey(8) scripts that it has put into the kernel.
-    pub static_owned: BTreeSet<String>,
+    /// What of the kernel was its own.
+    pub marks: Marks,
     /// Its SAs.
     pub checkpoint: Checkpoint,
 }
@@ -70,8 +80,7 @@ impl StateFile {
     pub fn load(&self) -> io::Result<Option<Earlier>> {
         let saved: Option<Saved> = self.store.load(NAME)?;
         Ok(saved.map(|saved| Earlier {
-            pfkey_pid: saved.pfkey_pid,
-            static_owned: saved.static_owned,
+            marks: saved.marks,
             checkpoint: saved.endpoint,
         }))
     }
@@ -93,16 +102,9 @@ impl StateFile {
     ///
     /// # Errors
     /// Whatever the file system says; it is tried again a little later.
-    pub fn save(
-        &mut self,
-        now: Instant,
-        endpoint: &Endpoint,
-        pfkey_pid: u32,
-        static_owned: &BTreeSet<String>,
-    ) -> io::Result<()> {
+    pub fn save(&mut self, now: Instant, endpoint: &Endpoint, marks: Marks) -> io::Result<()> {
         let saved = Saved {
-            pfkey_pid,
-            static_owned: static_owned.clone(),
+            marks,
             endpoint: endpoint.checkpoint(now, wall_clock()),
         };
         let outcome = self.store.save(NAME, &saved);

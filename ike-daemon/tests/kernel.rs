@@ -7,12 +7,13 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ike_daemon::kernel::{Audit, Known, Outcome, Translator};
+use ike_proto::carrier::Carrier;
 use ike_proto::iana::{EspAuth, EspTransform};
 use ike_proto::io::{
     ChildId, Direction, GetSpi, KernelReply, KernelRequest, Mode, MovePeer, Reqid, SaDelete,
     SaInstall, SaLifetime, SecurityPolicy, Selector, TrafficSelectors, UdpEncapsulation,
 };
-use pfkey::{Message, Numbering};
+use pfkey::{AuthenticationAlgorithm, Message, Numbering};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -36,7 +37,7 @@ impl Bench {
         let now = Instant::now();
         let mut ipsec = Ipsec::new(now, Config::default());
         let socket = ipsec.open_socket();
-        let translator = Translator::new(Numbering::FreeBsd, 4242);
+        let translator = Translator::new(Carrier::System, Numbering::FreeBsd, 4242);
         let mut bench = Self {
             translator,
             ipsec,
@@ -45,7 +46,11 @@ impl Bench {
             rng: ChaCha20Rng::seed_from_u64(1),
         };
         let register = bench.translator.register();
-        assert!(bench.write(&[register]).is_empty());
+        let [Outcome::Registered(abilities)] = &bench.write(&[register])[..] else {
+            panic!("no answer to REGISTER");
+        };
+        assert!(abilities.ciphers.contains(&EspTransform::AES_GCM_16));
+        assert!(abilities.auths.contains(&EspAuth::HMAC_SHA2_512));
         bench
     }
 
@@ -234,7 +239,7 @@ fn a_client_that_moves_keeps_its_lifetimes_and_its_original_address() {
     {
         if round == 1 {
             let sas = bench.sas();
-            bench.translator = Translator::new(Numbering::FreeBsd, 4242);
+            bench.translator = Translator::new(Carrier::System, Numbering::FreeBsd, 4242);
             bench.translator.adopt(&sas);
         }
         let new = new.parse().unwrap();
@@ -243,7 +248,7 @@ fn a_client_that_moves_keeps_its_lifetimes_and_its_original_address() {
             local: std::net::SocketAddr::new(local(), 4500),
             old,
             new,
-            sas: vec![(CHILD, spi, 0xc0de)],
+            sas: vec![(CHILD, spi, Some(0xc0de))],
         };
         assert_eq!(bench.submit(&KernelRequest::MovePeer(change)), []);
         let sas = bench.sas();
@@ -300,6 +305,7 @@ fn lifetimes_come_back_as_expiry() {
         for outcome in bench.read() {
             match outcome {
                 Outcome::Reply(KernelReply::Expire {
+                    carrier: Carrier::System,
                     spi,
                     destination,
                     hard: is_hard,
@@ -393,24 +399,81 @@ fn what_was_asked_of_a_kernel_that_went_away_has_failed() {
 }
 
 #[test]
+fn a_short_icv_is_softkernels_own_algorithm() {
+    let mut bench = Bench::new();
+    let mut short = sa(Direction::Outbound, 0xc0de);
+    short.auth = EspAuth::HMAC_SHA2_256;
+    short.auth_key = Zeroizing::new(vec![2; 32]);
+    short.sha256_96 = true;
+    bench.submit(&KernelRequest::Install(Box::new(short)));
+    let installed = find(&bench.sas(), 0xc0de).sa().unwrap().authentication;
+    assert_eq!(installed, AuthenticationAlgorithm::SHA2_256_96);
+}
+
+#[test]
+fn spis_name_their_kernel_where_there_are_two() {
+    for (carrier, range) in [
+        (Carrier::System, 0x100..=0x7fff_ffff),
+        (Carrier::Soft, 0x8000_0000..=0xffff_ffff_u32),
+    ] {
+        let mut bench = Bench::new();
+        bench.translator = Translator::new(carrier, Numbering::FreeBsd, 4242).with_own_spis();
+        let spi = bench.install();
+        assert!(range.contains(&spi), "{carrier}: {spi:#x}");
+    }
+}
+
+#[test]
+fn reqids_of_others_are_noticed() {
+    let mut bench = Bench::new();
+    let other = bench.ipsec.open_socket();
+    let mut setkey = Translator::new(Carrier::System, Numbering::FreeBsd, 77);
+    let mut theirs = sa(Direction::Outbound, 0xbeef);
+    theirs.reqid = Reqid(5000);
+    for request in setkey.submit(&KernelRequest::Install(Box::new(theirs))) {
+        bench
+            .ipsec
+            .request(bench.now, WALL, other, &request.bytes, &mut bench.rng);
+    }
+    let mut outcomes = Vec::new();
+    while let Some((socket, message)) = bench.ipsec.poll_message() {
+        if socket == bench.socket {
+            outcomes.extend(bench.translator.receive(&message));
+        }
+    }
+    assert_eq!(outcomes, [Outcome::Foreign(5000)]);
+}
+
+#[test]
 fn an_audit_finds_the_lost_and_the_orphaned() {
     let mut bench = Bench::new();
     let spi = bench.install();
     let sas = bench.sas();
     let known = |spi_in| Known {
+        carrier: Carrier::System,
         child: CHILD,
         spi_in,
-        spi_out: 0xc0de,
+        spi_out: Some(0xc0de),
         local: local(),
         peer: peer(),
     };
-    assert_eq!(Audit::new(&[known(spi)], &sas), Audit::default());
-    let nobody = Audit::new(&[], &sas);
+    let audit = |known: &[Known], sas: &[Message]| Audit::new(known, sas, |reqid| reqid == REQID.0);
+    assert_eq!(audit(&[known(spi)], &sas), Audit::default());
+    let nobody = audit(&[], &sas);
     assert_eq!(nobody.orphans.len(), 2);
-    let lost = Audit::new(&[known(1)], &sas);
+    // What has another's reqid is another's.
+    assert!(Audit::new(&[], &sas, |_| false).orphans.is_empty());
+    // A pair that was replaced needs its inbound half only.
+    let replaced = Known {
+        spi_out: None,
+        ..known(spi)
+    };
+    assert!(audit(&[replaced], &sas).lost.is_empty());
+    let lost = audit(&[known(1)], &sas);
     assert_eq!(
         lost.lost,
         [KernelReply::Expire {
+            carrier: Carrier::System,
             spi: 1,
             destination: local(),
             hard: true
@@ -418,7 +481,7 @@ fn an_audit_finds_the_lost_and_the_orphaned() {
     );
     assert_eq!(lost.orphans, [(spi, peer(), local())]);
     // A kernel that was restarted has nothing.
-    assert_eq!(Audit::new(&[known(spi)], &[]).lost.len(), 1);
+    assert_eq!(audit(&[known(spi)], &[]).lost.len(), 1);
 }
 
 proptest! {
@@ -435,7 +498,7 @@ proptest! {
                 *length = units;
             }
         }
-        let mut translator = Translator::new(Numbering::FreeBsd, 4242);
+        let mut translator = Translator::new(Carrier::System, Numbering::FreeBsd, 4242);
         let _ = translator.receive(&bytes);
     }
 }

@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::carrier::Carrier;
 use crate::iana::{EncapsulationMode, EspAuth, EspTransform};
 use crate::io::{ChildId, IkeId, Mode, Reqid, SecurityPolicy, TrafficSelectors, UdpEncapsulation};
 use crate::wire::id::Identification;
@@ -51,8 +52,11 @@ pub struct ClientCheckpoint {
     pub identity: Identification,
     /// The connection we initiated it for.
     pub connection: Option<String>,
-    /// Policies in the kernel.
+    /// Policies in the system's kernel, or the only one.
     pub policies: Vec<SecurityPolicy>,
+    /// Policies in softkernel, where it runs beside the system's kernel.
+    #[serde(default)]
+    pub soft_policies: Vec<SecurityPolicy>,
 }
 
 /// One established ISAKMP SA.
@@ -137,6 +141,9 @@ pub struct ChildCheckpoint {
     pub id: ChildId,
     /// Its client.
     pub reqid: Reqid,
+    /// The kernel it is in; before there were two, the one there was.
+    #[serde(default)]
+    pub kernel: Option<Carrier>,
     /// The ISAKMP SA it was made under.
     pub ike: IkeId,
     /// Whether we initiated.
@@ -189,6 +196,9 @@ pub struct ChildCheckpoint {
     pub expires: u64,
     /// A newer pair does its work.
     pub superseded: bool,
+    /// The outbound half is out of the kernel already.
+    #[serde(default)]
+    pub outbound_gone: bool,
 }
 
 /// What there was before there were others.

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use ike_crypto::Cookie;
 use rand_core::CryptoRng;
 
+use crate::carrier::{Carrier, Carriers, Encapsulated, Inner, PeerPort, Place, Places, PortChange};
 use crate::error::{DownReason, Refusal};
 use crate::fragment::split;
 use crate::ikev1::child::Child;
-use crate::io::{ChildId, Event, IkeId, KernelRequest, Output, Transmit};
+use crate::io::{ChildId, Event, IkeId, KernelRequest, Mode, Output, Transmit};
 use crate::job::{Job, JobId};
 use crate::nat::Path;
 use crate::policy::{Fragmentation, Policy};
 use crate::view::Counters;
+use crate::wire::id::Identification;
 
 /// One input being handled.
 pub(crate) struct Context<'a> {
@@ -61,6 +63,17 @@ pub(crate) enum JobOwner {
     QuickMode(IkeId, u32),
 }
 
+/// A pair of IPsec SAs under negotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PendingChild {
+    /// The ISAKMP SA.
+    pub(crate) ike: IkeId,
+    /// Its Quick Mode.
+    pub(crate) message_id: u32,
+    /// The kernel it is to be in.
+    pub(crate) carrier: Carrier,
+}
+
 /// State of the endpoint that exchanges may use directly.
 pub(crate) struct Shared {
     pub(crate) policy: Policy,
@@ -69,7 +82,13 @@ pub(crate) struct Shared {
     pub(crate) next_id: u64,
     pub(crate) jobs: BTreeMap<JobId, JobOwner>,
     /// IPsec SAs whose SPI is being reserved or whose Quick Mode is unfinished.
-    pub(crate) pending: BTreeMap<ChildId, (IkeId, u32)>,
+    pub(crate) pending: BTreeMap<ChildId, PendingChild>,
+    /// The kernels there are.
+    pub(crate) carriers: Carriers,
+    /// Where IPsec SAs are.
+    pub(crate) places: Places,
+    /// Peers that must use UDP encapsulation.
+    pub(crate) encapsulated: Encapsulated,
     pub(crate) generation: u64,
     reported: BTreeMap<(IpAddr, Refusal), Instant>,
     answers: TokenBucket,
@@ -90,6 +109,9 @@ impl Shared {
             next_id: 1,
             jobs: BTreeMap::new(),
             pending: BTreeMap::new(),
+            carriers: Carriers::default(),
+            places: Places::default(),
+            encapsulated: Encapsulated::default(),
             generation: 0,
             reported: BTreeMap::new(),
             answers: TokenBucket::default(),
@@ -107,8 +129,78 @@ impl Shared {
         self.outputs.push_back(Output::Event(event));
     }
 
-    pub(crate) fn kernel(&mut self, request: KernelRequest) {
-        self.outputs.push_back(Output::Kernel(request));
+    pub(crate) fn kernel(&mut self, carrier: Carrier, request: KernelRequest) {
+        self.outputs.push_back(Output::Kernel(carrier, request));
+    }
+
+    /// A pair of the peer at `address` is, or is going to be, in a kernel.
+    pub(crate) fn place(&mut self, address: IpAddr, child: ChildId, place: Place) {
+        let change = self.places.insert(address, child, place);
+        self.port_changed(change);
+    }
+
+    /// A pair is gone from its kernel. Says where it was.
+    pub(crate) fn unplace(&mut self, child: ChildId) -> Option<Place> {
+        let (place, change) = self.places.remove(child);
+        self.port_changed(change);
+        place
+    }
+
+    /// Where an installed pair is.
+    pub(crate) fn place_of(
+        &self,
+        child: &Child,
+        behind_nat: bool,
+        identity: &Identification,
+    ) -> Place {
+        let beside = self.carriers.system.is_some() && child.carrier == Carrier::Soft;
+        let port = child.encapsulation.map(|ports| PeerPort {
+            local: SocketAddr::new(child.local.ip(), ports.local_port),
+            peer: child.peer,
+        });
+        let inner = Inner {
+            port: child.traffic.peer.port,
+            original: child.peer_original,
+            identity: identity.clone(),
+        };
+        Place {
+            reqid: child.reqid,
+            carrier: child.carrier,
+            port: port.filter(|_| beside),
+            inner: Some(inner).filter(|_| behind_nat && child.mode == Mode::Transport),
+        }
+    }
+
+    /// A pair's peer has another address or port.
+    pub(crate) fn relocate(&mut self, child: ChildId, peer: SocketAddr) {
+        // The new port is bound before the old one is released.
+        let before = self.places.get(child).cloned();
+        let Some(mut place) = before else {
+            return;
+        };
+        if let Some(port) = &mut place.port {
+            port.peer = peer;
+        }
+        let (_, released) = self.places.remove(child);
+        let bound = self.places.insert(peer.ip(), child, place);
+        self.port_changed(bound);
+        self.port_changed(released);
+    }
+
+    /// Whether a peer is made to use UDP encapsulation, whatever it offers.
+    pub(crate) fn wants_encapsulation(&self, now: Instant, address: IpAddr) -> bool {
+        self.policy.nat.force
+            || self.carriers.both()
+                && (self.encapsulated.contains(now, address) || self.places.has_bound(address))
+    }
+
+    fn port_changed(&mut self, change: Option<PortChange>) {
+        let request = match change {
+            None => return,
+            Some(PortChange::Bind(port)) => KernelRequest::BindPeer(port),
+            Some(PortChange::Release(port)) => KernelRequest::ReleasePeer(port),
+        };
+        self.kernel(Carrier::Soft, request);
     }
 
     /// Sends an ISAKMP message, in fragments when it is long and the peer takes them.

@@ -39,6 +39,11 @@ pub enum Refusal {
     NoPhase2Proposal,
     /// Phase 2 would fit if 3DES were allowed.
     OnlyEsp3des,
+    /// Only softkernel could carry this client, and it does not run.
+    NeedsSoftkernel,
+    /// Only softkernel could carry this client, and only in UDP. Its next attempt is made to use
+    /// UDP.
+    NeedsEncapsulation,
     /// No pre-shared key is configured for this peer.
     NoSecret,
     /// No pre-shared key is configured for the identity named in Aggressive Mode.
@@ -118,6 +123,15 @@ impl Refusal {
             Refusal::OnlyEsp3des => {
                 "the client offers only 3DES: set `allow_3des: true` if you must serve it"
             }
+            Refusal::NeedsSoftkernel => {
+                "start softkernel beside the system's kernel (service softkernel start): it serves \
+                 what that one cannot, such as 3DES and a second client behind one NAT that uses \
+                 the same L2TP port"
+            }
+            Refusal::NeedsEncapsulation => {
+                "connect again: from now on the client is made to use UDP encapsulation, so that \
+                 softkernel can serve it"
+            }
             Refusal::NoSecret => "add a pre-shared key for this address, its subnet or `any`",
             Refusal::UnknownGroup => {
                 "add a pre-shared key with the client's group name in `peers`, such as \
@@ -176,6 +190,8 @@ impl Refusal {
             | Refusal::OnlyModp1024
             | Refusal::NoPhase2Proposal
             | Refusal::OnlyEsp3des
+            | Refusal::NeedsSoftkernel
+            | Refusal::NeedsEncapsulation
             | Refusal::AuthMethod
             | Refusal::OnlyCertificates
             | Refusal::OnlyXauth => NotifyType::NO_PROPOSAL_CHOSEN,
@@ -218,6 +234,10 @@ impl fmt::Display for Refusal {
             Refusal::OnlyModp1024 => "no acceptable phase 1 proposal (only MODP 1024 offered)",
             Refusal::NoPhase2Proposal => "no acceptable phase 2 proposal",
             Refusal::OnlyEsp3des => "no acceptable phase 2 proposal (only 3DES offered)",
+            Refusal::NeedsSoftkernel => "the system's kernel cannot serve this client",
+            Refusal::NeedsEncapsulation => {
+                "the system's kernel cannot serve this client, and softkernel only in UDP"
+            }
             Refusal::NoSecret => "no pre-shared key for this peer",
             Refusal::UnknownGroup => "no pre-shared key for this group",
             Refusal::WrongSecret => "pre-shared key mismatch",

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 pub use crate::job::{Job, JobId, JobResult};
 
+use crate::carrier::{Carrier, PeerPort, SoftReason};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{EncapsulationMode, EspAuth, EspTransform};
 use crate::wire::id::Identification;
@@ -43,8 +44,8 @@ pub struct Datagram<'a> {
 pub enum Output {
     /// Send a datagram.
     Transmit(Transmit),
-    /// Ask the kernel for something; the answer comes back through `handle_kernel`.
-    Kernel(KernelRequest),
+    /// Ask a kernel for something; the answer comes back through `handle_kernel`.
+    Kernel(Carrier, KernelRequest),
     /// Compute something slow; the answer comes back through `handle_job`.
     Job(Job),
     /// Something happened that an operator may want to read about.
@@ -137,6 +138,11 @@ pub enum KernelRequest {
     AddPolicy(SecurityPolicy),
     /// Remove a policy added before (SADB_X_SPDDELETE). No answer needed.
     RemovePolicy(SecurityPolicy),
+    /// softkernel beside the system's kernel: give it what comes from this peer, until
+    /// [`KernelRequest::ReleasePeer`]. No answer needed.
+    BindPeer(PeerPort),
+    /// The peer's packets are the system's again. No answer needed.
+    ReleasePeer(PeerPort),
 }
 
 /// Which way an SA or policy works, seen from here.
@@ -300,8 +306,8 @@ pub struct MovePeer {
     pub old: SocketAddr,
     /// Where it is now.
     pub new: SocketAddr,
-    /// (pair, inbound SPI, outbound SPI) of every SA to move.
-    pub sas: Vec<(ChildId, u32, u32)>,
+    /// (pair, inbound SPI, outbound SPI where there is such an SA) of every pair to move.
+    pub sas: Vec<(ChildId, u32, Option<u32>)>,
 }
 
 /// A security policy entry. Emitted as initiator (both modes) and, as responder, for tunnel mode:
@@ -320,6 +326,13 @@ pub struct SecurityPolicy {
     pub peer: IpAddr,
     /// `unique:reqid`.
     pub reqid: Reqid,
+}
+
+impl SecurityPolicy {
+    /// Whether both match the same traffic: then the kernel keeps the younger one only.
+    pub(crate) fn matches_same(&self, other: &Self) -> bool {
+        (self.direction, self.traffic) == (other.direction, other.traffic)
+    }
 }
 
 /// What the kernel tells us.
@@ -348,6 +361,8 @@ pub enum KernelReply {
     },
     /// SADB_EXPIRE, by the SPI of either half.
     Expire {
+        /// The kernel that says so.
+        carrier: Carrier,
         /// SPI of the expiring SA.
         spi: u32,
         /// Destination address of the expiring SA.
@@ -489,6 +504,17 @@ pub enum Event {
         old: SocketAddr,
         /// After.
         new: SocketAddr,
+    },
+    /// There are two kernels, and this one carries a new pair of IPsec SAs.
+    Carried {
+        /// The client.
+        reqid: Reqid,
+        /// Its address and port.
+        peer: SocketAddr,
+        /// Which kernel.
+        carrier: Carrier,
+        /// Why softkernel.
+        reason: Option<SoftReason>,
     },
     /// Both sides found out who is behind NAT.
     NatDetected {

@@ -8,6 +8,7 @@
 //! * [`checkpoint`]: what survives a restart
 //! * [`error`]: refusals and their remedies, why things ended
 //! * [`wire`]: payloads; [`iana`]: numbers
+//! * [`carrier`]: which kernel carries a client
 //! * [`negotiate`]: choosing from proposals; [`vendor`]: vendor ids
 //! * `ikev1`: Main Mode, Quick Mode, Informational, dead peer detection
 //! * `fragment`: long messages in pieces, both ways
@@ -15,6 +16,7 @@
 //! * `context`: what exchanges share while one input is handled; `job`: Diffie-Hellman and signatures
 //!   as jobs; `claim`: what a certificate and a signature prove
 
+pub mod carrier;
 pub mod checkpoint;
 mod claim;
 mod context;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash};
 
+use crate::carrier::{Carrier, Carriers, Choice, Demand};
 use crate::error::Refusal;
 use crate::iana::{
     AuthMethod, EncapsulationMode, EspAuth, EspTransform, KEY_IKE, LifeType, Phase1Attribute,
@@ -73,6 +74,15 @@ pub struct Phase2Context {
     pub nat_detected: bool,
     /// Octets of the KE payload that came along.
     pub ke_len: Option<usize>,
+}
+
+/// The kernels to choose from, and what this Quick Mode asks of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels<'a> {
+    /// Those there are.
+    pub carriers: &'a Carriers,
+    /// What is asked besides the suite.
+    pub demand: Demand,
 }
 
 /// Lifetimes found in a transform.
@@ -433,13 +443,16 @@ fn esp_spi(proposal: &Proposal) -> Option<u32> {
     Some(u32::from_be_bytes(octets)).filter(|spi| *spi > 255)
 }
 
-/// As responder: the first transform that is allowed.
+/// As responder: the first transform that is allowed and that the system's kernel can carry, else
+/// the first that softkernel can.
 pub fn choose_phase2(
     sa: &SaPayload,
     policy: &Phase2Policy,
     context: &Phase2Context,
-) -> Result<Phase2Choice, Refusal> {
+    kernels: &Kernels<'_>,
+) -> Result<(Phase2Choice, Choice), Refusal> {
     let mut refusal = Refusal::NoPhase2Proposal;
+    let mut second = None;
     for proposal in &sa.proposals {
         // Proposals of one number are one offer of several protocols at once (AH or IPCOMP
         // besides ESP), which is not served.
@@ -468,18 +481,51 @@ pub fn choose_phase2(
                 refusal = Refusal::OnlyEsp3des;
                 continue;
             }
-            return Ok(Phase2Choice {
-                suite: reading.suite,
+            let udp = reading.mode.is_udp();
+            let (suite, short) = (reading.suite, policy.sha256_96);
+            let demand = Demand {
+                // Tunnels are told apart by what is inside.
+                shared: kernels
+                    .demand
+                    .shared
+                    .filter(|_| reading.mode.is_transport() == Some(true)),
+                ..kernels.demand
+            };
+            let carrier = match kernels.carriers.choose(&suite, short, udp, &demand) {
+                Ok(carrier) => carrier,
+                Err(reason) => {
+                    refusal = reason;
+                    continue;
+                }
+            };
+            let choice = Phase2Choice {
+                suite,
                 mode: reading.mode,
                 pfs: reading.pfs,
                 lifetime: reading.lifetimes.seconds,
                 kilobytes: reading.lifetimes.kilobytes,
                 spi,
                 proposal: reduced(proposal, transform, proposal.spi.clone()),
-            });
+            };
+            if carrier.0 == Carrier::System || kernels.carriers.system.is_none() {
+                return Ok((choice, carrier));
+            }
+            second.get_or_insert((choice, carrier));
         }
     }
-    Err(refusal)
+    second.ok_or(refusal)
+}
+
+/// Whether a peer offers nothing better than 3DES in phase 1.
+pub(crate) fn offers_only_3des(sa: &SaPayload) -> bool {
+    let transforms = sa.proposals.iter().flat_map(|p| &p.transforms);
+    let mut ciphers = transforms
+        .filter_map(|transform| match read_phase1(transform) {
+            Phase1Reading::Suite(suite, ..) => Some(suite.cipher),
+            _ => None,
+        })
+        .peekable();
+    ciphers.peek().is_some() && ciphers.all(|cipher| cipher == Cipher::TripleDes)
 }
 
 /// The encapsulation mode an initiator asks for.
@@ -494,18 +540,17 @@ pub fn encapsulation_mode(mode: Mode, natt: NatVariant, nat_detected: bool) -> E
     }
 }
 
-/// As initiator: all suites as one proposal with many transforms.
+/// As initiator: all suites `of` the kernel that will carry them as one proposal with many
+/// transforms.
 pub fn offer_phase2(
     policy: &Phase2Policy,
+    of: impl Fn(&EspSuite) -> bool,
     mode: EncapsulationMode,
     pfs: Option<Group>,
     spi: u32,
 ) -> SaPayload {
     let lifetime = u32::try_from(policy.lifetime.as_secs()).unwrap_or(u32::MAX);
-    let suites = policy
-        .suites
-        .iter()
-        .filter(|suite| policy.allow_3des || suite.cipher != EspTransform::TRIPLE_DES);
+    let suites = policy.allowed_suites().filter(|suite| of(suite));
     let transforms = (1..=u8::MAX)
         .zip(suites)
         .map(|(number, suite)| {

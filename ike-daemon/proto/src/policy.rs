@@ -143,6 +143,19 @@ pub struct EspSuite {
     pub auth: EspAuth,
 }
 
+impl fmt::Display for EspSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.cipher)?;
+        if self.key_bits != 0 {
+            write!(f, "-{}", self.key_bits)?;
+        }
+        match self.auth {
+            EspAuth::NONE => Ok(()),
+            auth => write!(f, "/{auth}"),
+        }
+    }
+}
+
 /// A protocol and port on our side, such as UDP 1701.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -464,6 +477,16 @@ impl fmt::Display for PolicyNote {
                 "aggressive mode is on, but no pre-shared key is for an identity: nobody can use it"
             }
         })
+    }
+}
+
+impl Phase2Policy {
+    /// The suites that may be used, preferred first.
+    pub fn allowed_suites(&self) -> impl Iterator<Item = &EspSuite> {
+        let des = |suite: &&EspSuite| suite.cipher == EspTransform::TRIPLE_DES;
+        self.suites
+            .iter()
+            .filter(move |suite| self.allow_3des || !des(suite))
     }
 }
 

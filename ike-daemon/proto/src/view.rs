@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::carrier::Carrier;
 use crate::iana::{EncapsulationMode, EspAuth, EspTransform};
 use crate::io::{ChildId, IkeId, Mode, Reqid, TrafficSelectors, UdpEncapsulation};
 
@@ -66,6 +67,9 @@ pub struct IkeSaView {
     pub expires_in: Option<Duration>,
     /// Unfinished Quick Modes.
     pub quick_modes: usize,
+    /// The kernel that carries this client, when it has IPsec SAs.
+    #[serde(default)]
+    pub kernel: Option<Carrier>,
 }
 
 /// One pair of IPsec SAs.
@@ -75,6 +79,8 @@ pub struct ChildSaView {
     pub id: ChildId,
     /// The client.
     pub reqid: Reqid,
+    /// The kernel it is in.
+    pub kernel: Carrier,
     /// The ISAKMP SA it was made under (it may be gone).
     pub ike: IkeId,
     /// `installing`, `installed`, `rekeying`, `rekeyed`.
@@ -117,6 +123,9 @@ pub struct ChildSaView {
     pub inbound_octets: u64,
     /// Octets sent.
     pub outbound_octets: u64,
+    /// The outbound half is out of the kernel already, in favour of a newer pair.
+    #[serde(default)]
+    pub outbound_gone: bool,
     /// The pair it replaced.
     pub replaces: Option<ChildId>,
 }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash};
 use ike_proto::Endpoint;
+use ike_proto::carrier::{Carriers, Demand};
 use ike_proto::error::Refusal;
 use ike_proto::iana::{EncapsulationMode, EspAuth, EspTransform, ExchangeType, PayloadType};
 use ike_proto::iana::{NotifyType, ProtocolId};
 use ike_proto::io::{Datagram, Event, Output, Transmit};
-use ike_proto::negotiate::{Phase2Context, choose_phase1, choose_phase2};
+use ike_proto::negotiate::{Kernels, Phase2Choice, Phase2Context, choose_phase1, choose_phase2};
 use ike_proto::policy::{Phase1Policy, Phase2Policy};
 use ike_proto::vendor::{self, NatVariant};
 use ike_proto::wire::attribute::{Attribute, Value};
@@ -391,11 +392,24 @@ fn windows_esp(mode: u16) -> SaPayload {
     SaPayload { proposals }
 }
 
+/// What a host with softkernel alone chooses.
+fn choose_esp(
+    sa: &SaPayload,
+    policy: &Phase2Policy,
+    context: &Phase2Context,
+) -> Result<Phase2Choice, Refusal> {
+    let kernels = Kernels {
+        carriers: &Carriers::default(),
+        demand: Demand::default(),
+    };
+    choose_phase2(sa, policy, context, &kernels).map(|(choice, _)| choice)
+}
+
 #[test]
 fn phase_2_lists_get_their_first_good_transform() {
     let policy = Phase2Policy::default();
     let sa = SaPayload::parse(&esp_offer(&CHROMEOS_ESP, UDP_TRANSPORT, None).body()).unwrap();
-    let choice = choose_phase2(&sa, &policy, &nat()).unwrap();
+    let choice = choose_esp(&sa, &policy, &nat()).unwrap();
     assert_eq!(choice.suite.cipher, EspTransform::AES_GCM_16);
     assert_eq!(choice.spi, 0xc000_0001);
     assert_eq!(choice.proposal.transforms[0], sa.proposals[0].transforms[0]);
@@ -404,7 +418,7 @@ fn phase_2_lists_get_their_first_good_transform() {
     no_gcm
         .suites
         .retain(|suite| suite.cipher != EspTransform::AES_GCM_16);
-    let choice = choose_phase2(&sa, &no_gcm, &nat()).unwrap();
+    let choice = choose_esp(&sa, &no_gcm, &nat()).unwrap();
     assert_eq!(
         choice.suite.auth,
         EspAuth::HMAC_SHA2_256,
@@ -412,7 +426,7 @@ fn phase_2_lists_get_their_first_good_transform() {
     );
 
     let sa = SaPayload::parse(&windows_esp(UDP_TRANSPORT).body()).unwrap();
-    let choice = choose_phase2(&sa, &policy, &nat()).unwrap();
+    let choice = choose_esp(&sa, &policy, &nat()).unwrap();
     assert_eq!(
         (choice.suite.key_bits, choice.suite.auth),
         (256, EspAuth::HMAC_SHA1)
@@ -422,7 +436,7 @@ fn phase_2_lists_get_their_first_good_transform() {
     assert_eq!(choice.mode, EncapsulationMode::UDP_TRANSPORT);
     let mut only_128 = Phase2Policy::default();
     only_128.suites.retain(|suite| suite.key_bits == 128);
-    let choice = choose_phase2(&sa, &only_128, &nat()).unwrap();
+    let choice = choose_esp(&sa, &only_128, &nat()).unwrap();
     assert_eq!(choice.spi, 0x1234_5602, "the SPI of the proposal chosen");
 }
 
@@ -431,7 +445,7 @@ fn encapsulation_modes_follow_the_nat() {
     let policy = Phase2Policy::default();
     let choose = |mode, context: &Phase2Context| {
         let sa = esp_offer(&CHROMEOS_ESP, mode, None);
-        choose_phase2(&sa, &policy, context).map(|choice| choice.mode)
+        choose_esp(&sa, &policy, context).map(|choice| choice.mode)
     };
     let draft = Phase2Context {
         natt: NatVariant::Draft,
@@ -480,20 +494,20 @@ fn pfs_is_granted_when_asked_for() {
         ke_len: Some(128),
         ..no_nat()
     };
-    let choice = choose_phase2(&router, &policy, &with_ke).unwrap();
+    let choice = choose_esp(&router, &policy, &with_ke).unwrap();
     assert_eq!(choice.pfs, Some(Group::Modp1024));
     assert!(
-        choose_phase2(&router, &policy, &no_nat()).is_err(),
+        choose_esp(&router, &policy, &no_nat()).is_err(),
         "a group without KE payload"
     );
     let wrong = Phase2Context {
         ke_len: Some(127),
         ..no_nat()
     };
-    assert!(choose_phase2(&router, &policy, &wrong).is_err());
+    assert!(choose_esp(&router, &policy, &wrong).is_err());
     // A KE payload that no transform asked for.
     let plain = esp_offer(&CHROMEOS_ESP, TRANSPORT, None);
-    assert!(choose_phase2(&plain, &policy, &with_ke).is_err());
+    assert!(choose_esp(&plain, &policy, &with_ke).is_err());
 }
 
 #[test]
@@ -512,7 +526,7 @@ fn bundles_bad_spis_and_unknown_suites_are_walked_past() {
         proposals: with_ipcomp,
     };
     assert_eq!(
-        choose_phase2(&sa, &policy, &no_nat()).unwrap().spi,
+        choose_esp(&sa, &policy, &no_nat()).unwrap().spi,
         0x0909_0909
     );
     for spi in [
@@ -529,13 +543,13 @@ fn bundles_bad_spis_and_unknown_suites_are_walked_past() {
                 ..good.clone()
             }],
         };
-        assert!(choose_phase2(&sa, &policy, &no_nat()).is_err());
+        assert!(choose_esp(&sa, &policy, &no_nat()).is_err());
     }
     // Every ESP transform with every authentication: GMAC, NULL, NONE and the like never get in.
     for id in 0..=255u8 {
         for auth in 0..=20u16 {
             let sa = esp_offer(&[(id, 128, auth)], TRANSPORT, None);
-            if let Ok(choice) = choose_phase2(&sa, &policy, &no_nat()) {
+            if let Ok(choice) = choose_esp(&sa, &policy, &no_nat()) {
                 let gcm = id == 20 && auth == 0;
                 let cbc = id == 12 && [2, 5, 6, 7].contains(&auth);
                 assert!(gcm || cbc, "{:?}", choice.suite);
@@ -544,7 +558,7 @@ fn bundles_bad_spis_and_unknown_suites_are_walked_past() {
     }
     for bits in [1, 64, 127, 129, 255, 257, 512, 65_535] {
         let sa = esp_offer(&[(12, bits, 2)], TRANSPORT, None);
-        assert!(choose_phase2(&sa, &policy, &no_nat()).is_err());
+        assert!(choose_esp(&sa, &policy, &no_nat()).is_err());
     }
 }
 

@@ -8,6 +8,7 @@ mod pair;
 use std::time::Duration;
 
 use ike_proto::Endpoint;
+use ike_proto::carrier::Carrier;
 use ike_proto::checkpoint::Checkpoint;
 use ike_proto::error::DownReason;
 use ike_proto::io::{ChildId, Datagram, Direction, Event, KernelReply};
@@ -129,6 +130,7 @@ fn a_kilobyte_lifetime_is_the_kernels_to_count() {
     world.kernel(
         1,
         KernelReply::Expire {
+            carrier: Carrier::Soft,
             spi: child.spi_in,
             destination,
             hard: false,
@@ -141,6 +143,7 @@ fn a_kilobyte_lifetime_is_the_kernels_to_count() {
     world.kernel(
         1,
         KernelReply::Expire {
+            carrier: Carrier::Soft,
             spi: child.spi_in,
             destination,
             hard: false,
@@ -151,6 +154,7 @@ fn a_kilobyte_lifetime_is_the_kernels_to_count() {
     world.kernel(
         1,
         KernelReply::Expire {
+            carrier: Carrier::Soft,
             spi: child.spi_in,
             destination,
             hard: true,

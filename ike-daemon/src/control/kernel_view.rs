@@ -1,16 +1,18 @@
 //! PF_KEY messages as plain values for `ikectl --json`; keys stay out.
 
+use ike_proto::carrier::Carrier;
 use pfkey::{Address, AuthenticationAlgorithm, Message};
 
 use super::protocol::{KernelPolicy, KernelSa};
 
 /// `None` for a message that is no SA.
-pub fn sa(message: &Message) -> Option<KernelSa> {
+pub fn sa(kernel: Carrier, message: &Message) -> Option<KernelSa> {
     let sa = message.sa()?;
     let sa2 = message.sa2().copied().unwrap_or_default();
     let current = message.lifetime_current().copied().unwrap_or_default();
     let seconds = |lifetime: Option<&pfkey::Lifetime>| lifetime.map_or(0, |l| l.add_time);
     Some(KernelSa {
+        kernel,
         spi: sa.spi,
         source: place(message.source()?, message.nat_t_source_port()),
         destination: place(message.destination()?, message.nat_t_destination_port()),
@@ -29,11 +31,12 @@ pub fn sa(message: &Message) -> Option<KernelSa> {
 }
 
 /// `None` for a message that is no policy.
-pub fn policy(message: &Message) -> Option<KernelPolicy> {
+pub fn policy(kernel: Carrier, message: &Message) -> Option<KernelPolicy> {
     let policy = message.policy()?;
     let (source, destination) = (message.source()?, message.destination()?);
     let subnet = |side: &Address| format!("{}/{}", side.ip(), side.prefix_len);
     Some(KernelPolicy {
+        kernel,
         id: policy.id,
         direction: match policy.direction {
             pfkey::Direction::INBOUND => "in".into(),

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use ike_proto::carrier::Carrier;
 use ike_proto::view::{ChildSaView, Counters, IkeSaView};
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,8 @@ pub struct IpsecAnswer {
 /// One SA of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelSa {
+    /// The kernel that has it.
+    pub kernel: Carrier,
     /// SPI.
     pub spi: u32,
     /// Source address, with the UDP port when ESP is in UDP.
@@ -116,6 +119,8 @@ pub struct PoliciesAnswer {
 /// One policy of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelPolicy {
+    /// The kernel that has it.
+    pub kernel: Carrier,
     /// The kernel's number.
     pub id: u32,
     /// `in` or `out`.
@@ -147,6 +152,9 @@ pub struct Stats {
     pub kernel: String,
     /// Whether PF_KEY is open.
     pub kernel_connected: bool,
+    /// Whether softkernel is there beside the system's kernel; `None` when it need not be.
+    #[serde(default)]
+    pub softkernel_beside: Option<bool>,
     /// Where IKE is received.
     pub listen: Vec<String>,
     /// Whether the NAT traversal port is bound.

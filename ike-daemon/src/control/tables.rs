@@ -11,8 +11,8 @@ use super::protocol::Stats;
 /// ISAKMP SAs.
 pub fn ike(sas: &[IkeSaView]) -> String {
     let mut table = Table::new([
-        "ID", "CLIENT", "STATE", "ROLE", "PEER", "IDENTITY", "SUITE", "NAT", "AGE", "REKEY",
-        "EXPIRES", "VENDOR",
+        "ID", "CLIENT", "STATE", "ROLE", "PEER", "IDENTITY", "SUITE", "NAT", "KERNEL", "AGE",
+        "REKEY", "EXPIRES", "VENDOR",
     ]);
     for sa in sas {
         table.row([
@@ -24,6 +24,7 @@ pub fn ike(sas: &[IkeSaView]) -> String {
             or_dash(sa.peer_identity.as_ref()),
             suite(&[&sa.cipher, &sa.hash, &sa.group]),
             nat(sa.local_nat, sa.peer_nat),
+            or_dash(sa.kernel),
             span(sa.established.unwrap_or(sa.age)),
             sa.rekey_in.map_or_else(dash, span),
             sa.expires_in.map_or_else(dash, span),
@@ -44,6 +45,7 @@ pub fn ipsec(pairs: &[ChildSaView]) -> String {
         "SUITE",
         "SPI IN",
         "SPI OUT",
+        "KERNEL",
         "OCTETS IN",
         "OCTETS OUT",
         "AGE",
@@ -64,6 +66,7 @@ pub fn ipsec(pairs: &[ChildSaView]) -> String {
             format!("{}{bits}/{}", pair.cipher, pair.auth),
             format!("{:08x}", pair.spi_in),
             format!("{:08x}", pair.spi_out),
+            pair.kernel.to_string(),
             pair.inbound_octets.to_string(),
             pair.outbound_octets.to_string(),
             pair.established.map_or_else(dash, span),
@@ -82,6 +85,9 @@ pub fn stats(stats: &Stats) -> String {
     row("uptime", span(Duration::from_secs(stats.uptime)));
     row("kernel", stats.kernel.clone());
     row("kernel connected", yes_no(stats.kernel_connected));
+    if let Some(connected) = stats.softkernel_beside {
+        row("softkernel beside it", yes_no(connected));
+    }
     row("listening on", stats.listen.join(", "));
     row("NAT traversal port bound", yes_no(stats.natt_bound));
     row("datagrams not sent", stats.send_failures.to_string());

@@ -10,8 +10,9 @@ use pfkey::{Message, MessageType, Numbering, SaType};
 use slog::info;
 use zeroize::Zeroizing;
 
-use super::daemon::{Daemon, SasReply};
+use super::daemon::Daemon;
 use super::phase1::Meaning;
+use super::waiting::SasReply;
 use crate::racoonctl::server::{Call, EventSender, Reply, Request};
 use crate::racoonctl::wire::{AsyncEvent, EventKind, Indexes, Ph1Dump, Protocol, SchedDump};
 use crate::state::wall_clock;
@@ -132,8 +133,7 @@ impl Daemon {
                 reply.body(body);
             }
             Protocol::Ipsec | Protocol::Esp if self.stats.kernel_connected => {
-                self.waiting.sas.push(SasReply::Admin(reply));
-                self.ask_for_sas();
+                self.gather_sas(SasReply::Admin(reply));
             }
             Protocol::Ipsec | Protocol::Esp => reply.refuse(libc::ENOTCONN),
             Protocol::Ah => reply.body(sa_dump(&[])),

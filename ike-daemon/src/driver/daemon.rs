@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
 use ike_proto::Endpoint;
-use ike_proto::io::{ChildId, Datagram, Event, Job, JobResult, KernelReply, KernelRequest, Output};
+use ike_proto::carrier::Carrier;
+use ike_proto::io::{ChildId, Datagram, Event, Job, JobResult, KernelReply, Output};
 use rand_core::UnwrapErr;
 use slog::{Logger, debug, error, info, trace, warn};
-use tanuki_daemon::control::Reply;
 use tokio::sync::mpsc;
 
 use super::admin::Listener;
+use super::kernels::Kernels;
 use super::phase1::Phase1s;
 use super::programs::Programs;
+use super::waiting::{Connecting, Waiting};
 use super::{Paths, log_problems, log_warnings};
 use crate::config::{Config, Start};
 use crate::control::protocol::Stats;
 use crate::events::EventLog;
-use crate::kernel::translate::{failed, words};
-use crate::kernel::{Audit, KernelSocket, Known, Link, LinkEvent, Outcome, Translator, audit};
+use crate::kernel::{KernelSocket, LinkEvent, Ownership};
 use crate::net::{NetEvent, Network, udp};
-use crate::racoonctl::server;
-use crate::state::StateFile;
+use crate::state::{Marks, StateFile};
 
 /// Between looks at the kernel's counters, at most and at least.
 const COUNTERS_SELDOM: Duration = Duration::from_secs(20);
@@ -37,8 +37,7 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(60);
 /// What the daemon is made from.
 pub(super) struct Parts {
     pub(super) network: Network,
-    pub(super) link: Link,
-    pub(super) kernel_socket: KernelSocket,
+    pub(super) link_events: mpsc::Sender<(Carrier, LinkEvent)>,
     pub(super) state: StateFile,
     pub(super) job_results: mpsc::UnboundedSender<JobResult>,
     pub(super) paths: Paths,
@@ -51,7 +50,9 @@ pub(super) struct Daemon {
     pub(super) endpoint: Endpoint,
     pub(super) events: EventLog,
     pub(super) parts: Parts,
-    pub(super) translator: Translator,
+    pub(super) kernels: Kernels,
+    /// A process before this one has left its state.
+    pub(super) inherited: bool,
     pub(super) rng: UnwrapErr<SysRng>,
     pub(super) waiting: Waiting,
     pub(super) stats: Stats,
@@ -62,51 +63,39 @@ pub(super) struct Daemon {
     phase1s: Phase1s,
     programs: Programs,
     started: Instant,
-    /// The pairs to look for in the dump that is under way.
-    audit: Option<Vec<Known>>,
     /// Octets received when last reported.
-    octets: HashMap<ChildId, u64>,
+    pub(super) octets: HashMap<ChildId, u64>,
     counters_at: Option<Instant>,
     auto_at: Option<Instant>,
 }
 
-/// Clients of the control socket that wait for something.
-#[derive(Default)]
-pub(super) struct Waiting {
-    pub(super) sas: Vec<SasReply>,
-    pub(super) policies: Vec<Reply>,
-    pub(super) connects: Vec<Connecting>,
-}
-
-/// Who asked for the kernel's SAs.
-pub(super) enum SasReply {
-    /// ikectl.
-    Control(Reply),
-    /// racoonctl.
-    Admin(server::Reply),
-}
-
-/// One `ikectl connect`.
-pub(super) struct Connecting {
-    pub(super) name: String,
-    pub(super) reply: Reply,
-    pub(super) until: Instant,
-}
-
 impl Daemon {
-    pub(super) fn new(log: Logger, config: Config, parts: Parts) -> Self {
+    pub(super) fn new(
+        log: Logger,
+        config: Config,
+        parts: Parts,
+        sockets: Vec<(Carrier, KernelSocket)>,
+    ) -> Self {
         log_warnings(&log, &config);
         let now = Instant::now();
         let mut endpoint = Endpoint::new(config.policy.clone());
         let mut events = EventLog::new(log.clone());
-        let mut pid = std::process::id();
-        let mut static_owned = BTreeSet::new();
+        let mut marks = Marks {
+            pfkey_pid: std::process::id(),
+            ..Marks::default()
+        };
         let mut phase1s = Phase1s::default();
-        match parts.state.load() {
+        let earlier = parts.state.load();
+        let inherited = matches!(earlier, Ok(Some(_)));
+        if let Ok(Some(earlier)) = &earlier {
+            marks = earlier.marks.clone();
+        }
+        let mut kernels = Kernels::start(sockets, marks.pfkey_pid, &parts.link_events);
+        kernels.ownership = inherited.then(|| Ownership::from_saved(&marks.foreign_reqids));
+        endpoint.set_carriers(kernels.carriers());
+        match earlier {
             Ok(None) => {}
             Ok(Some(earlier)) => {
-                pid = earlier.pfkey_pid;
-                static_owned = earlier.static_owned;
                 match endpoint.restore(now, crate::state::wall_clock(), &earlier.checkpoint) {
                     Ok(()) => info!(log, "took over from the process before";
                         "isakmp_sas" => earlier.checkpoint.ike_sas.len(),
@@ -121,28 +110,29 @@ impl Daemon {
         }
         let stats = Stats {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            kernel: match &parts.kernel_socket {
-                KernelSocket::System => "system".to_owned(),
-                KernelSocket::Soft(path) => path.display().to_string(),
-            },
+            kernel: kernels
+                .first()
+                .map(|(_, first)| first.name.clone())
+                .unwrap_or_default(),
+            softkernel_beside: kernels.beside().map(|_| false),
             listen: parts
                 .network
                 .addresses()
                 .map(|address| address.to_string())
                 .collect(),
-            natt_bound: parts.kernel_socket == KernelSocket::System && config.policy.nat.enabled,
+            natt_bound: kernels.carriers().system.is_some() && config.policy.nat.enabled,
             ..Stats::default()
         };
         let mut daemon = Self {
-            translator: Translator::new(parts.kernel_socket.numbering(), pid),
+            kernels,
+            inherited,
             rng: UnwrapErr(SysRng),
             waiting: Waiting::default(),
             listeners: Vec::new(),
-            static_owned,
+            static_owned: marks.static_owned,
             phase1s,
             programs: Programs::new(log.clone()),
             started: now,
-            audit: None,
             octets: HashMap::new(),
             counters_at: None,
             auto_at: None,
@@ -153,8 +143,29 @@ impl Daemon {
             parts,
             stats,
         };
+        if let Some(ownership) = &daemon.kernels.ownership {
+            daemon.endpoint.avoid_reqids(ownership.foreign().clone());
+        }
+        daemon.lose_children_of_other_kernels();
         daemon.apply_policy();
         daemon
+    }
+
+    /// What a process before us had in a kernel that is not in use any more.
+    fn lose_children_of_other_kernels(&mut self) {
+        let now = Instant::now();
+        for pair in self.endpoint.child_sas(now) {
+            if self.kernels.speaks_to(pair.kernel) {
+                continue;
+            }
+            let reply = KernelReply::Expire {
+                carrier: pair.kernel,
+                spi: pair.spi_in,
+                destination: pair.local.ip(),
+                hard: true,
+            };
+            self.endpoint.handle_kernel(now, reply, &mut self.rng);
+        }
     }
 
     pub(super) fn log(&self) -> &Logger {
@@ -167,9 +178,7 @@ impl Daemon {
 
     /// Whether nothing is queued and every kernel request is answered.
     pub(super) fn is_idle(&self) -> bool {
-        let kernel =
-            !self.stats.kernel_connected || self.translator.is_idle() && self.parts.link.is_idle();
-        kernel && self.parts.network.is_idle()
+        self.kernels.is_idle() && self.parts.network.is_idle()
     }
 
     /// Gives the core its policy, with our own addresses filled in by the routing table.
@@ -226,12 +235,32 @@ impl Daemon {
                 self.endpoint
                     .handle_datagram(Instant::now(), datagram, &mut self.rng);
             }
-            NetEvent::EncapUp { local } => {
+            NetEvent::EncapUp {
+                local,
+                peer: Some(peer),
+            } => {
+                debug!(self.log, "softkernel takes a peer's packets"; "local" => %local,
+                    "peer" => %peer);
+            }
+            NetEvent::EncapDown {
+                local,
+                peer: Some(peer),
+                problem,
+            } => {
+                warn!(self.log, "softkernel does not get a peer's packets; trying again";
+                    "local" => %local, "peer" => %peer, "reason" => problem,
+                    "remedy" => "start softkernel");
+            }
+            NetEvent::EncapUp { local, peer: None } => {
                 self.stats.natt_bound = true;
                 info!(self.log, "NAT traversal port bound"; "local" => %local);
                 self.soon_auto();
             }
-            NetEvent::EncapDown { local, problem } => {
+            NetEvent::EncapDown {
+                local,
+                peer: None,
+                problem,
+            } => {
                 self.stats.natt_bound = false;
                 warn!(self.log, "NAT traversal port not bound; trying again"; "local" => %local,
                     "reason" => problem, "remedy" => "start softkernel");
@@ -261,153 +290,6 @@ impl Daemon {
             }
         };
         self.apply_policy();
-    }
-
-    pub(super) fn kernel_event(&mut self, event: LinkEvent) {
-        match event {
-            LinkEvent::Up => {
-                info!(self.log, "kernel connected"; "pfkey" => &self.stats.kernel);
-                self.stats.kernel_connected = true;
-                let register = self.translator.register();
-                self.send(register);
-                self.add_static_entries();
-                self.audit_kernel();
-                self.soon_auto();
-            }
-            LinkEvent::Message(bytes) => {
-                if let Some(outcome) = self.translator.receive(&bytes) {
-                    self.outcome(outcome);
-                }
-            }
-            LinkEvent::Overrun => {
-                warn!(self.log, "messages of the kernel were lost; comparing SAs");
-                self.audit_kernel();
-            }
-            LinkEvent::Down(reason) => {
-                warn!(self.log, "kernel not connected; trying again"; "pfkey" => &self.stats.kernel,
-                    "reason" => &reason, "remedy" => "start softkernel");
-                self.stats.kernel_connected = false;
-                self.audit = None;
-                let text = format!("the kernel went away: {reason}");
-                for outcome in self.translator.disconnected(&text) {
-                    self.outcome(outcome);
-                }
-            }
-        }
-    }
-
-    /// Compares what the core believes in with what the kernel has.
-    fn audit_kernel(&mut self) {
-        let pairs = self.endpoint.child_sas(Instant::now());
-        self.audit = Some(pairs.iter().filter_map(Known::from_view).collect());
-        self.ask_for_sas();
-    }
-
-    /// Asks for a dump, unless one is under way: that one does as well.
-    pub(super) fn ask_for_sas(&mut self) {
-        if let Some(request) = self.translator.dump_sas() {
-            self.send(request);
-        }
-    }
-
-    pub(super) fn ask_for_policies(&mut self) {
-        if let Some(request) = self.translator.dump_policies() {
-            self.send(request);
-        }
-    }
-
-    pub(super) fn send(&mut self, request: pfkey::Request) {
-        if !self.parts.link.send(request) {
-            self.stats.kernel_refusals += 1;
-            warn!(self.log, "the kernel takes no more requests at the moment");
-        }
-    }
-
-    fn outcome(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Reply(reply) => self.kernel_reply(reply),
-            Outcome::Refused { request, errno } => {
-                self.stats.kernel_refusals += 1;
-                warn!(self.log, "refused by the kernel"; "request" => request,
-                    "reason" => words(errno));
-            }
-            Outcome::Static(name, result) => self.static_entry_added(name, result),
-            Outcome::Sas(sas) => self.sas_arrived(sas),
-            Outcome::Policies(policies) => {
-                for reply in std::mem::take(&mut self.waiting.policies) {
-                    super::orders::answer_policies(reply, &policies);
-                }
-            }
-            Outcome::Malformed(error) => {
-                error!(self.log, "the kernel's message is not understood"; "reason" => %error);
-            }
-        }
-    }
-
-    fn kernel_reply(&mut self, reply: KernelReply) {
-        if let KernelReply::Failed { reason, .. } = &reply {
-            self.stats.kernel_refusals += 1;
-            debug!(self.log, "refused by the kernel"; "reason" => reason);
-        }
-        self.endpoint
-            .handle_kernel(Instant::now(), reply, &mut self.rng);
-    }
-
-    fn sas_arrived(&mut self, sas: Result<Vec<pfkey::Message>, String>) {
-        let now = Instant::now();
-        let pairs = self.endpoint.child_sas(now);
-        for reply in std::mem::take(&mut self.waiting.sas) {
-            match (reply, &sas) {
-                (SasReply::Control(reply), sas) => super::orders::answer_sas(reply, sas, &pairs),
-                (SasReply::Admin(reply), Ok(sas)) => reply.body(super::admin::sa_dump(sas)),
-                (SasReply::Admin(reply), Err(_)) => reply.refuse(libc::EIO),
-            }
-        }
-        let Ok(sas) = sas else {
-            return;
-        };
-        if let Some(known) = self.audit.take() {
-            self.translator.adopt(&sas);
-            let found = Audit::new(&known, &sas);
-            if !found.lost.is_empty() {
-                warn!(self.log, "the kernel has lost SAs; their clients are told";
-                    "pairs" => found.lost.len());
-            }
-            for reply in found.lost {
-                self.kernel_reply(reply);
-            }
-            // In softkernel nobody else has SAs; in the system's kernel somebody might.
-            if matches!(self.parts.kernel_socket, KernelSocket::Soft(_)) {
-                for (spi, source, destination) in found.orphans {
-                    if self.is_static(spi, destination) {
-                        continue;
-                    }
-                    debug!(self.log, "removing an SA of nobody"; "spi" => format!("{spi:08x}"));
-                    let request = self.translator.remove(spi, source, destination);
-                    self.send(request);
-                }
-            }
-        }
-        let octets = audit::octets(&sas);
-        let at = |spi, ip| octets.get(&(spi, ip)).copied();
-        self.octets
-            .retain(|child, _| pairs.iter().any(|pair| pair.id == *child));
-        for pair in &pairs {
-            let Some(inbound_octets) = at(pair.spi_in, pair.local.ip()) else {
-                continue;
-            };
-            let before = self.octets.insert(pair.id, inbound_octets);
-            // Only what arrived is a sign of life.
-            if before != Some(inbound_octets) && inbound_octets > 0 {
-                let outbound_octets = at(pair.spi_out, pair.peer.ip()).unwrap_or(0);
-                let reply = KernelReply::Traffic {
-                    child: pair.id,
-                    inbound_octets,
-                    outbound_octets,
-                };
-                self.endpoint.handle_kernel(now, reply, &mut self.rng);
-            }
-        }
     }
 
     pub(super) fn job_done(&mut self, result: JobResult) {
@@ -446,7 +328,10 @@ impl Daemon {
         }
         if is_due(self.counters_at) {
             self.counters_at = None;
-            self.ask_for_sas();
+            let connected: Vec<Carrier> = self.kernels.connected().collect();
+            for carrier in connected {
+                self.ask_for_sas(carrier);
+            }
         }
         if is_due(self.auto_at) {
             self.auto_at = None;
@@ -463,7 +348,7 @@ impl Daemon {
         }
     }
 
-    fn soon_auto(&mut self) {
+    pub(super) fn soon_auto(&mut self) {
         if self
             .config
             .connections
@@ -477,7 +362,7 @@ impl Daemon {
     fn start_auto_connections(&mut self) {
         let now = Instant::now();
         self.auto_at = Some(now + AUTO_RETRY);
-        if !self.stats.kernel_connected {
+        if !self.kernels.is_ready() {
             return;
         }
         let up: Vec<String> = self
@@ -516,7 +401,7 @@ impl Daemon {
                             "local" => %transmit.local, "reason" => %error);
                     }
                 }
-                Output::Kernel(request) => self.kernel_request(&request),
+                Output::Kernel(carrier, request) => self.kernel_request(carrier, &request),
                 Output::Job(job) => self.start_job(job),
                 Output::Event(event) => self.event(&event),
             }
@@ -531,29 +416,6 @@ impl Daemon {
                     false => often.clamp(COUNTERS_OFTEN, COUNTERS_SELDOM),
                 };
                 self.counters_at = Some(now + pause);
-            }
-        }
-    }
-
-    fn kernel_request(&mut self, request: &KernelRequest) {
-        trace!(self.log, "kernel request"; "request" => ?request);
-        let answered = match request {
-            KernelRequest::GetSpi(get) => Some(get.child),
-            KernelRequest::Install(sa) => Some(sa.child),
-            _ => None,
-        };
-        if !self.stats.kernel_connected {
-            if let Some(child) = answered {
-                self.kernel_reply(failed(child, "PF_KEY is not connected".into()));
-            }
-            return;
-        }
-        for message in self.translator.submit(request) {
-            if !self.parts.link.send(message) {
-                self.stats.kernel_refusals += 1;
-                if let Some(child) = answered {
-                    self.kernel_reply(failed(child, "too many requests to the kernel".into()));
-                }
             }
         }
     }
@@ -624,12 +486,14 @@ impl Daemon {
     }
 
     pub(super) fn save_now(&mut self) {
-        let pid = self.translator.pid();
-        let outcome =
-            self.parts
-                .state
-                .save(Instant::now(), &self.endpoint, pid, &self.static_owned);
-        if let Err(error) = outcome {
+        let ownership = self.kernels.ownership.as_ref();
+        let marks = Marks {
+            pfkey_pid: self.kernels.pid(),
+            foreign_reqids: ownership.map(Ownership::to_saved).unwrap_or_default(),
+            static_owned: self.static_owned.clone(),
+        };
+        let now = Instant::now();
+        if let Err(error) = self.parts.state.save(now, &self.endpoint, marks) {
             error!(self.log, "checkpoint not written"; "reason" => %error);
         }
     }
@@ -698,6 +562,8 @@ impl Daemon {
         let before = std::mem::replace(&mut self.config, config);
         self.config.policy.nat.ike_port = ike_port;
         self.config.policy.nat.natt_port = natt_port;
+        self.kernels.refresh_system();
+        self.kernels_changed();
         self.apply_policy();
         let wanted = self.config.static_entries.clone();
         self.remove_static_entries(&before.static_entries, &wanted);

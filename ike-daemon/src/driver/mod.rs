@@ -3,6 +3,7 @@
 //!
 //! * this file: start, the loop, the end
 //! * [`daemon`]: what each input and output means
+//! * [`kernels`]: requests to the kernels, and what they say
 //! * [`orders`]: requests of `ikectl`
 //! * [`admin`]: requests of racoonctl, and its sockets in [`admin_sockets`]
 //! * [`phase1`], [`programs`]: what happens, for racoon's events and the operator's programs
@@ -11,16 +12,19 @@
 mod admin;
 mod admin_sockets;
 mod daemon;
+mod kernels;
 mod orders;
 mod phase1;
 mod programs;
 mod static_entries;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use ike_proto::carrier::Carrier;
 use slog::{Logger, error, info, warn};
 use tanuki_daemon::background::Starter;
 use tanuki_daemon::control::ControlServer;
@@ -30,8 +34,8 @@ use tanuki_daemon::runtime_dir;
 use tanuki_daemon::signals::{Signal, Signals};
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Overrides};
-use crate::kernel::{self, KernelSocket, Link, LinkEvent};
+use crate::config::{Config, KernelChoice, Overrides};
+use crate::kernel::{self, KernelSocket, LinkEvent};
 use crate::net::{EncapOwner, NetEvent, Network, Ports};
 use crate::state::StateFile;
 
@@ -56,6 +60,8 @@ pub struct Paths {
     pub overrides: Overrides,
     /// Sockets, pid file, state.
     pub runtime_dir: PathBuf,
+    /// A PF_KEY socket like softkernel's that stands in for the system's, in tests.
+    pub system_pfkey: Option<PathBuf>,
 }
 
 /// Runs until told to end; lets go of `starter` when everything works.
@@ -82,24 +88,31 @@ pub async fn run(
     };
     let state = StateFile::open(&folder).map_err(|error| os("state folder", error))?;
 
-    let kernel_socket = kernel::choose(config.kernel, &paths.runtime_dir);
-    let ports = ports(&config, &kernel_socket, &paths);
+    let stand_in = paths.system_pfkey.as_deref();
+    let sockets = kernel::choose(config.kernel, &paths.runtime_dir, stand_in);
+    let on_freebsd = cfg!(target_os = "freebsd");
+    if on_freebsd && config.kernel == KernelChoice::Auto && sockets.len() == 1 {
+        info!(log, "kernel: auto means softkernel, as the system lacks PF_KEY or netgraph";
+            "remedy" => "kldload ipsec ng_socket, to use the system's");
+    }
+    if sockets.contains(&(Carrier::System, KernelSocket::System)) {
+        kernel::check_system()?;
+    }
+    let ports = ports(&config, &sockets, &paths);
     let (net_events, mut from_net) = mpsc::channel(DATAGRAMS);
     let network = Network::start(&ports, &net_events).map_err(cannot_listen)?;
     let (link_events, mut from_kernel) = mpsc::channel(MESSAGES);
-    let link = Link::start(kernel_socket.clone(), link_events);
     // At most `limits.dh_jobs` are under way, so the queue is bounded by the core.
     let (job_results, mut from_jobs) = mpsc::unbounded_channel();
 
     let parts = Parts {
         network,
-        link,
-        kernel_socket,
+        link_events,
         state,
         job_results,
         paths,
     };
-    let mut daemon = Daemon::new(log.clone(), config, parts);
+    let mut daemon = Daemon::new(log.clone(), config, parts, sockets);
     daemon.drain();
     starter.release()?;
     info!(log, "ready"; "version" => env!("CARGO_PKG_VERSION"), "listen" => daemon.listening());
@@ -113,7 +126,7 @@ pub async fn run(
                 }
                 daemon.network_event(event);
             }
-            Some(event) = from_kernel.recv() => daemon.kernel_event(event),
+            Some((kernel, event)) = from_kernel.recv() => daemon.kernel_event(kernel, event),
             Some(result) = from_jobs.recv() => daemon.job_done(result),
             call = control.next() => daemon.order(call),
             call = admin.next() => daemon.admin(call),
@@ -141,13 +154,13 @@ pub async fn run(
 }
 
 /// Lets the kernel and the network take what is queued.
-async fn farewell(daemon: &mut Daemon, from_kernel: &mut mpsc::Receiver<LinkEvent>) {
+async fn farewell(daemon: &mut Daemon, from_kernel: &mut mpsc::Receiver<(Carrier, LinkEvent)>) {
     daemon.drain();
     let end = Instant::now() + FAREWELL;
     while !daemon.is_idle() && Instant::now() < end {
         let pause = Instant::now() + Duration::from_millis(20);
         tokio::select! {
-            Some(event) = from_kernel.recv() => daemon.kernel_event(event),
+            Some((kernel, event)) = from_kernel.recv() => daemon.kernel_event(kernel, event),
             () = sleep_until(Some(pause.min(end))) => {}
         }
         daemon.drain();
@@ -169,16 +182,19 @@ async fn sleep_until(alarm: Option<Instant>) {
     }
 }
 
-fn ports(config: &Config, kernel: &KernelSocket, paths: &Paths) -> Ports {
+fn ports(config: &Config, kernels: &[(Carrier, KernelSocket)], paths: &Paths) -> Ports {
     let nat = &config.policy.nat;
     Ports {
         listen: config.listen.clone(),
         all: config.listen_is_explicit,
         ike: nat.ike_port,
         natt: nat.enabled.then_some(nat.natt_port),
-        owner: match kernel {
-            KernelSocket::System => EncapOwner::System,
-            KernelSocket::Soft(_) => EncapOwner::Soft(kernel::udp_socket(&paths.runtime_dir)),
+        owner: match kernels.first() {
+            Some((Carrier::System, socket)) => EncapOwner::System {
+                beside: kernel::udp_socket(&paths.runtime_dir),
+                ipsec: *socket == KernelSocket::System,
+            },
+            _ => EncapOwner::Soft(kernel::udp_socket(&paths.runtime_dir)),
         },
     }
 }

@@ -6,10 +6,11 @@ use ike_proto::error::CommandError;
 use ike_proto::io::{ChildId, IkeId};
 use ike_proto::view::ChildSaView;
 use jiff::tz::TimeZone;
-use pfkey::{Message, setkey};
+use pfkey::setkey;
 use tanuki_daemon::control::{ControlCall, Reply};
 
-use super::daemon::{CONNECT_LIMIT, Connecting, Daemon, SasReply};
+use super::daemon::{CONNECT_LIMIT, Daemon};
+use super::waiting::{Connecting, Dumps, SasReply};
 use crate::control::kernel_view;
 use crate::control::protocol::{Done, DumpAnswer, IpsecAnswer, PoliciesAnswer, Request};
 use crate::state::wall_clock;
@@ -24,12 +25,10 @@ impl Daemon {
         match request {
             Request::ShowIke => reply.ok(&self.endpoint.ike_sas(now)),
             Request::ShowIpsec if self.stats.kernel_connected => {
-                self.waiting.sas.push(SasReply::Control(reply));
-                self.ask_for_sas();
+                self.gather_sas(SasReply::Control(reply));
             }
             Request::ShowPolicies if self.stats.kernel_connected => {
-                self.waiting.policies.push(reply);
-                self.ask_for_policies();
+                self.gather_policies(reply);
             }
             Request::ShowIpsec | Request::ShowPolicies => {
                 reply.error(format!(
@@ -137,24 +136,41 @@ impl Daemon {
 }
 
 /// Answers `show ipsec`.
-pub(super) fn answer_sas(reply: Reply, sas: &Result<Vec<Message>, String>, pairs: &[ChildSaView]) {
-    match sas {
+pub(super) fn answer_sas(reply: Reply, dumps: &Dumps, pairs: &[ChildSaView]) {
+    match dumps {
         Err(reason) => reply.error(reason),
-        Ok(sas) => reply.ok(&IpsecAnswer {
-            text: setkey::dump(sas, wall_clock(), &TimeZone::system()),
-            kernel: sas.iter().filter_map(kernel_view::sa).collect(),
+        Ok(dumps) => reply.ok(&IpsecAnswer {
+            text: dumps
+                .iter()
+                .map(|(_, sas)| setkey::dump(sas, wall_clock(), &TimeZone::system()))
+                .collect(),
+            kernel: dumps
+                .iter()
+                .flat_map(|(carrier, sas)| {
+                    sas.iter().filter_map(|sa| kernel_view::sa(*carrier, sa))
+                })
+                .collect(),
             pairs: pairs.to_vec(),
         }),
     }
 }
 
 /// Answers `show policies`.
-pub(super) fn answer_policies(reply: Reply, policies: &Result<Vec<Message>, String>) {
-    match policies {
+pub(super) fn answer_policies(reply: Reply, dumps: &Dumps) {
+    match dumps {
         Err(reason) => reply.error(reason),
-        Ok(policies) => reply.ok(&PoliciesAnswer {
-            text: setkey::spd_dump(policies, &TimeZone::system()),
-            policies: policies.iter().filter_map(kernel_view::policy).collect(),
+        Ok(dumps) => reply.ok(&PoliciesAnswer {
+            text: dumps
+                .iter()
+                .map(|(_, policies)| setkey::spd_dump(policies, &TimeZone::system()))
+                .collect(),
+            policies: dumps
+                .iter()
+                .flat_map(|(carrier, policies)| {
+                    let views = policies.iter();
+                    views.filter_map(|policy| kernel_view::policy(*carrier, policy))
+                })
+                .collect(),
         }),
     }
 }

@@ -146,6 +146,7 @@ impl Phase1s {
             Event::Refused { .. }
             | Event::CertificateRefused { .. }
             | Event::ConnectionFailed { .. }
+            | Event::Carried { .. }
             | Event::NatDetected { .. } => Meaning::default(),
         }
     }

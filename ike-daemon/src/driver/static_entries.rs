@@ -14,8 +14,7 @@ impl Daemon {
     /// Puts everything into the kernel; what is there already stays as it is.
     pub(super) fn add_static_entries(&mut self) {
         for entry in self.config.static_entries.clone() {
-            let request = self.translator.add_static(&entry);
-            self.send(request);
+            self.ask_first(|translator| translator.add_static(&entry));
         }
     }
 
@@ -47,6 +46,20 @@ impl Daemon {
         })
     }
 
+    /// The reqids in scripts: whatever has them is not left over from a client.
+    pub(super) fn static_reqids(&self) -> BTreeSet<u32> {
+        let entries = self.config.static_entries.iter();
+        entries
+            .flat_map(|entry| match entry {
+                StaticEntry::Sa(sa) => vec![sa.reqid],
+                StaticEntry::Policy(policy) => {
+                    let requests = policy.policy.requests.iter();
+                    requests.map(|request| request.reqid).collect()
+                }
+            })
+            .collect()
+    }
+
     /// Takes out what is ours: all of it at the end, after a reload what is no longer wanted.
     pub(super) fn remove_static_entries(&mut self, before: &[StaticEntry], keep: &[StaticEntry]) {
         let keep: BTreeSet<String> = keep.iter().map(StaticEntry::to_string).collect();
@@ -57,8 +70,7 @@ impl Daemon {
                 continue;
             }
             removed += 1;
-            let request = self.translator.remove_static(entry);
-            self.send(request);
+            self.ask_first(|translator| translator.remove_static(entry));
         }
         if removed > 0 {
             info!(self.log, "setkey entries removed"; "entries" => removed);

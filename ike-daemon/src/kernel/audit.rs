@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
+use ike_proto::carrier::Carrier;
 use ike_proto::io::{ChildId, KernelReply};
 use ike_proto::view::ChildSaView;
 use pfkey::Message;
@@ -12,12 +13,14 @@ use pfkey::ext::IPSEC_MANUAL_REQID_MAX;
 /// A pair of SAs of the core at the time of the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
+    /// The kernel it is in.
+    pub carrier: Carrier,
     /// The pair.
     pub child: ChildId,
     /// SPI of packets to us.
     pub spi_in: u32,
-    /// SPI of packets to the peer.
-    pub spi_out: u32,
+    /// SPI of packets to the peer, while there is such an SA.
+    pub spi_out: Option<u32>,
     /// Our address.
     pub local: IpAddr,
     /// The peer's.
@@ -28,12 +31,19 @@ impl Known {
     /// From the core's view; pairs that are still being installed are not audited.
     pub fn from_view(view: &ChildSaView) -> Option<Self> {
         (view.established.is_some() && view.spi_in != 0 && view.spi_out != 0).then(|| Self {
+            carrier: view.kernel,
             child: view.id,
             spi_in: view.spi_in,
-            spi_out: view.spi_out,
+            spi_out: (!view.outbound_gone).then_some(view.spi_out),
             local: view.local.ip(),
             peer: view.peer.ip(),
         })
+    }
+
+    /// (SPI, destination) of its halves.
+    fn places(&self) -> impl Iterator<Item = (u32, IpAddr)> {
+        let outbound = self.spi_out.map(|spi| (spi, self.peer));
+        [(self.spi_in, self.local)].into_iter().chain(outbound)
     }
 }
 
@@ -48,21 +58,16 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Compares `known` with a dump of the kernel.
-    pub fn new(known: &[Known], sas: &[Message]) -> Self {
+    /// Compares `known` with a dump of the kernel, where `is_ours` tells our reqids from others'.
+    pub fn new(known: &[Known], sas: &[Message], is_ours: impl Fn(u32) -> bool) -> Self {
         let present: HashMap<(u32, IpAddr), &Message> =
             sas.iter().filter_map(|sa| Some((place(sa)?, sa))).collect();
-        let ours: HashSet<(u32, IpAddr)> = known
-            .iter()
-            .flat_map(|pair| [(pair.spi_in, pair.local), (pair.spi_out, pair.peer)])
-            .collect();
+        let ours: HashSet<(u32, IpAddr)> = known.iter().flat_map(Known::places).collect();
         let lost = known
             .iter()
-            .filter(|pair| {
-                !present.contains_key(&(pair.spi_in, pair.local))
-                    || !present.contains_key(&(pair.spi_out, pair.peer))
-            })
+            .filter(|pair| !pair.places().all(|place| present.contains_key(&place)))
             .map(|pair| KernelReply::Expire {
+                carrier: pair.carrier,
                 spi: pair.spi_in,
                 destination: pair.local,
                 hard: true,
@@ -70,7 +75,7 @@ impl Audit {
             .collect();
         let mut orphans: Vec<(u32, IpAddr, IpAddr)> = present
             .iter()
-            .filter(|(place, sa)| !ours.contains(place) && is_ours(sa))
+            .filter(|(place, sa)| !ours.contains(place) && reqid(sa).is_some_and(&is_ours))
             .filter_map(|((spi, destination), sa)| Some((*spi, sa.source()?.ip(), *destination)))
             .collect();
         orphans.sort_unstable();
@@ -89,7 +94,17 @@ fn place(sa: &Message) -> Option<(u32, IpAddr)> {
     Some((sa.sa()?.spi, sa.destination()?.ip()))
 }
 
-fn is_ours(sa: &Message) -> bool {
-    sa.sa2()
-        .is_some_and(|sa2| (1..=IPSEC_MANUAL_REQID_MAX).contains(&sa2.reqid))
+/// The reqid of an SA, and of a policy that ike-daemon may have made.
+pub fn reqid(message: &Message) -> Option<u32> {
+    let reqid = match (message.sa2(), message.policy()) {
+        (Some(sa2), None) => sa2.reqid,
+        (_, Some(policy)) => match policy.requests.as_slice() {
+            [request] => request.reqid,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    (1..=IPSEC_MANUAL_REQID_MAX)
+        .contains(&reqid)
+        .then_some(reqid)
 }

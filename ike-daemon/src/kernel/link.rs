@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ike_proto::carrier::Carrier;
 use pfkey::socket::AsyncSocket;
 use pfkey::{Request, Socket};
 use tokio::sync::mpsc;
@@ -67,8 +68,13 @@ pub struct Link {
 
 impl Link {
     /// Opens the socket, from now on until dropped; what happens goes to `events`.
-    pub fn start(socket: KernelSocket, events: mpsc::Sender<LinkEvent>) -> Self {
+    pub fn start(
+        carrier: Carrier,
+        socket: KernelSocket,
+        events: mpsc::Sender<(Carrier, LinkEvent)>,
+    ) -> Self {
         let (outgoing, waiting) = mpsc::channel(QUEUE);
+        let events = Events { carrier, events };
         let task = tokio::spawn(keep_open(socket, waiting, events));
         Self { outgoing, task }
     }
@@ -91,11 +97,20 @@ impl Drop for Link {
     }
 }
 
-async fn keep_open(
-    socket: KernelSocket,
-    mut outgoing: mpsc::Receiver<Request>,
-    events: mpsc::Sender<LinkEvent>,
-) {
+/// Where events go, and whose they are.
+struct Events {
+    carrier: Carrier,
+    events: mpsc::Sender<(Carrier, LinkEvent)>,
+}
+
+impl Events {
+    /// False when nobody listens any more.
+    async fn send(&self, event: LinkEvent) -> bool {
+        self.events.send((self.carrier, event)).await.is_ok()
+    }
+}
+
+async fn keep_open(socket: KernelSocket, mut outgoing: mpsc::Receiver<Request>, events: Events) {
     let mut told = false;
     loop {
         let problem = match socket.open().and_then(AsyncSocket::new) {
@@ -103,7 +118,7 @@ async fn keep_open(
                 // Nothing of the time before can be answered any more.
                 while outgoing.try_recv().is_ok() {}
                 told = false;
-                if events.send(LinkEvent::Up).await.is_err() {
+                if !events.send(LinkEvent::Up).await {
                     return;
                 }
                 let Err(error) = carry(&open, &mut outgoing, &events).await else {
@@ -114,10 +129,7 @@ async fn keep_open(
             Err(error) => error,
         };
         if !std::mem::replace(&mut told, true)
-            && events
-                .send(LinkEvent::Down(problem.to_string()))
-                .await
-                .is_err()
+            && !events.send(LinkEvent::Down(problem.to_string())).await
         {
             return;
         }
@@ -129,7 +141,7 @@ async fn keep_open(
 async fn carry(
     socket: &AsyncSocket,
     outgoing: &mut mpsc::Receiver<Request>,
-    events: &mpsc::Sender<LinkEvent>,
+    events: &Events,
 ) -> io::Result<()> {
     let mut buffer = Socket::receive_buffer();
     loop {
@@ -146,7 +158,7 @@ async fn carry(
                 continue;
             }
         };
-        if events.send(event).await.is_err() {
+        if !events.send(event).await {
             return Ok(());
         }
     }

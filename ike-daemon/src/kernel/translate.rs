@@ -7,16 +7,18 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+use ike_proto::carrier::{Carrier, SystemAbilities};
 use ike_proto::io::{
     ChildId, Direction, GetSpi, KernelReply, KernelRequest, Mode, MovePeer, SaDelete, SaInstall,
     SecurityPolicy, Selector,
 };
 use pfkey::client::{Client, Event, NatT, SaMove, SaRequest, SaSelector, SpRequest};
 use pfkey::{
-    Address, AuthenticationAlgorithm, EncryptionAlgorithm, Key, Level, Lifetime, Message,
-    Numbering, Policy, PolicyRequest, PolicyType, Reply, Request, SaType,
+    Address, Key, Level, Lifetime, Message, MessageType, Numbering, Policy, PolicyRequest,
+    PolicyType, Reply, Request, SaType, SpiRange,
 };
 
+use super::abilities::{announced, authentication, encryption};
 use crate::config::static_entry::StaticEntry;
 
 /// Requests under way; the oldest is given up beyond.
@@ -25,6 +27,8 @@ const MAX_PENDING: usize = 4096;
 /// One conversation with a kernel over PF_KEY.
 #[derive(Debug)]
 pub struct Translator {
+    carrier: Carrier,
+    spis: Option<SpiRange>,
     client: Client,
     pending: HashMap<u32, Pending>,
     /// What a change of an SA's addresses has to repeat, by SPI and destination.
@@ -45,6 +49,7 @@ struct Installed {
 enum Pending {
     Spi(ChildId),
     Install(ChildId, Direction),
+    Register,
     Quiet(&'static str),
     /// An entry of a setkey(8) script, by its text.
     Static(String),
@@ -70,18 +75,34 @@ pub enum Outcome {
     Sas(Result<Vec<Message>, String>),
     /// The policies of the kernel, as asked for by [`Translator::dump_policies`].
     Policies(Result<Vec<Message>, String>),
+    /// What the kernel can do.
+    Registered(SystemAbilities),
+    /// Somebody else has given an SA this reqid.
+    Foreign(u32),
     /// Bytes that are no PF_KEY message.
     Malformed(pfkey::WireError),
 }
 
 impl Translator {
     /// `pid` is what stands in every request; a daemon keeps it over restarts.
-    pub fn new(numbering: Numbering, pid: u32) -> Self {
+    pub fn new(carrier: Carrier, numbering: Numbering, pid: u32) -> Self {
         Self {
+            carrier,
+            spis: None,
             client: Client::new(numbering, pid),
             pending: HashMap::new(),
             installed: HashMap::new(),
         }
+    }
+
+    /// Asks for SPIs that no other kernel of this host gives out.
+    pub fn with_own_spis(mut self) -> Self {
+        let (min, max) = match self.carrier {
+            Carrier::System => (0x100, 0x7fff_ffff),
+            Carrier::Soft => (0x8000_0000, 0xffff_ffff),
+        };
+        self.spis = Some(SpiRange { min, max });
+        self
     }
 
     /// The number in every request.
@@ -117,7 +138,7 @@ impl Translator {
     /// First of all: asks for EXPIRE and ACQUIRE.
     pub fn register(&mut self) -> Request {
         let request = self.client.register(SaType::ESP);
-        self.expect(request, Pending::Quiet("REGISTER"))
+        self.expect(request, Pending::Register)
     }
 
     /// The messages that carry out `request`.
@@ -131,6 +152,8 @@ impl Translator {
                 let request = self.client.spd_update(&sp_request(policy));
                 vec![self.expect(request, Pending::Quiet("SPDUPDATE"))]
             }
+            // A matter of sockets, not of PF_KEY.
+            KernelRequest::BindPeer(_) | KernelRequest::ReleasePeer(_) => Vec::new(),
             KernelRequest::RemovePolicy(policy) => {
                 let request = self.client.spd_delete(&sp_request(policy));
                 vec![self.expect(request, Pending::Quiet("SPDDELETE"))]
@@ -188,6 +211,12 @@ impl Translator {
         self.expect(request, Pending::Quiet(what))
     }
 
+    /// Removes a policy that belongs to nobody, by the kernel's number.
+    pub fn remove_policy(&mut self, id: u32) -> Request {
+        let request = self.client.spd_delete_id(id);
+        self.expect(request, Pending::Quiet("SPDDELETE"))
+    }
+
     /// The socket is gone: what was asked is not answered any more.
     pub fn disconnected(&mut self, reason: &str) -> Vec<Outcome> {
         self.client.reset();
@@ -198,7 +227,7 @@ impl Translator {
                 Pending::Spi(child) | Pending::Install(child, _) => {
                     Some(Outcome::Reply(failed(child, reason.to_owned())))
                 }
-                Pending::Quiet(_) | Pending::Static(_) => None,
+                Pending::Quiet(_) | Pending::Static(_) | Pending::Register => None,
                 Pending::Sas => Some(Outcome::Sas(Err(reason.to_owned()))),
                 Pending::Policies => Some(Outcome::Policies(Err(reason.to_owned()))),
             })
@@ -225,6 +254,7 @@ impl Translator {
                     self.installed.remove(&(expire.spi, expire.destination));
                 }
                 Some(Outcome::Reply(KernelReply::Expire {
+                    carrier: self.carrier,
                     spi: expire.spi,
                     destination: expire.destination,
                     hard: expire.hard,
@@ -240,7 +270,8 @@ impl Translator {
                 peer: mapping.new,
             })),
             // setkey and other daemons look after their own.
-            Event::Expire(_) | Event::Foreign(_) => None,
+            Event::Foreign(message) => foreign_reqid(&message).map(Outcome::Foreign),
+            Event::Expire(_) => None,
         }
     }
 
@@ -273,9 +304,20 @@ impl Translator {
             (Pending::Static(name), result) => Some(Outcome::Static(name, result.map(|_| ()))),
             (Pending::Sas, result) => Some(Outcome::Sas(dumped(result))),
             (Pending::Policies, result) => Some(Outcome::Policies(dumped(result))),
-            (Pending::Quiet(_), Ok(_)) => None,
+            (
+                Pending::Register,
+                Ok(Reply::Registered {
+                    authentication,
+                    encryption,
+                }),
+            ) => Some(Outcome::Registered(announced(&authentication, &encryption))),
+            (Pending::Quiet(_) | Pending::Register, Ok(_)) => None,
             // Deleted already, by its lifetime or together with its larval twin.
             (Pending::Quiet("DELETE" | "SPDDELETE"), Err(errno)) if is_gone(errno) => None,
+            (Pending::Register, Err(errno)) => Some(Outcome::Refused {
+                request: "REGISTER",
+                errno,
+            }),
             (Pending::Quiet(request), Err(errno)) => Some(Outcome::Refused { request, errno }),
         }
     }
@@ -287,7 +329,7 @@ impl Translator {
             get.reqid.0,
             get.source,
             get.destination,
-            None,
+            self.spis,
         );
         self.expect(request, Pending::Spi(get.child))
     }
@@ -324,9 +366,9 @@ impl Translator {
             destination,
             mode: installed.mode,
             reqid: sa.reqid.0,
-            encryption: EncryptionAlgorithm(sa.cipher.0),
+            encryption: encryption(sa.cipher),
             encryption_key: Key::new(&sa.encryption_key),
-            authentication: authentication(sa.auth.0),
+            authentication: authentication(sa.auth, sa.sha256_96),
             authentication_key: (!sa.auth_key.is_empty()).then(|| Key::new(&sa.auth_key)),
             replay_window: sa.replay_window,
             flags: 0,
@@ -348,10 +390,8 @@ impl Translator {
     fn move_peer(&mut self, change: &MovePeer) -> Vec<Request> {
         let mut requests = Vec::with_capacity(change.sas.len().saturating_mul(2));
         for (_, spi_in, spi_out) in &change.sas {
-            for (direction, spi) in [
-                (Direction::Inbound, *spi_in),
-                (Direction::Outbound, *spi_out),
-            ] {
+            let outbound = spi_out.map(|spi| (Direction::Outbound, spi));
+            for (direction, spi) in outbound.into_iter().chain([(Direction::Inbound, *spi_in)]) {
                 let (_, before) = oriented(direction, change.local.ip(), change.old.ip());
                 let (_, after) = oriented(direction, change.local.ip(), change.new.ip());
                 let installed = self.installed.remove(&(spi, before)).unwrap_or(Installed {
@@ -484,15 +524,14 @@ fn mode(mode: Mode) -> pfkey::Mode {
     }
 }
 
-/// From the DOI's authentication numbers (RFC 2407 section 4.5) to PF_KEY's.
-fn authentication(number: u16) -> AuthenticationAlgorithm {
-    match number {
-        2 => AuthenticationAlgorithm::SHA1_HMAC,
-        5 => AuthenticationAlgorithm::SHA2_256,
-        6 => AuthenticationAlgorithm::SHA2_384,
-        7 => AuthenticationAlgorithm::SHA2_512,
-        _ => AuthenticationAlgorithm::NONE,
-    }
+/// The reqid that somebody else gives to an SA.
+fn foreign_reqid(message: &Message) -> Option<u32> {
+    let adds = matches!(
+        message.kind,
+        MessageType::ADD | MessageType::UPDATE | MessageType::GETSPI
+    );
+    let reqid = message.sa2()?.reqid;
+    (adds && message.errno == 0 && reqid != 0).then_some(reqid)
 }
 
 /// Hard and soft, both or none.

@@ -86,9 +86,16 @@ impl Encap {
 
 impl SoftEncap {
     /// Keeps `local` bound at softkernel's `path` from now on; what arrives goes to `events`.
-    pub(super) fn start(path: PathBuf, local: SocketAddr, events: mpsc::Sender<NetEvent>) -> Self {
+    ///
+    /// With `peer`: a socket connected to it, which takes that peer's datagrams and no others.
+    pub(super) fn start(
+        path: PathBuf,
+        local: SocketAddr,
+        peer: Option<SocketAddr>,
+        events: mpsc::Sender<NetEvent>,
+    ) -> Self {
         let (outgoing, waiting) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(keep_bound(path, local, waiting, events));
+        let task = tokio::spawn(keep_bound(path, local, peer, waiting, events));
         Self {
             local,
             outgoing,
@@ -106,17 +113,23 @@ impl Drop for SoftEncap {
 async fn keep_bound(
     path: PathBuf,
     local: SocketAddr,
+    peer: Option<SocketAddr>,
     mut outgoing: mpsc::Receiver<(Meta, Vec<u8>)>,
     events: mpsc::Sender<NetEvent>,
 ) {
     let mut told = false;
     loop {
-        let problem = match UdpPort::bind(&path, local, true).await {
+        let bound = match peer {
+            None => UdpPort::bind(&path, local, true).await,
+            Some(peer) => UdpPort::connect(&path, local, peer).await,
+        };
+        let problem = match bound {
             Ok(port) => {
                 told = false;
                 if events
                     .send(NetEvent::EncapUp {
                         local: port.local(),
+                        peer,
                     })
                     .await
                     .is_err()
@@ -133,7 +146,11 @@ async fn keep_bound(
         // Once per outage, not once per attempt.
         if !std::mem::replace(&mut told, true)
             && events
-                .send(NetEvent::EncapDown { local, problem })
+                .send(NetEvent::EncapDown {
+                    local,
+                    peer,
+                    problem,
+                })
                 .await
                 .is_err()
         {

@@ -13,6 +13,9 @@ const UDP_ENCAP: libc::c_int = 100;
 /// `UDP_ENCAP_ESPINUDP`: RFC 3948.
 const UDP_ENCAP_ESPINUDP: libc::c_int = 2;
 
+/// `IP_IPSEC_POLICY` of linux/in.h and `IPV6_IPSEC_POLICY` of linux/in6.h.
+const IPSEC_POLICY: (libc::c_int, libc::c_int) = (16, 34);
+
 /// Asks for the destination address with every datagram.
 pub(super) fn want_destination<F: AsFd>(socket: &F, ipv6: bool) -> io::Result<()> {
     if ipv6 {
@@ -67,17 +70,36 @@ pub(super) fn with_source<T>(source: IpAddr, send: impl FnOnce(&[ControlMessage<
 }
 
 /// Makes the kernel keep ESP that arrives on this socket and pass the rest up.
-pub(super) fn encapsulate<F: AsRawFd>(socket: &F) -> io::Result<()> {
-    let value = UDP_ENCAP_ESPINUDP;
-    // SAFETY: `value` outlives the call and its size is the length given; the descriptor is open as
-    // long as `socket` is borrowed.
+pub(super) fn encapsulate<F: AsRawFd>(socket: &F, _ipv6: bool) -> io::Result<()> {
+    let value = UDP_ENCAP_ESPINUDP.to_ne_bytes();
+    set_option(socket, libc::IPPROTO_UDP, UDP_ENCAP, &value)
+}
+
+/// Gives the socket an IPsec policy of its own (ipsec(4)), instead of those of the SPD.
+pub(super) fn set_policy<F: AsRawFd>(socket: &F, ipv6: bool, policy: &[u8]) -> io::Result<()> {
+    let (level, option) = match ipv6 {
+        false => (libc::IPPROTO_IP, IPSEC_POLICY.0),
+        true => (libc::IPPROTO_IPV6, IPSEC_POLICY.1),
+    };
+    set_option(socket, level, option, policy)
+}
+
+fn set_option<F: AsRawFd>(
+    socket: &F,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &[u8],
+) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(value.len()).map_err(io::Error::other)?;
+    // SAFETY: `value` outlives the call and `length` is its length; the descriptor is open as long
+    // as `socket` is borrowed.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::IPPROTO_UDP,
-            UDP_ENCAP,
-            (&raw const value).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
+            level,
+            option,
+            value.as_ptr().cast(),
+            length,
         )
     };
     if result == 0 {

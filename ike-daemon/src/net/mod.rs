@@ -15,17 +15,19 @@ mod os;
 #[path = "linux.rs"]
 mod os;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ike_proto::carrier::PeerPort;
 use ike_proto::io::Transmit;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use encap::{Encap, SoftEncap, without_marker};
-use udp::Udp;
+use udp::{SocketKind, Udp};
 
 /// A datagram that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +51,15 @@ pub enum NetEvent {
     EncapUp {
         /// Where.
         local: SocketAddr,
+        /// The only peer whose datagrams it gets, if so.
+        peer: Option<SocketAddr>,
     },
     /// softkernel does not hold the NAT traversal port for us at the moment.
     EncapDown {
         /// Where it should be.
         local: SocketAddr,
+        /// The only peer whose datagrams it is for, if so.
+        peer: Option<SocketAddr>,
         /// Why.
         problem: String,
     },
@@ -71,8 +77,13 @@ pub enum NetEvent {
 pub enum EncapOwner {
     /// softkernel, at this `udp.sock`.
     Soft(PathBuf),
-    /// The system's kernel, through a socket of ours.
-    System,
+    /// The system's kernel, through a socket of ours; softkernel, if it runs, has peers of its own.
+    System {
+        /// softkernel's `udp.sock`.
+        beside: PathBuf,
+        /// What our sockets need of the system's IPsec. Nothing of it in tests without one.
+        ipsec: bool,
+    },
 }
 
 /// Where to listen.
@@ -95,6 +106,11 @@ pub struct Ports {
 pub struct Network {
     ike: Vec<Arc<Udp>>,
     encap: Vec<Arc<Encap>>,
+    /// Sockets that softkernel has beside ours, each for one peer.
+    peers: HashMap<PeerPort, SoftEncap>,
+    /// Where softkernel is asked for them.
+    beside: Option<PathBuf>,
+    events: mpsc::Sender<NetEvent>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -110,6 +126,12 @@ impl Network {
         let mut network = Self {
             ike: Vec::new(),
             encap: Vec::new(),
+            peers: HashMap::new(),
+            beside: match &ports.owner {
+                EncapOwner::Soft(_) => None,
+                EncapOwner::System { beside, .. } => Some(beside.clone()),
+            },
+            events: events.clone(),
             tasks: Vec::new(),
         };
         let mut refused = None;
@@ -135,7 +157,12 @@ impl Network {
         address: IpAddr,
         events: &mpsc::Sender<NetEvent>,
     ) -> io::Result<()> {
-        let ike = Arc::new(Udp::bind(SocketAddr::new(address, ports.ike), false)?);
+        let ipsec = matches!(ports.owner, EncapOwner::System { ipsec: true, .. });
+        let kind = SocketKind {
+            bypass: ipsec,
+            ..SocketKind::default()
+        };
+        let ike = Arc::new(Udp::bind(SocketAddr::new(address, ports.ike), &kind)?);
         let encap = match (ports.natt, &ports.owner) {
             (None, _) => None,
             (Some(port), EncapOwner::Soft(path)) => {
@@ -143,13 +170,19 @@ impl Network {
                 Some(Encap::Soft(SoftEncap::start(
                     path.clone(),
                     local,
+                    None,
                     events.clone(),
                 )))
             }
-            (Some(port), EncapOwner::System) => Some(Encap::System(Udp::bind(
-                SocketAddr::new(address, port),
-                true,
-            )?)),
+            (Some(port), EncapOwner::System { .. }) => {
+                let kind = SocketKind {
+                    encapsulate: ipsec,
+                    beside: true,
+                    ..kind
+                };
+                let local = SocketAddr::new(address, port);
+                Some(Encap::System(Udp::bind(local, &kind)?))
+            }
         };
         self.tasks
             .push(tokio::spawn(receive_ike(ike.clone(), events.clone())));
@@ -162,6 +195,23 @@ impl Network {
             self.encap.push(encap);
         }
         Ok(())
+    }
+
+    /// Has softkernel take what comes from a peer, until [`Network::release_peer`]. Datagrams to it
+    /// leave through our own socket as before.
+    pub fn bind_peer(&mut self, port: PeerPort) {
+        let Some(path) = self.beside.clone() else {
+            return;
+        };
+        let events = self.events.clone();
+        self.peers
+            .entry(port)
+            .or_insert_with(|| SoftEncap::start(path, port.local, Some(port.peer), events));
+    }
+
+    /// The peer's datagrams come to our own socket again.
+    pub fn release_peer(&mut self, port: &PeerPort) {
+        self.peers.remove(port);
     }
 
     /// What the IKE sockets are bound to.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
+use pfkey::{Direction, Numbering, Policy, PolicyType};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -16,6 +17,18 @@ const MAX_DATAGRAM: usize = 65_507;
 /// For bursts of clients, in octets.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
+/// What a socket needs to be beside an IPsec of the system's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SocketKind {
+    /// The kernel keeps ESP in UDP (RFC 3948) for itself.
+    pub encapsulate: bool,
+    /// IKE goes past the policies of the system's SPD, both ways: they may ask for SAs that IKE is
+    /// to negotiate.
+    pub bypass: bool,
+    /// softkernel may have sockets at the same address and port, each connected to one peer.
+    pub beside: bool,
+}
+
 /// A bound socket.
 #[derive(Debug)]
 pub struct Udp {
@@ -24,12 +37,11 @@ pub struct Udp {
 }
 
 impl Udp {
-    /// Binds `local`, which may be an unspecified address. With `encapsulate` the kernel keeps ESP
-    /// in UDP (RFC 3948) for itself.
+    /// Binds `local`, which may be an unspecified address.
     ///
     /// # Errors
     /// Whatever the system says, such as `AddrInUse` when another IKE daemon runs.
-    pub fn bind(local: SocketAddr, encapsulate: bool) -> io::Result<Self> {
+    pub fn bind(local: SocketAddr, kind: &SocketKind) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         if local.is_ipv6() {
             socket.set_only_v6(true)?;
@@ -37,8 +49,19 @@ impl Udp {
         // Less is good enough.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         os::want_destination(&socket, local.is_ipv6())?;
-        if encapsulate {
-            os::encapsulate(&socket)?;
+        if kind.bypass {
+            for direction in [Direction::INBOUND, Direction::OUTBOUND] {
+                let policy = Policy::plain(PolicyType::BYPASS, direction);
+                let policy = policy.to_blob(Numbering::system());
+                os::set_policy(&socket, local.is_ipv6(), &policy)?;
+            }
+        }
+        if kind.encapsulate {
+            os::encapsulate(&socket, local.is_ipv6())?;
+        }
+        if kind.beside {
+            socket.set_reuse_address(true)?;
+            socket.set_reuse_port(true)?;
         }
         socket.set_nonblocking(true)?;
         socket.bind(&local.into())?;
@@ -141,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn knows_the_destination_and_answers_from_it() {
-        let server = Udp::bind("0.0.0.0:0".parse().unwrap(), false).unwrap();
+        let server = Udp::bind("0.0.0.0:0".parse().unwrap(), &SocketKind::default()).unwrap();
         let port = server.local().port();
         let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         // The whole of 127/8 is this host on Linux.
@@ -160,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn works_over_ipv6() {
-        let Ok(server) = Udp::bind("[::]:0".parse().unwrap(), false) else {
+        let Ok(server) = Udp::bind("[::]:0".parse().unwrap(), &SocketKind::default()) else {
             return; // a kernel without IPv6
         };
         let to = SocketAddr::new("::1".parse().unwrap(), server.local().port());

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use getrandom::SysRng;
+use pfkey::EncryptionAlgorithm;
 use rand_core::UnwrapErr;
 use socket2::{Domain, SockAddr, Socket, Type};
 use softkernel::buffer::Buffer;
@@ -31,6 +32,10 @@ struct Shared {
     udp: Mutex<Vec<Socket>>,
     /// The real NAT traversal socket.
     natt: Mutex<Option<Arc<UdpSocket>>>,
+    /// Peers with a connected socket.
+    peers: Mutex<Vec<SocketAddr>>,
+    /// An encryption algorithm that it does not announce.
+    lacks: Option<EncryptionAlgorithm>,
 }
 
 impl Kernel {
@@ -38,20 +43,83 @@ impl Kernel {
     pub(crate) fn start(runtime_dir: &Path) -> Self {
         let folder = runtime_dir.join("softkernel");
         std::fs::create_dir_all(&folder).unwrap();
+        let mut kernel = Self::new(None);
+        kernel.serve(folder.join("pfkey.sock"), serve_pfkey);
+        kernel.serve(folder.join("udp.sock"), serve_udp);
+        kernel
+    }
+
+    /// Plays the system's kernel at `path`, one without 3DES.
+    pub(crate) fn start_system(path: PathBuf) -> Self {
+        let mut kernel = Self::new(Some(EncryptionAlgorithm::TRIPLE_DES_CBC));
+        kernel.serve(path, serve_pfkey);
+        kernel
+    }
+
+    fn new(lacks: Option<EncryptionAlgorithm>) -> Self {
         let shared = Arc::new(Shared {
             ipsec: Mutex::new(Ipsec::new(Instant::now(), Config::default())),
             pfkey: Mutex::default(),
             udp: Mutex::default(),
             natt: Mutex::default(),
+            peers: Mutex::default(),
+            lacks,
         });
-        let mut kernel = Self {
+        Self {
             shared,
             threads: Vec::new(),
             listeners: Vec::new(),
-        };
-        kernel.serve(folder.join("pfkey.sock"), serve_pfkey);
-        kernel.serve(folder.join("udp.sock"), serve_udp);
-        kernel
+        }
+    }
+
+    /// Peers that have a connected socket.
+    pub(crate) fn peers(&self) -> Vec<SocketAddr> {
+        self.shared.peers.lock().unwrap().clone()
+    }
+
+    /// Puts an SA of somebody else there: who does not know ike-daemon.
+    pub(crate) fn add_foreign_sa(&self, spi: u32, reqid: u32) {
+        let mut setkey = pfkey::Client::new(pfkey::Numbering::FreeBsd, 1);
+        let request = setkey.add(&pfkey::SaRequest {
+            sa_type: pfkey::SaType::ESP,
+            spi,
+            source: [192, 0, 2, 1].into(),
+            destination: [192, 0, 2, 2].into(),
+            mode: pfkey::Mode::TRANSPORT,
+            reqid,
+            encryption: EncryptionAlgorithm::AES_CBC,
+            encryption_key: pfkey::Key::new(&[1; 16]),
+            authentication: pfkey::AuthenticationAlgorithm::SHA1_HMAC,
+            authentication_key: Some(pfkey::Key::new(&[2; 20])),
+            replay_window: 32,
+            flags: 0,
+            lifetimes: None,
+            nat_t: None,
+        });
+        let mut ipsec = self.shared.ipsec.lock().unwrap();
+        let socket = ipsec.open_socket();
+        let rng = &mut UnwrapErr(SysRng);
+        ipsec.request(Instant::now(), WALL, socket, &request.bytes, rng);
+        self.shared.deliver(&mut ipsec);
+        ipsec.close_socket(socket);
+    }
+
+    /// Whether there is an SA with this SPI.
+    pub(crate) fn has_sa(&self, spi: u32) -> bool {
+        let mut client = pfkey::Client::new(pfkey::Numbering::FreeBsd, 2);
+        let request = client.dump(pfkey::SaType::ESP).unwrap();
+        let mut ipsec = self.shared.ipsec.lock().unwrap();
+        let socket = ipsec.open_socket();
+        let rng = &mut UnwrapErr(SysRng);
+        ipsec.request(Instant::now(), WALL, socket, &request.bytes, rng);
+        let mut found = false;
+        while let Some((to, message)) = ipsec.poll_message() {
+            assert_eq!(to, socket);
+            let message = pfkey::Message::parse(&message, pfkey::Numbering::FreeBsd).unwrap();
+            found |= message.sa().is_some_and(|sa| sa.spi == spi);
+        }
+        ipsec.close_socket(socket);
+        found
     }
 
     fn serve(&mut self, path: PathBuf, connection: fn(Arc<Shared>, Socket)) {
@@ -141,6 +209,45 @@ impl Drop for Kernel {
     }
 }
 
+impl Shared {
+    fn deliver(&self, ipsec: &mut Ipsec) {
+        while let Some((to, message)) = ipsec.poll_message() {
+            if let Some(mut to) = self.pfkey.lock().unwrap().get(&to) {
+                // Gone meanwhile.
+                let _ = to.write(&self.announced(&message));
+            }
+        }
+    }
+
+    /// A REGISTER reply without what this kernel lacks.
+    fn announced(&self, message: &[u8]) -> Vec<u8> {
+        let numbering = pfkey::Numbering::FreeBsd;
+        let mut parsed = pfkey::Message::parse(message, numbering).unwrap();
+        let Some(lacks) = self.lacks else {
+            return message.to_vec();
+        };
+        if parsed.kind != pfkey::MessageType::REGISTER {
+            return message.to_vec();
+        }
+        for extension in &mut parsed.extensions {
+            if let pfkey::Extension::SupportedEncryption(list) = extension {
+                list.retain(|algorithm| algorithm.id != lacks.0);
+            }
+        }
+        parsed.emit(numbering).to_vec()
+    }
+}
+
+/// A socket beside the daemon's own that gets one peer's datagrams.
+fn connected(local: SocketAddr, peer: SocketAddr) -> UdpSocket {
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    socket.bind(&local.into()).unwrap();
+    socket.connect(&peer.into()).unwrap();
+    socket.into()
+}
+
 fn serve_pfkey(shared: Arc<Shared>, socket: Socket) {
     let id = shared.ipsec.lock().unwrap().open_socket();
     shared
@@ -161,12 +268,7 @@ fn serve_pfkey(shared: Arc<Shared>, socket: Socket) {
             &buffer[..length],
             &mut UnwrapErr(SysRng),
         );
-        while let Some((to, message)) = ipsec.poll_message() {
-            if let Some(mut to) = shared.pfkey.lock().unwrap().get(&to) {
-                // Gone meanwhile.
-                let _ = to.write(&message);
-            }
-        }
+        shared.deliver(&mut ipsec);
     }
     shared.pfkey.lock().unwrap().remove(&id);
     shared.ipsec.lock().unwrap().close_socket(id);
@@ -180,22 +282,27 @@ fn serve_udp(shared: Arc<Shared>, socket: Socket) {
     let Ok(Packet::Bind {
         local,
         encap: true,
-        peer: None,
+        peer,
     }) = Packet::parse(&buffer[..length])
     else {
         return;
     };
-    let natt = shared
-        .natt
-        .lock()
-        .unwrap()
-        .get_or_insert_with(|| {
-            let udp = UdpSocket::bind(local).unwrap();
-            udp.set_read_timeout(Some(std::time::Duration::from_millis(50)))
-                .unwrap();
-            Arc::new(udp)
-        })
-        .clone();
+    let open = || {
+        let udp = match peer {
+            None => UdpSocket::bind(local).unwrap(),
+            Some(peer) => connected(local, peer),
+        };
+        udp.set_read_timeout(Some(std::time::Duration::from_millis(50)))
+            .unwrap();
+        Arc::new(udp)
+    };
+    let natt = match peer {
+        None => shared.natt.lock().unwrap().get_or_insert_with(open).clone(),
+        Some(_) => open(),
+    };
+    if let Some(peer) = peer {
+        shared.peers.lock().unwrap().push(peer);
+    }
     let mut bound = Vec::new();
     Packet::Bound { local }.emit(&mut bound);
     (&socket).write_all(&bound).unwrap();
@@ -230,7 +337,10 @@ fn serve_udp(shared: Arc<Shared>, socket: Socket) {
     while let Ok(length) = (&socket).read(&mut buffer) {
         match Packet::parse(&buffer[..length]) {
             Ok(Packet::Datagram { meta, payload }) => {
-                natt.send_to(payload, meta.peer).unwrap();
+                match peer {
+                    None => natt.send_to(payload, meta.peer).unwrap(),
+                    Some(_) => natt.send(payload).unwrap(),
+                };
             }
             _ => return,
         }

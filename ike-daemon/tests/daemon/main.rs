@@ -5,6 +5,7 @@
 
 mod kernel;
 mod racoon;
+mod two_kernels;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ static NEXT_HOST: AtomicU8 = AtomicU8::new(1);
 struct Host {
     folder: tempfile::TempDir,
     address: IpAddr,
+    /// Something plays the system's kernel, beside softkernel.
+    two_kernels: bool,
     daemon: Option<JoinHandle<()>>,
 }
 
@@ -48,8 +51,13 @@ impl Host {
         Self {
             folder: tempfile::tempdir().unwrap(),
             address,
+            two_kernels: false,
             daemon: None,
         }
+    }
+
+    fn system_socket(&self) -> PathBuf {
+        self.folder.path().join("system.sock")
     }
 
     fn config(&self) -> PathBuf {
@@ -59,8 +67,9 @@ impl Host {
     fn write_config(&self, ports: (u16, u16), more: &str) {
         let (ike, natt) = ports;
         let text = format!(
-            "listen: {}\nport: {ike}\nkernel: soft\nsecrets:\n  - psk: {PSK}\n{}\n",
+            "listen: {}\nport: {ike}\nkernel: {}\nsecrets:\n  - psk: {PSK}\n{}\n",
             self.address,
+            if self.two_kernels { "system" } else { "soft" },
             more.replace("NATT", &format!("port: {natt}"))
         );
         std::fs::write(self.config(), text).unwrap();
@@ -77,6 +86,7 @@ impl Host {
             config: self.config(),
             overrides: Overrides::default(),
             runtime_dir: self.folder.path().to_owned(),
+            system_pfkey: self.two_kernels.then(|| self.system_socket()),
         };
         let log = slog::Logger::root(slog::Discard, slog::o!());
         self.daemon = Some(tokio::task::spawn_local(async move {

@@ -69,7 +69,7 @@ impl Gateway {
                     let result = job.run(0);
                     self.endpoint.handle_job(self.now, result, &mut self.rng);
                 }
-                Output::Kernel(request) => self.kernel(request),
+                Output::Kernel(_, request) => self.kernel(request),
             }
         }
         sent

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ike_daemon::kernel::translate::{Outcome, Translator};
 use ike_proto::Endpoint;
+use ike_proto::carrier::Carrier;
 use ike_proto::io::{Datagram, Output as IkeOutput, Transmit};
 use ike_proto::policy::Policy;
 use l2tp_proto::{FlowId, KernelId, SessionSetup, TunnelId};
@@ -69,7 +70,7 @@ impl Stack {
                 KernelId::Soft,
             ),
             kernel,
-            translator: Translator::new(Numbering::FreeBsd, 77),
+            translator: Translator::new(Carrier::Soft, Numbering::FreeBsd, 77),
             pfkey,
             tunnels: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -143,7 +144,7 @@ impl Stack {
             IkeOutput::Transmit(transmit) => self.sent.push_back(transmit),
             IkeOutput::Event(event) => self.log.push(format!("{event:?}")),
             IkeOutput::Job(job) => self.ike.handle_job(self.now, job.run(0), &mut self.rng),
-            IkeOutput::Kernel(request) => {
+            IkeOutput::Kernel(_, request) => {
                 for message in self.translator.submit(&request) {
                     self.pfkey_request(&message.bytes);
                 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rand_core::CryptoRng;
 
+use crate::carrier::Carrier;
 use crate::error::DownReason;
 use crate::ikev1::child::{Child, ChildStage};
 use crate::ikev1::quick_mode::QuickWish;
@@ -24,9 +25,10 @@ impl Endpoint {
         child: ChildId,
         spi: u32,
     ) {
-        let Some(&(id, message_id)) = self.shared.pending.get(&child) else {
+        let Some(&pending) = self.shared.pending.get(&child) else {
             return;
         };
+        let (id, message_id) = (pending.ike, pending.message_id);
         let wanted = self
             .sessions
             .get(&id)
@@ -38,7 +40,7 @@ impl Endpoint {
             if wanted {
                 session.spi_reserved(cx, message_id, spi);
             } else {
-                session.release_late_spi(cx, child, spi);
+                session.release_late_spi(cx, pending.carrier, child, spi);
             }
         });
     }
@@ -47,9 +49,7 @@ impl Endpoint {
     pub(super) fn child_agreed(&mut self, now: Instant, rng: &mut dyn CryptoRng, child: Child) {
         let (id, reqid) = (child.id, child.reqid);
         let Some(client) = self.clients.get_mut(&reqid) else {
-            for delete in child.deletes() {
-                self.shared.kernel(KernelRequest::Delete(delete));
-            }
+            self.uninstall(&child);
             return;
         };
         client.children.insert(id);
@@ -134,18 +134,22 @@ impl Endpoint {
         }
     }
 
-    /// The policies that initiators, and tunnels, need in the kernel.
+    /// The policies that initiators and tunnels need in the kernel, and that tell l2tpd the reqid of
+    /// one of several clients behind a NAT: the system's kernel does not say it with a datagram.
     fn add_policies(&mut self, child: &Child) {
         let Some(client) = self.clients.get_mut(&child.reqid) else {
             return;
         };
-        if client.connection.is_none() && child.mode == Mode::Transport {
+        let told_apart = child.carrier == Carrier::System && client.peer_nat;
+        if client.connection.is_none() && child.mode == Mode::Transport && !told_apart {
             return;
         }
         for policy in child.policies() {
-            if !client.policies.contains(&policy) {
-                client.policies.push(policy);
-                self.shared.kernel(KernelRequest::AddPolicy(policy));
+            let placed = (child.carrier, policy);
+            if !client.policies.contains(&placed) {
+                client.policies.push(placed);
+                let request = KernelRequest::AddPolicy(policy);
+                self.shared.kernel(child.carrier, request);
             }
         }
     }
@@ -154,6 +158,8 @@ impl Endpoint {
     /// ourselves goes soon; the others are the peer's to delete, or expire: packets under way and
     /// peers that are late still find them.
     fn supersede_children(&mut self, now: Instant, newer: &Child) {
+        let system = self.shared.carriers.system.as_ref();
+        let oldest_first = system.is_some_and(|system| system.oldest_first);
         let others: Vec<ChildId> = self
             .clients
             .get(&newer.reqid)
@@ -177,6 +183,13 @@ impl Endpoint {
             }
             child.stage = ChildStage::Superseded;
             child.rekey = None;
+            if oldest_first && child.carrier == Carrier::System {
+                // The newer one would not be used before this one is gone. What the peer still
+                // sends through the old pair is taken as before.
+                let delete = KernelRequest::Delete(child.delete(Direction::Outbound));
+                self.shared.kernel(child.carrier, delete);
+                child.outbound_gone = true;
+            }
             if replaced && newer.initiator {
                 child.retire = Some(now + RETRY);
             }
@@ -198,6 +211,7 @@ impl Endpoint {
             self.shared.pending.remove(&id);
             self.remove_child(now, rng, id, reason.clone(), true);
         } else {
+            self.shared.unplace(id);
             let reqid = self
                 .sessions
                 .get(&session)
@@ -250,9 +264,7 @@ impl Endpoint {
         if self.by_spi_in.get(&child.spi_in) == Some(&id) {
             self.by_spi_in.remove(&child.spi_in);
         }
-        for delete in child.deletes() {
-            self.shared.kernel(KernelRequest::Delete(delete));
-        }
+        self.uninstall(&child);
         let pending = self.shared.pending.remove(&id);
         if let Some(client) = self.clients.get_mut(&child.reqid) {
             client.children.remove(&id);
@@ -265,9 +277,9 @@ impl Endpoint {
             spi_out: child.spi_out,
             reason: reason.clone(),
         });
-        if let Some((session, message_id)) = pending {
-            self.with_session(now, rng, session, |session, cx| {
-                session.fail_quick_mode(cx, message_id, reason);
+        if let Some(pending) = pending {
+            self.with_session(now, rng, pending.ike, |session, cx| {
+                session.fail_quick_mode(cx, pending.message_id, reason);
             });
         }
         if tell && let Some(session) = self.newest_session(child.reqid) {
@@ -276,6 +288,15 @@ impl Endpoint {
             });
         }
         self.collect_client(child.reqid);
+    }
+
+    /// Takes a pair out of its kernel.
+    fn uninstall(&mut self, child: &Child) {
+        for delete in child.deletes() {
+            let request = KernelRequest::Delete(delete);
+            self.shared.kernel(child.carrier, request);
+        }
+        self.shared.unplace(child.id);
     }
 
     pub(super) fn child_timeout(&mut self, now: Instant, rng: &mut dyn CryptoRng, id: ChildId) {
@@ -366,25 +387,27 @@ impl Endpoint {
             if let Some(old) = replaces {
                 self.child_rekey_failed(now, old);
             }
-        } else if let Some((session, message_id)) = self.shared.pending.remove(&id) {
-            self.with_session(now, rng, session, |session, cx| {
-                session.fail_quick_mode(cx, message_id, down);
+        } else if let Some(pending) = self.shared.pending.remove(&id) {
+            self.with_session(now, rng, pending.ike, |session, cx| {
+                session.fail_quick_mode(cx, pending.message_id, down);
             });
         }
     }
 
-    fn child_by_spi(&self, spi: u32, destination: IpAddr) -> Option<ChildId> {
-        if let Some(id) = self.by_spi_in.get(&spi)
+    fn child_by_spi(&self, sa: (Carrier, u32, IpAddr)) -> Option<ChildId> {
+        if let Some(id) = self.by_spi_in.get(&sa.1)
             && self
                 .children
                 .get(id)
-                .is_some_and(|child| child.local.ip() == destination)
+                .is_some_and(|child| (child.carrier, child.spi_in, child.local.ip()) == sa)
         {
             return Some(*id);
         }
         self.children
             .values()
-            .find(|child| child.spi_out == spi && child.peer.ip() == destination)
+            .find(|child| {
+                (child.carrier, child.spi_out, child.peer.ip()) == sa && !child.outbound_gone
+            })
             .map(|child| child.id)
     }
 
@@ -393,11 +416,10 @@ impl Endpoint {
         &mut self,
         now: Instant,
         rng: &mut dyn CryptoRng,
-        spi: u32,
-        destination: IpAddr,
+        sa: (Carrier, u32, IpAddr),
         hard: bool,
     ) {
-        let Some(id) = self.child_by_spi(spi, destination) else {
+        let Some(id) = self.child_by_spi(sa) else {
             return;
         };
         if hard {
@@ -450,10 +472,10 @@ impl Endpoint {
             return;
         }
         if matches!(child.stage, ChildStage::Inbound { .. })
-            && let Some(&(session, message_id)) = self.shared.pending.get(&id)
+            && let Some(&pending) = self.shared.pending.get(&id)
         {
-            self.with_session(now, rng, session, |session, cx| {
-                session.inbound_in_use(cx, message_id);
+            self.with_session(now, rng, pending.ike, |session, cx| {
+                session.inbound_in_use(cx, pending.message_id);
             });
         }
         if let Some(session) = self.newest_session(reqid) {

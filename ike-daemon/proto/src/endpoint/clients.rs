@@ -1,13 +1,14 @@
 //! Clients: one peer behind one address and port with one identity, over all its ISAKMP SAs, and
 //! the reqid that ties its IPsec SAs together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use ike_crypto::Cookie;
 use rand_core::CryptoRng;
 
+use crate::carrier::{Carrier, OWN_REQIDS};
 use crate::error::{DownReason, Refusal};
 use crate::io::{ChildId, Event, IkeId, KernelRequest, MovePeer, Reqid, SecurityPolicy};
 use crate::nat::Path;
@@ -27,13 +28,10 @@ pub(super) struct Client {
     pub(super) connection: Option<String>,
     pub(super) sessions: BTreeSet<IkeId>,
     pub(super) children: BTreeSet<ChildId>,
-    pub(super) policies: Vec<SecurityPolicy>,
+    pub(super) policies: Vec<(Carrier, SecurityPolicy)>,
     /// Windows has said it starts afresh; what is older goes when its first new IPsec SAs work.
     pub(super) fresh_since: Option<Instant>,
 }
-
-/// The highest reqid that a policy may name (FreeBSD's IPSEC_MANUAL_REQID_MAX).
-const MAX_REQID: u32 = 0x3fff;
 
 impl Endpoint {
     /// Phase 1 is complete: finds or makes the client.
@@ -163,10 +161,14 @@ impl Endpoint {
 
     /// The next unused reqid, going round, so that one is not used again soon.
     fn free_reqid(&mut self) -> Option<Reqid> {
-        for _ in 0..MAX_REQID {
-            self.last_reqid = self.last_reqid % MAX_REQID + 1;
+        for _ in OWN_REQIDS {
+            let next = self.last_reqid.saturating_add(1);
+            self.last_reqid = match OWN_REQIDS.contains(&next) {
+                true => next,
+                false => *OWN_REQIDS.start(),
+            };
             let reqid = Reqid(self.last_reqid);
-            if !self.clients.contains_key(&reqid) {
+            if !self.clients.contains_key(&reqid) && !self.foreign_reqids.contains(&reqid.0) {
                 return Some(reqid);
             }
         }
@@ -337,28 +339,32 @@ impl Endpoint {
                 session.path.peer = new;
             }
         }
-        let mut sas = Vec::new();
+        let mut sas: BTreeMap<Carrier, Vec<_>> = BTreeMap::new();
         for id in children {
             if let Some(child) = self.children.get_mut(&id)
                 && let Some(encapsulation) = &mut child.encapsulation
             {
                 encapsulation.peer_port = new.port();
                 child.peer = new;
-                sas.push((id, child.spi_in, child.spi_out));
+                let outbound = child.has_outbound().then_some(child.spi_out);
+                let moved = (id, child.spi_in, outbound);
+                sas.entry(child.carrier).or_default().push(moved);
+                self.shared.relocate(id, new);
             }
         }
         let counters = &mut self.shared.counters;
         counters.mappings_moved = counters.mappings_moved.wrapping_add(1);
         self.shared.changed();
         self.shared.event(Event::MappingMoved { reqid, old, new });
-        if !sas.is_empty() {
-            self.shared.kernel(KernelRequest::MovePeer(MovePeer {
+        for (carrier, sas) in sas {
+            let change = MovePeer {
                 reqid,
                 local,
                 old,
                 new,
                 sas,
-            }));
+            };
+            self.shared.kernel(carrier, KernelRequest::MovePeer(change));
         }
     }
 
@@ -484,8 +490,17 @@ impl Endpoint {
             return;
         }
         if let Some(client) = self.clients.remove(&reqid) {
-            for policy in client.policies {
-                self.shared.kernel(KernelRequest::RemovePolicy(policy));
+            for (carrier, policy) in client.policies {
+                let replaced = self.clients.values().any(|other| {
+                    let mut policies = other.policies.iter();
+                    policies.any(|(own, other)| *own == carrier && other.matches_same(&policy))
+                });
+                // The kernel has one policy for the same traffic: that of who came last.
+                if replaced {
+                    continue;
+                }
+                let request = KernelRequest::RemovePolicy(policy);
+                self.shared.kernel(carrier, request);
             }
             self.shared.changed();
             self.shared.event(Event::ClientGone {

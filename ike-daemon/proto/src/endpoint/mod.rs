@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use ike_crypto::Cookie;
 use rand_core::CryptoRng;
 
+use crate::carrier::Carriers;
 use crate::context::{Context, Effect, JobOwner, Shared};
 use crate::error::{DownReason, Refusal, WireError};
 use crate::fragment::Reassembly;
@@ -55,6 +56,8 @@ pub struct Endpoint {
     half_open_by_source: BTreeMap<IpAddr, usize>,
     clients: BTreeMap<Reqid, Client>,
     last_reqid: u32,
+    /// Used by others in the system's kernel.
+    foreign_reqids: BTreeSet<u32>,
     children: BTreeMap<ChildId, Child>,
     by_spi_in: BTreeMap<u32, ChildId>,
     timers: Timers,
@@ -80,11 +83,32 @@ impl Endpoint {
             half_open_by_source: BTreeMap::new(),
             clients: BTreeMap::new(),
             last_reqid: 0,
+            foreign_reqids: BTreeSet::new(),
             children: BTreeMap::new(),
             by_spi_in: BTreeMap::new(),
             timers: Timers::default(),
             reassembly: Reassembly::default(),
         }
+    }
+
+    /// Tells which kernels there are. IPsec SAs stay where they are.
+    pub fn set_carriers(&mut self, carriers: Carriers) {
+        self.shared.carriers = carriers;
+    }
+
+    /// Tells which reqids new clients must not be given.
+    pub fn avoid_reqids(&mut self, foreign: BTreeSet<u32>) {
+        self.foreign_reqids = foreign;
+    }
+
+    /// The reqids of all clients.
+    pub fn reqids(&self) -> BTreeSet<u32> {
+        self.clients.keys().map(|reqid| reqid.0).collect()
+    }
+
+    /// The kernels there are.
+    pub fn carriers(&self) -> &Carriers {
+        &self.shared.carriers
     }
 
     /// Replaces the policy. Established SAs stay; exchanges under way finish under the new one.
@@ -479,7 +503,7 @@ impl Endpoint {
             JobOwner::MainMode(own) | JobOwner::QuickMode(own, _) => *own == id,
         };
         self.shared.jobs.retain(|_, owner| !stale(owner));
-        self.shared.pending.retain(|_, (own, _)| *own != id);
+        self.shared.pending.retain(|_, pending| pending.ike != id);
         let reqid = session.established().map(|established| established.client);
         let established = matches!(session.phase, Phase::Established(_));
         let evicted = !established && !session.initiator && reason == DownReason::Evicted;
@@ -574,11 +598,13 @@ impl Endpoint {
             }
             KernelReply::Failed { child, reason } => self.kernel_failed(now, rng, child, &reason),
             KernelReply::Expire {
+                carrier,
                 spi,
                 destination,
                 hard,
             } => {
-                self.kernel_expire(now, rng, spi, destination, hard);
+                let sa = (carrier, spi, destination);
+                self.kernel_expire(now, rng, sa, hard);
             }
             KernelReply::MappingMoved { spi, peer } => self.kernel_moved(spi, peer),
             KernelReply::Traffic {

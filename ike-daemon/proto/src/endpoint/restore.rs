@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ike_crypto::{Cipher, Group, Hash, Iv, Secret};
 
+use crate::carrier::Carrier;
 use crate::checkpoint::{
     CHECKPOINT_VERSION, Checkpoint, ChildCheckpoint, ClientCheckpoint, HexBytes, IkeCheckpoint,
 };
@@ -16,6 +17,7 @@ use crate::ikev1::dpd::Dpd;
 use crate::ikev1::main_mode::Phase;
 use crate::ikev1::protect::{MessageIds, MessageKey, SaKeys};
 use crate::ikev1::{Established, Session};
+use crate::io::SecurityPolicy;
 use crate::nat::{NatState, Path};
 use crate::negotiate::Phase1Suite;
 use crate::policy::{EspSuite, Method};
@@ -66,6 +68,14 @@ impl Endpoint {
     /// in seconds.
     pub fn checkpoint(&self, now: Instant, wall: u64) -> Checkpoint {
         let clock = Clock { now, wall };
+        let first = self.first_carrier();
+        let of = |client: &Client, carrier| {
+            let policies = client.policies.iter();
+            policies
+                .filter(|(own, _)| *own == carrier)
+                .map(|(_, policy)| *policy)
+                .collect()
+        };
         Checkpoint {
             version: CHECKPOINT_VERSION,
             written: wall,
@@ -81,7 +91,11 @@ impl Endpoint {
                     peer_nat: client.peer_nat,
                     identity: client.identity.clone(),
                     connection: client.connection.clone(),
-                    policies: client.policies.clone(),
+                    policies: of(client, first),
+                    soft_policies: match first {
+                        Carrier::System => of(client, Carrier::Soft),
+                        Carrier::Soft => Vec::new(),
+                    },
                 })
                 .collect(),
             ike_sas: self
@@ -99,6 +113,14 @@ impl Endpoint {
                 .filter(|child| child.is_up())
                 .map(|child| child_checkpoint(child, clock))
                 .collect(),
+        }
+    }
+
+    /// The kernel that is meant where a checkpoint does not say.
+    fn first_carrier(&self) -> Carrier {
+        match self.shared.carriers.system {
+            Some(_) => Carrier::System,
+            None => Carrier::Soft,
         }
     }
 
@@ -120,6 +142,7 @@ impl Endpoint {
             return Err(damaged("there is state already"));
         }
         let clock = Clock { now, wall };
+        let first = self.first_carrier();
         let sessions = checkpoint
             .ike_sas
             .iter()
@@ -128,7 +151,7 @@ impl Endpoint {
         let children = checkpoint
             .children
             .iter()
-            .map(|saved| restore_child(saved, clock))
+            .map(|saved| restore_child(saved, first, clock))
             .collect::<Result<Vec<Child>, _>>()?;
         self.shared.next_id = self.shared.next_id.max(checkpoint.next_id);
         for saved in &checkpoint.clients {
@@ -143,7 +166,9 @@ impl Endpoint {
                 connection: saved.connection.clone(),
                 sessions: BTreeSet::new(),
                 children: BTreeSet::new(),
-                policies: saved.policies.clone(),
+                policies: placed(first, &saved.policies)
+                    .chain(placed(Carrier::Soft, &saved.soft_policies))
+                    .collect(),
                 fresh_since: None,
             };
             self.clients.insert(saved.reqid, client);
@@ -166,6 +191,10 @@ impl Endpoint {
                 continue;
             };
             client.children.insert(id);
+            let place = self
+                .shared
+                .place_of(&child, client.peer_nat, &client.identity);
+            self.shared.place(child.peer.ip(), id, place);
             self.by_spi_in.insert(child.spi_in, id);
             self.shared.next_id = self.shared.next_id.max(id.0.saturating_add(1));
             self.children.insert(id, child);
@@ -177,6 +206,13 @@ impl Endpoint {
         }
         Ok(())
     }
+}
+
+fn placed(
+    carrier: Carrier,
+    policies: &[SecurityPolicy],
+) -> impl Iterator<Item = (Carrier, SecurityPolicy)> {
+    policies.iter().map(move |policy| (carrier, *policy))
 }
 
 fn session_checkpoint(session: &Session, established: &Established, clock: Clock) -> IkeCheckpoint {
@@ -314,6 +350,7 @@ fn child_checkpoint(child: &Child, clock: Clock) -> ChildCheckpoint {
     ChildCheckpoint {
         id: child.id,
         reqid: child.reqid,
+        kernel: Some(child.carrier),
         ike: child.ike,
         initiator: child.initiator,
         spi_in: child.spi_in,
@@ -343,10 +380,15 @@ fn child_checkpoint(child: &Child, clock: Clock) -> ChildCheckpoint {
         retire: child.retire.map(|at| clock.to_wall(at)),
         expires: clock.to_wall(child.expires),
         superseded: child.stage == ChildStage::Superseded,
+        outbound_gone: child.outbound_gone,
     }
 }
 
-fn restore_child(saved: &ChildCheckpoint, clock: Clock) -> Result<Child, CommandError> {
+fn restore_child(
+    saved: &ChildCheckpoint,
+    first: Carrier,
+    clock: Clock,
+) -> Result<Child, CommandError> {
     let id = |body: &HexBytes| {
         IdPayload::parse(&body.0).map_err(|_| damaged("an unreadable phase 2 identity"))
     };
@@ -360,6 +402,7 @@ fn restore_child(saved: &ChildCheckpoint, clock: Clock) -> Result<Child, Command
     };
     Ok(Child {
         id: saved.id,
+        carrier: saved.kernel.unwrap_or(first),
         ike: saved.ike,
         reqid: saved.reqid,
         initiator: saved.initiator,
@@ -391,6 +434,7 @@ fn restore_child(saved: &ChildCheckpoint, clock: Clock) -> Result<Child, Command
         } else {
             ChildStage::Installed
         },
+        outbound_gone: saved.outbound_gone,
         replaces: None,
         inbound_octets: 0,
         outbound_octets: 0,

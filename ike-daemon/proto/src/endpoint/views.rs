@@ -14,7 +14,15 @@ impl Endpoint {
     pub fn ike_sas(&self, now: Instant) -> Vec<IkeSaView> {
         self.sessions
             .values()
-            .map(|session| ike_view(session, now))
+            .map(|session| {
+                let reqid = session.established().map(|established| established.client);
+                let address = session.path.peer.ip();
+                let places = &self.shared.places;
+                IkeSaView {
+                    kernel: reqid.and_then(|reqid| places.of_client(address, reqid)),
+                    ..ike_view(session, now)
+                }
+            })
             .collect()
     }
 
@@ -51,6 +59,7 @@ impl Endpoint {
             + self.timers.len()
             + self.shared.jobs.len()
             + self.shared.pending.len()
+            + self.shared.places.len()
             + self.reassembly.len()
     }
 }
@@ -93,6 +102,7 @@ fn ike_view(session: &Session, now: Instant) -> IkeSaView {
             .map(until),
         expires_in: established.map(|established| until(established.expires)),
         quick_modes: session.open_quick_modes(),
+        kernel: None,
     }
 }
 
@@ -101,6 +111,7 @@ fn child_view(child: &Child, now: Instant) -> ChildSaView {
     ChildSaView {
         id: child.id,
         reqid: child.reqid,
+        kernel: child.carrier,
         ike: child.ike,
         state: child.state().to_owned(),
         initiator: child.initiator,
@@ -124,6 +135,7 @@ fn child_view(child: &Child, now: Instant) -> ChildSaView {
         expires_in: Some(until(child.expires)),
         inbound_octets: child.inbound_octets,
         outbound_octets: child.outbound_octets,
+        outbound_gone: child.outbound_gone,
         replaces: child.replaces,
     }
 }

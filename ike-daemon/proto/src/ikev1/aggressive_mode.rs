@@ -167,7 +167,7 @@ impl Session {
         am2.push(PayloadType::ID, id);
         am2.push(PayloadType::HASH, hash.expose());
         am2.append(vendor_ids);
-        self.push_nat_d(cx, &exchanged.agreed, &mut am2);
+        self.push_nat_d(&exchanged.agreed, &mut am2);
         self.send_clear(cx, ExchangeType::AGGRESSIVE, &am2);
         Phase::Am2Sent(Box::new(Am2Sent {
             exchanged,
@@ -239,7 +239,7 @@ impl Session {
             self.nat.local &= now.local;
             self.nat.peer &= now.peer;
         }
-        self.nat.local |= cx.shared.policy.nat.force && self.nat.variant != NatVariant::None;
+        self.nat.local |= self.force_encapsulation && self.nat.variant != NatVariant::None;
         let initial_contact = encrypted && says_initial_contact(&chain);
         self.path = path;
         self.answered.request(datagram);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ike_crypto::Group;
 
+use crate::carrier::Carrier;
 use crate::iana::EncapsulationMode;
 use crate::io::{
     ChildId, Direction, IkeId, Mode, Reqid, SaDelete, SaLifetime, SecurityPolicy, TrafficSelectors,
@@ -18,6 +19,7 @@ use crate::wire::id::IdPayload;
 pub(crate) struct Child {
     pub(crate) id: ChildId,
     pub(crate) ike: IkeId,
+    pub(crate) carrier: Carrier,
     pub(crate) reqid: Reqid,
     pub(crate) initiator: bool,
     pub(crate) spi_in: u32,
@@ -42,6 +44,8 @@ pub(crate) struct Child {
     /// When to delete it after our own rekeying has replaced it.
     pub(crate) retire: Option<Instant>,
     pub(crate) stage: ChildStage,
+    /// The outbound half is out of the kernel already: a newer one must be used.
+    pub(crate) outbound_gone: bool,
     pub(crate) replaces: Option<ChildId>,
     pub(crate) inbound_octets: u64,
     pub(crate) outbound_octets: u64,
@@ -81,25 +85,33 @@ impl Child {
         )
     }
 
+    /// Whether the outbound half is in the kernel, or on its way.
+    pub(crate) fn has_outbound(&self) -> bool {
+        !matches!(self.stage, ChildStage::Inbound { .. }) && !self.outbound_gone
+    }
+
     /// The kernel requests that remove it.
     pub(crate) fn deletes(&self) -> Vec<SaDelete> {
-        let mut deletes = vec![SaDelete {
-            child: self.id,
-            direction: Direction::Inbound,
-            spi: self.spi_in,
-            source: self.peer.ip(),
-            destination: self.local.ip(),
-        }];
-        if !matches!(self.stage, ChildStage::Inbound { .. }) {
-            deletes.push(SaDelete {
-                child: self.id,
-                direction: Direction::Outbound,
-                spi: self.spi_out,
-                source: self.local.ip(),
-                destination: self.peer.ip(),
-            });
+        let mut deletes = vec![self.delete(Direction::Inbound)];
+        if self.has_outbound() {
+            deletes.push(self.delete(Direction::Outbound));
         }
         deletes
+    }
+
+    /// The kernel request that removes one half.
+    pub(crate) fn delete(&self, direction: Direction) -> SaDelete {
+        let (spi, source, destination) = match direction {
+            Direction::Inbound => (self.spi_in, self.peer, self.local),
+            Direction::Outbound => (self.spi_out, self.local, self.peer),
+        };
+        SaDelete {
+            child: self.id,
+            direction,
+            spi,
+            source: source.ip(),
+            destination: destination.ip(),
+        }
     }
 
     /// The policies its traffic needs.

@@ -49,6 +49,8 @@ pub(crate) struct Session {
     /// Where the first message came from, when the peer began.
     pub(crate) first_source: Option<SocketAddr>,
     pub(crate) nat: NatState,
+    /// Pretend to be behind NAT, so that ESP travels in UDP.
+    pub(crate) force_encapsulation: bool,
     /// The peer's vendor ids told that it answers dead peer detection.
     pub(crate) dpd_supported: bool,
     /// The peer has told that it takes fragments, and so have we.
@@ -353,6 +355,7 @@ impl Session {
             path,
             first_source: None,
             nat: NatState::default(),
+            force_encapsulation: false,
             dpd_supported: false,
             fragments: false,
             vendor_initial_contact: false,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use ike_crypto::{Group, Secret};
 use ike_proto::Endpoint;
+use ike_proto::carrier::{Carrier, PeerPort};
 use ike_proto::io::{
     Datagram, Direction, Event, KernelReply, KernelRequest, Mode, Output, SaInstall,
     SecurityPolicy, Transmit,
@@ -40,6 +41,10 @@ pub struct Host {
     pub policies: Vec<SecurityPolicy>,
     pub events: Vec<Event>,
     pub sent: Vec<Transmit>,
+    /// The kernel each SA went to.
+    pub carriers: BTreeMap<(Direction, u32), Carrier>,
+    /// Peers that softkernel has been given.
+    pub ports: Vec<PeerPort>,
     pub moves: usize,
     pub keepalives: usize,
     /// The kernel does not answer, or refuses.
@@ -165,6 +170,8 @@ impl World {
             policies: Vec::new(),
             events: Vec::new(),
             sent: Vec::new(),
+            carriers: BTreeMap::new(),
+            ports: Vec::new(),
             moves: 0,
             keepalives: 0,
             kernel_fails: false,
@@ -219,12 +226,12 @@ impl World {
                         .endpoint
                         .handle_job(now, result, &mut self.rng);
                 }
-                Output::Kernel(request) => self.kernel_request(host, request),
+                Output::Kernel(carrier, request) => self.kernel_request(host, carrier, request),
             }
         }
     }
 
-    fn kernel_request(&mut self, index: usize, request: KernelRequest) {
+    fn kernel_request(&mut self, index: usize, carrier: Carrier, request: KernelRequest) {
         let host = &mut self.hosts[index];
         let reply = match request {
             KernelRequest::GetSpi(get) if host.kernel_fails => Some(KernelReply::Failed {
@@ -247,6 +254,7 @@ impl World {
                     host.larval
                         .remove(larval.expect("inbound SA without GETSPI"));
                 }
+                host.carriers.insert((direction, install.spi), carrier);
                 host.sas.insert((direction, install.spi), *install);
                 Some(KernelReply::Installed { child, direction })
             }
@@ -258,7 +266,8 @@ impl World {
             KernelRequest::MovePeer(moved) => {
                 host.moves += 1;
                 for (_, spi_in, spi_out) in moved.sas {
-                    for key in [(Direction::Inbound, spi_in), (Direction::Outbound, spi_out)] {
+                    let outbound = spi_out.map(|spi| (Direction::Outbound, spi));
+                    for key in outbound.into_iter().chain([(Direction::Inbound, spi_in)]) {
                         if let Some(sa) = host.sas.get_mut(&key) {
                             sa.peer = moved.new.ip();
                             if let Some(encapsulation) = &mut sa.encapsulation {
@@ -269,8 +278,24 @@ impl World {
                 }
                 None
             }
+            KernelRequest::BindPeer(port) => {
+                assert_eq!(carrier, Carrier::Soft);
+                assert!(!host.ports.contains(&port), "bound already");
+                host.ports.push(port);
+                None
+            }
+            KernelRequest::ReleasePeer(port) => {
+                assert!(host.ports.contains(&port), "not bound");
+                host.ports.retain(|other| *other != port);
+                None
+            }
             KernelRequest::AddPolicy(policy) => {
                 assert!(!host.policies.contains(&policy));
+                // One policy for the same traffic, as in the kernel.
+                let same = |other: &SecurityPolicy| {
+                    (other.direction, other.traffic) == (policy.direction, policy.traffic)
+                };
+                host.policies.retain(|other| !same(other));
                 host.policies.push(policy);
                 None
             }

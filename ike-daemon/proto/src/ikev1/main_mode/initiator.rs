@@ -54,6 +54,16 @@ impl Session {
         let cookies = (cookie(cx), [0; 8]);
         let phase = Phase::Mm1Sent(Mm1Sent { offer });
         let mut session = Self::new(id, true, cookies, path, local_identity, cx.now, phase);
+        // Without a suite of the system's kernel only softkernel is left.
+        let phase2 = cx.shared.policy.terms(path.peer.ip()).phase2;
+        let system = cx.shared.carriers.system.as_ref();
+        let possible = system.is_none_or(|system| {
+            phase2
+                .allowed_suites()
+                .any(|suite| system.has(suite, phase2.sha256_96))
+        });
+        session.force_encapsulation =
+            !possible || cx.shared.wants_encapsulation(cx.now, path.peer.ip());
         session.send_main_mode(cx, &mm1);
         session
     }
@@ -128,7 +138,7 @@ impl Session {
         let mut mm3 = Builder::new();
         mm3.push(PayloadType::KE, pair.public());
         mm3.push(PayloadType::NONCE, ni.clone());
-        self.push_nat_d(cx, &agreed, &mut mm3);
+        self.push_nat_d(&agreed, &mut mm3);
         self.send_main_mode(cx, &mm3);
         Phase::Mm3Sent(Mm3Sent { agreed, pair, ni })
     }
@@ -177,7 +187,7 @@ impl Session {
             cx.effects.push(Effect::Ended(reason));
             return Phase::Moving;
         };
-        self.nat.local |= policy.nat.force && self.nat.variant != NatVariant::None;
+        self.nat.local |= self.force_encapsulation && self.nat.variant != NatVariant::None;
         if self.nat.detected() && !self.path.natt_port {
             // RFC 3947 4: from here on over port 4500.
             let port = policy.nat.natt_port;

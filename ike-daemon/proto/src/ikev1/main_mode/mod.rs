@@ -494,16 +494,11 @@ impl Session {
         }
     }
 
-    pub(in crate::ikev1) fn push_nat_d(
-        &mut self,
-        cx: &Context<'_>,
-        agreed: &Agreed,
-        chain: &mut Builder,
-    ) {
+    pub(in crate::ikev1) fn push_nat_d(&mut self, agreed: &Agreed, chain: &mut Builder) {
         if self.nat.variant == NatVariant::None {
             return;
         }
-        let force = cx.shared.policy.nat.force;
+        let force = self.force_encapsulation;
         let hash = agreed.suite.hash;
         for body in own_nat_d(hash, &self.cky_i, &self.cky_r, &self.path, force) {
             chain.push(self.nat.variant.nat_d(), body);

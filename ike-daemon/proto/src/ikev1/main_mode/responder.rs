@@ -6,14 +6,14 @@ use ike_crypto::verify;
 
 use crate::context::{Context, Effect, JobOwner, random_bytes};
 use crate::error::{DownReason, Refusal};
-use crate::iana::{ExchangeType, LifeType, NotifyType, PayloadType, Phase1Attribute};
+use crate::iana::{EspTransform, ExchangeType, LifeType, NotifyType, PayloadType, Phase1Attribute};
 use crate::ikev1::signature::MAX_CLAIMS;
 use crate::ikev1::{MAX_COMPLAINTS, Session};
 use crate::io::{IkeId, Job};
 use crate::job::{Authenticated, DhResult};
 use crate::nat::Path;
-use crate::negotiate::choose_phase1;
-use crate::policy::{Method, Policy, Proof, SecretPeer};
+use crate::negotiate::{choose_phase1, offers_only_3des};
+use crate::policy::{EspSuite, Method, Policy, Proof, SecretPeer};
 use crate::vendor;
 use crate::vendor::{Capabilities, NatVariant};
 use crate::wire::attribute::Attribute;
@@ -67,6 +67,15 @@ impl Session {
         session.first_source = Some(path.peer);
         let capabilities = Capabilities::from_vendor_ids(chain.all(PayloadType::VENDOR_ID));
         session.learn(cx, &capabilities);
+        // Who knows nothing better than 3DES in phase 1 will want it in phase 2.
+        let phase2 = cx.shared.policy.terms(path.peer.ip()).phase2;
+        let des = |suite: &EspSuite| suite.cipher == EspTransform::TRIPLE_DES;
+        let old = cx.shared.carriers.soft_has_more(phase2, des)
+            && chain
+                .one(PayloadType::SA)
+                .and_then(SaPayload::parse)
+                .is_ok_and(|sa| offers_only_3des(&sa));
+        session.force_encapsulation = old || cx.shared.wants_encapsulation(cx.now, path.peer.ip());
         session
     }
 
@@ -138,8 +147,8 @@ impl Session {
         mm4.push(PayloadType::KE, gxr.clone());
         mm4.push(PayloadType::NONCE, nr.clone());
         self.push_requests(cx, agreed.method.proof(true), &mut mm4);
-        self.push_nat_d(cx, &agreed, &mut mm4);
-        self.nat.local |= cx.shared.policy.nat.force && self.nat.variant != NatVariant::None;
+        self.push_nat_d(&agreed, &mut mm4);
+        self.nat.local |= self.force_encapsulation && self.nat.variant != NatVariant::None;
         self.send_main_mode(cx, &mm4);
         Phase::Mm4Sent(Box::new(Exchanged {
             agreed,

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use ike_crypto::{KeyPair, Secret, hash_1, hash_2, hash_3, verify};
 
+use crate::carrier::{Carrier, Choice};
 use crate::context::{Context, Effect, JobOwner, random_bytes, random_message_id};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{LifeType, NotifyType, PayloadType, Phase2Attribute};
 use crate::ikev1::Session;
 use crate::ikev1::traffic::read_nat_oa;
-use crate::io::{ChildId, Job, KernelRequest};
+use crate::io::{ChildId, Job, KernelRequest, Mode};
 use crate::nat::Path;
 use crate::negotiate::{Phase2Choice, accept_phase2, encapsulation_mode, offer_phase2};
+use crate::policy::EspSuite;
 use crate::retransmit::{Answered, Retransmit};
+use crate::vendor::NatVariant;
 use crate::wire::attribute::Attribute;
 use crate::wire::chain::{Builder, Chain};
 use crate::wire::header::Header;
@@ -41,8 +44,21 @@ impl Session {
             return;
         };
         established.seen.insert(message_id);
+        let child = ChildId(cx.shared.number());
+        let path = self.path;
+        let carrier = match self.carrier_for(cx, path, &wish) {
+            Ok(carrier) => carrier,
+            Err(reason) => {
+                cx.effects.push(Effect::ChildFailed {
+                    child,
+                    replaces: wish.replaces,
+                    reason: DownReason::Refused(reason),
+                });
+                return;
+            }
+        };
         let quick = QuickMode {
-            child: ChildId(cx.shared.number()),
+            child,
             message_id,
             initiator: true,
             iv,
@@ -53,13 +69,46 @@ impl Session {
             replaces: wish.replaces,
             mode: wish.mode,
             traffic: wish.traffic,
+            carrier: carrier.0,
             ni: random_bytes::<NONCE_LEN>(cx.rng).to_vec(),
             nr: Vec::new(),
             stage: Stage::Starting { pfs: wish.pfs },
         };
-        let path = self.path;
-        self.ask_spi(cx, &quick, path);
+        self.ask_spi(cx, &quick, path, carrier);
         self.put_back(message_id, quick);
+    }
+
+    /// The kernel for a pair we ask for: one is settled on before the peer chooses a suite.
+    fn carrier_for(
+        &self,
+        cx: &Context<'_>,
+        path: Path,
+        wish: &QuickWish,
+    ) -> Result<Choice, Refusal> {
+        let policy = cx.shared.policy.terms(path.peer.ip()).phase2;
+        let udp = self.nat.variant != NatVariant::None && self.nat.detected();
+        let port = wish.traffic.selectors.peer.port;
+        let inner = match wish.mode {
+            Mode::Transport => self.inner(port, wish.traffic.peer_original),
+            Mode::Tunnel => None,
+        };
+        let demand = self.demand(cx, path, inner.as_ref());
+        let choose = |suite| {
+            let carriers = &cx.shared.carriers;
+            carriers.choose(suite, policy.sha256_96, udp, &demand)
+        };
+        let mut why = Refusal::NoPhase2Proposal;
+        let mut possible: Vec<Choice> = Vec::new();
+        for choice in policy.allowed_suites().map(choose) {
+            match choice {
+                Ok(choice) => possible.push(choice),
+                Err(reason) => why = reason,
+            }
+        }
+        possible
+            .into_iter()
+            .min_by_key(|(carrier, _)| *carrier)
+            .ok_or(why)
     }
 
     pub(super) fn send_qm1(
@@ -71,8 +120,11 @@ impl Session {
     ) {
         let encapsulation = encapsulation_mode(quick.mode, self.nat.variant, self.nat.detected());
         let group = pair.as_ref().map(KeyPair::group);
-        let terms = cx.shared.policy.terms(self.path.peer.ip());
-        let offer = offer_phase2(terms.phase2, encapsulation, group, spi);
+        let policy = cx.shared.policy.terms(self.path.peer.ip()).phase2;
+        let system = cx.shared.carriers.system.as_ref();
+        let system = system.filter(|_| quick.carrier == Carrier::System);
+        let of = |suite: &EspSuite| system.is_none_or(|s| s.has(suite, policy.sha256_96));
+        let offer = offer_phase2(policy, of, encapsulation, group, spi);
         let mut chain = Builder::new();
         chain.push(PayloadType::SA, offer.body());
         chain.push(PayloadType::NONCE, quick.ni.clone());
@@ -220,8 +272,10 @@ impl Session {
             &quick.nr,
         );
         let id = child.id;
-        cx.shared.kernel(KernelRequest::Install(Box::new(inbound)));
-        cx.shared.kernel(KernelRequest::Install(Box::new(outbound)));
+        for sa in [inbound, outbound] {
+            let request = KernelRequest::Install(Box::new(sa));
+            cx.shared.kernel(quick.carrier, request);
+        }
         cx.effects.push(Effect::ChildAgreed(Box::new(child)));
         cx.effects.push(Effect::ChildComplete(id));
         self.send_quick_mode(cx, quick, hash.expose(), Builder::new());

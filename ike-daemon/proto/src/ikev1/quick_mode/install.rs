@@ -44,6 +44,7 @@ impl Session {
         let child = Child {
             id: quick.child,
             ike: self.id,
+            carrier: quick.carrier,
             reqid: established.client,
             initiator: quick.initiator,
             spi_in: spi,
@@ -67,6 +68,7 @@ impl Session {
             expires: cx.now + lifetime,
             retire: None,
             stage: ChildStage::Inbound { installed: false },
+            outbound_gone: false,
             replaces: quick.replaces,
             inbound_octets: 0,
             outbound_octets: 0,

@@ -13,15 +13,18 @@ mod initiator;
 mod install;
 mod responder;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ike_crypto::{Group, Iv, KeyPair};
 
-use crate::context::{Context, Effect, JobOwner};
+use crate::carrier::{Carrier, Choice, Demand, Inner, PeerPort, Place};
+use crate::context::{Context, Effect, JobOwner, PendingChild};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{ExchangeType, PayloadType, ProtocolId};
-use crate::io::{ChildId, Direction, GetSpi, Job, KernelRequest, Mode, SaDelete, SaInstall};
+use crate::io::{
+    ChildId, Direction, Event, GetSpi, Job, KernelRequest, Mode, Reqid, SaDelete, SaInstall,
+};
 use crate::job::DhResult;
 use crate::nat::Path;
 use crate::negotiate::{Phase2Choice, Phase2Context};
@@ -60,6 +63,8 @@ pub(crate) struct QuickMode {
     replaces: Option<ChildId>,
     mode: Mode,
     traffic: Traffic,
+    /// The kernel the pair is for.
+    carrier: Carrier,
     ni: Vec<u8>,
     nr: Vec<u8>,
     stage: Stage,
@@ -250,18 +255,80 @@ impl Session {
         self.send_informational(cx, chain);
     }
 
-    fn ask_spi(&mut self, cx: &mut Context<'_>, quick: &QuickMode, path: Path) {
-        let reqid = self.established().map_or(crate::io::Reqid(0), |e| e.client);
-        cx.shared
-            .pending
-            .insert(quick.child, (self.id, quick.message_id));
-        cx.shared.kernel(KernelRequest::GetSpi(GetSpi {
+    /// What the system's kernel would know this client's traffic by.
+    fn inner(&self, port: u16, original: Option<IpAddr>) -> Option<Inner> {
+        let established = self.established().filter(|_| self.nat.peer)?;
+        Some(Inner {
+            port,
+            original,
+            identity: established.peer_identity.clone(),
+        })
+    }
+
+    /// What a Quick Mode over `path` asks of the kernel that will carry it.
+    fn demand(&self, cx: &Context<'_>, path: Path, inner: Option<&Inner>) -> Demand {
+        let address = path.peer.ip();
+        let reqid = self.reqid();
+        let places = &cx.shared.places;
+        Demand {
+            ipv6: address.is_ipv6(),
+            present: places.of_client(address, reqid),
+            shared: inner.and_then(|inner| places.shared(address, reqid, inner)),
+        }
+    }
+
+    fn reqid(&self) -> Reqid {
+        self.established().map_or(Reqid(0), |e| e.client)
+    }
+
+    fn ask_spi(
+        &mut self,
+        cx: &mut Context<'_>,
+        quick: &QuickMode,
+        path: Path,
+        (carrier, reason): Choice,
+    ) {
+        let reqid = self.reqid();
+        let pending = PendingChild {
+            ike: self.id,
+            message_id: quick.message_id,
+            carrier,
+        };
+        cx.shared.pending.insert(quick.child, pending);
+        let beside = cx.shared.carriers.system.is_some();
+        let port = PeerPort {
+            local: SocketAddr::new(self.path.local.ip(), cx.shared.policy.nat.natt_port),
+            peer: path.peer,
+        };
+        let place = Place {
+            reqid,
+            carrier,
+            port: Some(port).filter(|_| beside && carrier == Carrier::Soft),
+            inner: match quick.mode {
+                Mode::Transport => {
+                    let traffic = &quick.traffic;
+                    self.inner(traffic.selectors.peer.port, traffic.peer_original)
+                }
+                Mode::Tunnel => None,
+            },
+        };
+        cx.shared.place(path.peer.ip(), quick.child, place);
+        if cx.shared.carriers.both() {
+            cx.shared.event(Event::Carried {
+                reqid,
+                peer: path.peer,
+                carrier,
+                reason,
+            });
+        }
+        let get = GetSpi {
             child: quick.child,
             source: path.peer.ip(),
             destination: self.path.local.ip(),
             mode: quick.mode,
             reqid,
-        }));
+        };
+        cx.shared.kernel(carrier, KernelRequest::GetSpi(get));
     }
 
     /// The kernel has reserved an SPI.
@@ -347,13 +414,7 @@ impl Session {
 
     fn release_spi(&self, cx: &mut Context<'_>, quick: &QuickMode, spi: u32) {
         cx.shared.pending.remove(&quick.child);
-        cx.shared.kernel(KernelRequest::Delete(SaDelete {
-            child: quick.child,
-            direction: Direction::Inbound,
-            spi,
-            source: self.path.peer.ip(),
-            destination: self.path.local.ip(),
-        }));
+        self.release_late_spi(cx, quick.carrier, quick.child, spi);
     }
 
     /// ID and NAT-OA payloads, the same in QM1 and QM2 but for who is the initiator.
@@ -513,15 +574,21 @@ impl Session {
     }
 
     /// Releases an SPI that came when its Quick Mode was over already.
-    pub(crate) fn release_late_spi(&self, cx: &mut Context<'_>, child: ChildId, spi: u32) {
-        let source: IpAddr = self.path.peer.ip();
-        cx.shared.kernel(KernelRequest::Delete(SaDelete {
+    pub(crate) fn release_late_spi(
+        &self,
+        cx: &mut Context<'_>,
+        carrier: Carrier,
+        child: ChildId,
+        spi: u32,
+    ) {
+        let larval = SaDelete {
             child,
             direction: Direction::Inbound,
             spi,
-            source,
+            source: self.path.peer.ip(),
             destination: self.path.local.ip(),
-        }));
+        };
+        cx.shared.kernel(carrier, KernelRequest::Delete(larval));
     }
 
     /// Whether a Quick Mode still waits for its SPI.

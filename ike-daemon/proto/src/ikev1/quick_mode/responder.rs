@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use ike_crypto::{Secret, hash_1, hash_2, hash_3, verify};
 
+use crate::carrier::Choice;
 use crate::context::{Context, Effect, random_bytes};
-use crate::error::Refusal;
+use crate::error::{DownReason, Refusal};
 use crate::iana::{LifeType, NotifyType, PayloadType, Phase2Attribute, ProtocolId};
 use crate::ikev1::Session;
 use crate::ikev1::traffic::{Traffic, admit, read_ids, read_nat_oa};
 use crate::io::{ChildId, KernelRequest, Mode};
 use crate::nat::Path;
-use crate::negotiate::{Phase2Choice, choose_phase2};
+use crate::negotiate::{Kernels, Phase2Choice, choose_phase2};
 use crate::retransmit::{Answered, Retransmit};
 use crate::wire::attribute::Attribute;
 use crate::wire::chain::{Builder, Chain};
@@ -65,7 +66,7 @@ impl Session {
             return;
         }
         match self.admit_qm1(cx, path, &chain) {
-            Ok((choice, ke, ni, traffic, mode)) => {
+            Ok((choice, ke, ni, traffic, mode, carrier)) => {
                 let child = ChildId(cx.shared.number());
                 let mut answered = Answered::default();
                 answered.request(datagram);
@@ -81,14 +82,20 @@ impl Session {
                     replaces: None,
                     mode,
                     traffic,
+                    carrier: carrier.0,
                     ni,
                     nr: random_bytes::<NONCE_LEN>(cx.rng).to_vec(),
                     stage: Stage::Qm1Received { choice, ke },
                 };
-                self.ask_spi(cx, &quick, path);
+                self.ask_spi(cx, &quick, path, carrier);
                 self.put_back(message_id, quick);
             }
-            Err((reason, spi)) => self.refuse_quick_mode(cx, reason, message_id, &spi),
+            Err((reason, spi)) => {
+                self.refuse_quick_mode(cx, reason, message_id, &spi);
+                if reason == Refusal::NeedsEncapsulation {
+                    self.start_over_encapsulated(cx, path);
+                }
+            }
         }
     }
 
@@ -99,7 +106,17 @@ impl Session {
         cx: &Context<'_>,
         path: Path,
         chain: &Chain<'_>,
-    ) -> Result<(Phase2Choice, Option<Vec<u8>>, Vec<u8>, Traffic, Mode), (Refusal, Vec<u8>)> {
+    ) -> Result<
+        (
+            Phase2Choice,
+            Option<Vec<u8>>,
+            Vec<u8>,
+            Traffic,
+            Mode,
+            Choice,
+        ),
+        (Refusal, Vec<u8>),
+    > {
         let malformed = |_| (Refusal::Malformed, Vec::new());
         let policy = &cx.shared.policy;
         let terms = policy.terms(path.peer.ip());
@@ -118,15 +135,28 @@ impl Session {
             return Err((Refusal::BadNonce, spi));
         }
         let context = self.phase2_context(ke.map(<[u8]>::len));
-        let choice =
-            choose_phase2(&sa, terms.phase2, &context).map_err(|reason| (reason, spi.clone()))?;
+        let ids = read_ids(chain);
+        let original = read_nat_oa(chain, &self.nat);
+        let client = ids.as_ref().ok().and_then(|ids| ids.as_ref());
+        let inner = client.map_or_else(
+            || self.inner(0, original.0),
+            |(client, _)| {
+                let original = original.0.or_else(|| client.identity.address());
+                self.inner(client.port, original)
+            },
+        );
+        let kernels = Kernels {
+            carriers: &cx.shared.carriers,
+            demand: self.demand(cx, path, inner.as_ref()),
+        };
+        let (choice, carrier) = choose_phase2(&sa, terms.phase2, &context, &kernels)
+            .map_err(|reason| (reason, spi.clone()))?;
         let mode = match choice.mode.is_transport() {
             Some(true) => Mode::Transport,
             _ => Mode::Tunnel,
         };
         let spi = choice.spi.to_be_bytes().to_vec();
-        let ids = read_ids(chain).map_err(|reason| (reason, spi.clone()))?;
-        let original = read_nat_oa(chain, &self.nat);
+        let ids = ids.map_err(|reason| (reason, spi.clone()))?;
         let had_ids = ids.is_some();
         let path = Path {
             local: self.path.local,
@@ -138,7 +168,23 @@ impl Session {
             traffic.ids = None;
         }
         let ke = choice.pfs.and(ke).map(<[u8]>::to_vec);
-        Ok((choice, ke, ni.to_vec(), traffic, mode))
+        Ok((choice, ke, ni.to_vec(), traffic, mode, carrier))
+    }
+
+    /// Only softkernel could serve this client, and it is not behind NAT: its next phase 1 says
+    /// that it is, and this one must not be used again.
+    fn start_over_encapsulated(&mut self, cx: &mut Context<'_>, path: Path) {
+        cx.shared.encapsulated.insert(cx.now, path.peer.ip());
+        if cx
+            .shared
+            .places
+            .of_client(path.peer.ip(), self.reqid())
+            .is_none()
+        {
+            self.send_delete_isakmp(cx);
+            let reason = DownReason::Refused(Refusal::NeedsEncapsulation);
+            cx.effects.push(Effect::Ended(reason));
+        }
     }
 
     pub(super) fn send_qm2(
@@ -194,7 +240,8 @@ impl Session {
             &rest,
         );
         // The inbound SA first: the peer may use it as soon as it has QM2.
-        cx.shared.kernel(KernelRequest::Install(Box::new(inbound)));
+        let request = KernelRequest::Install(Box::new(inbound));
+        cx.shared.kernel(quick.carrier, request);
         cx.effects.push(Effect::ChildAgreed(Box::new(child)));
         self.send_quick_mode(cx, quick, hash.expose(), chain);
         quick.retransmit = Some(Retransmit::start(cx.now, &cx.shared.policy.retransmit));
@@ -264,7 +311,8 @@ impl Session {
             {
                 encapsulation.peer_port = path.peer.port();
             }
-            cx.shared.kernel(KernelRequest::Install(outbound));
+            let request = KernelRequest::Install(outbound);
+            cx.shared.kernel(quick.carrier, request);
         }
         cx.effects.push(Effect::ChildComplete(quick.child));
         quick.done(cx.now);
