@@ -18,8 +18,9 @@
 use crate::error::{Errno, WireError};
 use crate::wire::{PATH_SIZE, Reader, Writer};
 
-/// Largest payload of a frame: an IP packet of 64 KiB and some framing.
-pub const MAX_PAYLOAD: usize = 66 * 1024;
+/// Largest payload of a frame: the names of 14,000 nodes; a packet has at most 64 KiB and some
+/// framing. FreeBSD's kernel has no limit of its own.
+pub const MAX_PAYLOAD: usize = 1 << 20;
 /// Largest frame.
 pub const MAX_FRAME: usize = 3 + PATH_SIZE + MAX_PAYLOAD;
 

@@ -3,6 +3,8 @@
 #![cfg(target_endian = "little")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::net::IpAddr;
+
 use hex_literal::hex;
 use netgraph::frame::Frame;
 use netgraph::generic::{
@@ -10,7 +12,7 @@ use netgraph::generic::{
     TypeList,
 };
 use netgraph::message::{FLAG_RESPONSE, HEADER_SIZE};
-use netgraph::node::{iface, ksocket, l2tp, ppp, socket, soft_iface, tcpmss};
+use netgraph::node::{bpf, iface, ksocket, l2tp, ppp, socket, soft_iface, tcpmss};
 use netgraph::{Command, Errno, NgMessage, WireError};
 use proptest::prelude::*;
 
@@ -69,6 +71,7 @@ fn cookies_and_command_numbers() {
     check::<ppp::GetLinkStats>(0x3814_f603, 7);
     check::<iface::GetIfName>(0x420f_81ef, 1);
     check::<tcpmss::SetConfig>(0x416c_67b6, 4);
+    check::<bpf::SetProgram>(944_100_792, 1);
 }
 
 #[test]
@@ -208,6 +211,87 @@ fn other_structs() {
     assert_eq!(iface::IfName("ng0".to_owned()).emit().len(), 16);
 }
 
+/// `tcpdump -ddd` of "src host 10.77.0.9" begins with an instruction for the link layer, which
+/// packets here do not have; what follows it is this, but for the offsets and the mask.
+#[test]
+fn a_source_filter_is_a_bpf_program() {
+    let address = "10.77.0.9".parse().unwrap();
+    let filter = bpf::HookProgram::sources("ppp", "iface", &[(address, 32)]);
+    let bytes = filter.emit();
+    assert_eq!(bytes.len(), 100 + 5 * 8);
+    assert_eq!(bytes[96..100], 5u32.to_ne_bytes());
+    #[cfg(target_endian = "little")]
+    assert_eq!(
+        bytes[100..],
+        hex!(
+            "2000 00 00 0c000000" // ld [12]
+            "5400 00 00 ffffffff" // and #0xffffffff
+            "1500 00 01 09004d0a" // jeq #0x0a4d0009, jt 0, jf 1
+            "0600 00 00 ffffffff" // ret #-1
+            "0600 00 00 00000000" // ret #0
+        )
+    );
+}
+
+/// Programs of the filter over packets of both kinds, by an interpreter of the four instructions.
+#[test]
+fn a_source_filter_lets_its_networks_through() {
+    let run = |networks: &[(&str, u8)], source: &str| {
+        let networks: Vec<(IpAddr, u8)> = networks
+            .iter()
+            .map(|(address, prefix)| (address.parse().unwrap(), *prefix))
+            .collect();
+        let mut packet = [0; 40];
+        match source.parse().unwrap() {
+            IpAddr::V4(v4) => packet[12..16].copy_from_slice(&v4.octets()),
+            IpAddr::V6(v6) => packet[8..24].copy_from_slice(&v6.octets()),
+        }
+        let program = bpf::HookProgram::sources("a", "b", &networks).program;
+        let (mut at, mut register) = (0, 0u32);
+        loop {
+            let bpf::Instruction {
+                code,
+                if_true,
+                if_false,
+                operand,
+            } = program[at];
+            at += 1;
+            let place = operand as usize;
+            match code {
+                0x20 => {
+                    let word = packet[place..place + 4].try_into().unwrap();
+                    register = u32::from_be_bytes(word);
+                }
+                0x54 => register &= operand,
+                0x15 if register == operand => at += usize::from(if_true),
+                0x15 => at += usize::from(if_false),
+                0x06 => return operand != 0,
+                other => panic!("{other:#x}"),
+            }
+        }
+    };
+    let v4 = [("10.77.0.9", 32), ("192.168.4.0", 22)];
+    for (source, passes) in [
+        ("10.77.0.9", true),
+        ("10.77.0.8", false),
+        ("192.168.7.255", true),
+        ("192.168.8.0", false),
+    ] {
+        assert_eq!(run(&v4, source), passes, "{source}");
+    }
+    let v6 = [("fe80::", 10), ("2001:db8:1:2::", 64)];
+    for (source, passes) in [
+        ("fe80::1", true),
+        ("2001:db8:1:2::7", true),
+        ("2001:db8:1:3::7", false),
+        ("::1", false),
+    ] {
+        assert_eq!(run(&v6, source), passes, "{source}");
+    }
+    assert!(run(&[("0.0.0.0", 0)], "1.2.3.4"));
+    assert!(!run(&[], "1.2.3.4"));
+}
+
 #[test]
 fn frames() {
     let frame = Frame::Control {
@@ -265,6 +349,7 @@ proptest! {
         parses_again(&bytes[..96], MkpeerArguments::parse, MkpeerArguments::emit)?;
         parses_again(&bytes[..576], ConnectArguments::parse, ConnectArguments::emit)?;
         parses_again(&bytes[..66], tcpmss::Config::parse, tcpmss::Config::emit)?;
+        parses_again(&bytes, bpf::HookProgram::parse, bpf::HookProgram::emit)?;
         parses_again(&bytes[..72], NodeInfo::parse, NodeInfo::emit)?;
     }
 

@@ -3,34 +3,33 @@
 //! ```text
 //! our socket node --"cTTTT" ‹› "ctrl"-- l2tp tanuki-tTTTT --"lower" ‹› "inet/dgram/udp"-- ksocket
 //!                        l2tp --"session_SSSS" ‹› "link0"-- ppp tanuki-pTTTT-SSSS
-//! our socket node --"bTTTT-SSSS" ‹› "bypass"-- ppp --"inet" ‹› "ppp"-- tcpmss tanuki-mTTTT-SSSS
+//! our socket node --"bTTTT-SSSS" ‹› "bypass"-- ppp
+//!                        ppp --"inet" ‹› "ppp"-- bpf tanuki-fTTTT-SSSS
+//!                        bpf --"iface" ‹› "ppp"-- tcpmss tanuki-mTTTT-SSSS
 //!                        tcpmss --"iface" ‹› "inet"-- iface tanuki-iTTTT-SSSS
-//!                        ppp --"ipv6" ‹› "inet6"-- iface
+//!                        ppp --"ipv6" ‹› "ppp6"-- bpf --"iface6" ‹› "inet6"-- iface
 //! ```
+//!
+//! softkernel's interface looks at source addresses itself: there is no bpf node there.
 //!
 //! Every request waits for the kernel's answer; the first refusal ends the operation, and what it
 //! had made by then is removed.
 
 use l2tp_proto::{CreateTunnel, SessionId, SessionSetup, TunnelId};
 use netgraph::generic::{Connect, ListNames, Mkpeer, Name, Rmhook, Shutdown};
-use netgraph::node::{iface, ksocket, l2tp, ppp, soft_iface, tcpmss};
+use netgraph::node::{ksocket, l2tp, ppp};
 use netgraph::{CallError, Command, Errno, Netgraph};
 use pfkey::ext::IPSEC_MANUAL_REQID_MAX;
 use pfkey::{Direction, Numbering, Policy, PolicyRequest};
 
-use super::{dress, interface, names};
+use super::{dress, names};
 use crate::control::protocol::Traffic;
-use crate::server::{Framing, InterfaceSetup, KernelAnswer, KernelError, KernelOp, SessionKey};
+use crate::server::{Framing, KernelAnswer, KernelError, KernelOp, SessionKey};
 
 /// Retransmissions of a control message before the peer counts as dead, as mpd5 has it.
 const RETRANSMIT_MAX: u16 = 8;
 /// The longest pause between two of them, seconds.
 const RETRANSMIT_MAX_TIMEOUT: u16 = 10;
-/// Hooks of the tcpmss node.
-const TO_PPP: &str = "ppp";
-const TO_INTERFACE: &str = "iface";
-/// IPv4 and TCP header without options: what an MSS is smaller than an MTU.
-const HEADERS: u16 = 40;
 /// The path of our own socket node.
 const SELF_PATH: &str = ".:";
 
@@ -40,7 +39,7 @@ pub(super) struct Executor {
     pub(super) netgraph: Netgraph,
 }
 
-fn at(name: &str) -> String {
+pub(super) fn at(name: &str) -> String {
     format!("{name}:")
 }
 
@@ -260,75 +259,6 @@ impl Executor {
             .await
     }
 
-    async fn create_interface(
-        &mut self,
-        key: SessionKey,
-        mtu: u16,
-        ipv6: bool,
-    ) -> Result<String, KernelError> {
-        let (link, clamp) = (at(&names::ppp(key)), at(&names::tcpmss(key)));
-        let interface = at(&names::interface(key));
-        self.call(&link, &Mkpeer::new(tcpmss::TYPE, ppp::HOOK_INET, TO_PPP))
-            .await?;
-        let path = format!("{link}{}", ppp::HOOK_INET);
-        self.call(&path, &Name::new(&names::tcpmss(key))).await?;
-        self.call(
-            &clamp,
-            &Mkpeer::new(iface::TYPE, TO_INTERFACE, iface::HOOK_INET),
-        )
-        .await?;
-        let path = format!("{clamp}{TO_INTERFACE}");
-        self.call(&path, &Name::new(&names::interface(key))).await?;
-        for (from, to) in [(TO_PPP, TO_INTERFACE), (TO_INTERFACE, TO_PPP)] {
-            let config = tcpmss::Config {
-                in_hook: from.to_owned(),
-                out_hook: to.to_owned(),
-                max_mss: mtu.saturating_sub(HEADERS),
-            };
-            self.call(&clamp, &tcpmss::SetConfig(config)).await?;
-        }
-        if ipv6 {
-            let connect = Connect::new(&interface, ppp::HOOK_IPV6, iface::HOOK_INET6);
-            self.call(&link, &connect).await?;
-        }
-        Ok(self.call(&interface, &iface::GetIfName).await?.0)
-    }
-
-    async fn configure_interface(&mut self, setup: &InterfaceSetup) -> Result<(), KernelError> {
-        if !self.netgraph.is_soft() {
-            interface::configure(setup).map_err(|error| KernelError::Refused {
-                request: format!("the addresses of {}", setup.interface),
-                reason: error.to_string(),
-                errno: error.raw_os_error().unwrap_or_default(),
-            })?;
-            return dress::describe(setup).await;
-        }
-        let node = at(&names::interface(setup.session));
-        self.call(
-            &node,
-            &soft_iface::SetMtu(soft_iface::Mtu(setup.mtu.into())),
-        )
-        .await?;
-        let check = soft_iface::SourceCheck(soft_iface::Switch(setup.source_check));
-        self.call(&node, &check).await?;
-        for &(local, peer) in &setup.addresses {
-            let pair = soft_iface::AddressPair { local, peer };
-            self.call(&node, &soft_iface::SetAddress(pair)).await?;
-        }
-        for route in &setup.routes {
-            let network = soft_iface::Network {
-                address: route.network(),
-                prefix: route.prefix_len(),
-            };
-            match self.call(&node, &soft_iface::AddRoute(network)).await {
-                // Set when the protocol opened the first time.
-                Err(KernelError::Refused { errno, .. }) if errno == Errno::EEXIST.0 => {}
-                other => other?,
-            }
-        }
-        Ok(())
-    }
-
     async fn traffic(&mut self, key: SessionKey) -> Result<Traffic, KernelError> {
         let question = ppp::GetLinkStats(ppp::LinkNumber(0));
         let stats = self.call(&at(&names::ppp(key)), &question).await?;
@@ -390,7 +320,11 @@ impl Executor {
         }
     }
 
-    async fn call<C: Command>(&mut self, path: &str, command: &C) -> Result<C::Reply, KernelError> {
+    pub(super) async fn call<C: Command>(
+        &mut self,
+        path: &str,
+        command: &C,
+    ) -> Result<C::Reply, KernelError> {
         self.netgraph
             .call(path, command)
             .await

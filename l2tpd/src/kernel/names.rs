@@ -20,7 +20,7 @@ pub fn is_ours(name: &str) -> bool {
     let hex = |text: &str| number(text).is_some();
     match rest.split_at_checked(1) {
         Some(("t", tunnel)) => hex(tunnel),
-        Some(("p" | "i" | "m", key)) => key
+        Some(("p" | "i" | "m" | "f", key)) => key
             .split_once('-')
             .is_some_and(|(tunnel, session)| hex(tunnel) && hex(session)),
         _ => false,
@@ -51,10 +51,16 @@ pub fn interface(key: SessionKey) -> String {
     format!("{PREFIX}i{}-{}", key.tunnel, key.session)
 }
 
+/// The ng_bpf node of a session in a system kernel.
+#[must_use]
+pub fn filter(key: SessionKey) -> String {
+    format!("{PREFIX}f{}-{}", key.tunnel, key.session)
+}
+
 /// All nodes of a session; to be shut down in this order.
 #[must_use]
-pub fn of_session(key: SessionKey) -> [String; 3] {
-    [interface(key), tcpmss(key), ppp(key)]
+pub fn of_session(key: SessionKey) -> [String; 4] {
+    [interface(key), tcpmss(key), filter(key), ppp(key)]
 }
 
 /// The hook of our socket node that leads to a tunnel's `ctrl`.

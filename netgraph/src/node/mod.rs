@@ -1,5 +1,6 @@
 //! Node types: one file per type, named as the type, with what its `<netgraph/ng_*.h>` defines.
 
+pub mod bpf;
 pub mod iface;
 pub mod ksocket;
 pub mod l2tp;

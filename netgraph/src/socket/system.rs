@@ -22,8 +22,9 @@ const NG_DATA: i32 = 1;
 const NG_CONTROL: i32 = 2;
 /// `sg_len` is one byte and counts itself and the family.
 const MAX_ADDRESS: usize = 250;
-/// `net.graph.maxdgram` and `recvspace` are the upper limits; a busy server raises them.
-const BUFFER_SIZE: usize = 256 * 1024;
+/// Wanted buffers. With the defaults of 20 KiB (`net.graph.maxdgram`, `net.graph.recvspace`) the
+/// names of 300 nodes do not fit into an answer, and control frames of busy tunnels are lost.
+const BUFFER_SIZE: usize = 1 << 20;
 
 /// `struct sockaddr_ng` with room for the longest path; the length field carries what is used.
 #[repr(C)]
@@ -81,8 +82,8 @@ impl SystemSocket {
         let open = |protocol| -> io::Result<Socket> {
             let domain = Domain::from(i32::from(AF_NETGRAPH));
             let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::from(protocol)))?;
-            let _ = socket.set_send_buffer_size(BUFFER_SIZE);
-            let _ = socket.set_recv_buffer_size(BUFFER_SIZE);
+            raise(BUFFER_SIZE, |size| socket.set_send_buffer_size(size));
+            raise(BUFFER_SIZE, |size| socket.set_recv_buffer_size(size));
             Ok(socket)
         };
         let control = open(NG_CONTROL)?;
@@ -157,6 +158,13 @@ impl SystemSocket {
                 }
             });
         }
+    }
+}
+
+/// The system may grant less (`kern.ipc.maxsockbuf`): halves until it agrees.
+fn raise(mut size: usize, set: impl Fn(usize) -> io::Result<()>) {
+    while size > 1024 && set(size).is_err() {
+        size /= 2;
     }
 }
 
