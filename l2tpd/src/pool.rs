@@ -192,6 +192,22 @@ impl Pool {
             .flat_map(|(name, set)| set.ranges.iter().map(move |range| (name.as_str(), range)))
     }
 
+    /// Name, addresses in hands and addresses of each set of ranges.
+    #[must_use]
+    pub fn use_of_each(&self) -> Vec<(String, u64, u64)> {
+        let of = |set: &Set| {
+            let used = set.ranges.iter().map(|range| self.used_in(range) as u64);
+            let size = set.ranges.iter().map(Range::size);
+            (used.sum(), size.sum())
+        };
+        let sets = self.sets.iter().filter(|(_, set)| !set.ranges.is_empty());
+        sets.map(|(name, set)| {
+            let (used, size) = of(set);
+            (name.clone(), used, size)
+        })
+        .collect()
+    }
+
     fn take(&mut self, address: Ipv4Addr) {
         self.books.taken.insert(address);
         for set in self.sets.values_mut() {

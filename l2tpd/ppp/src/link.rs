@@ -260,6 +260,33 @@ impl Link {
         }
     }
 
+    /// Closes one network protocol; the link goes on if the other one runs.
+    pub fn close_network(
+        &mut self,
+        now: Instant,
+        family: Family,
+        reason: CloseReason,
+        rng: &mut dyn CryptoRng,
+    ) {
+        if self.over || self.phase != Phase::Network {
+            return;
+        }
+        let farewell = reason.to_string();
+        match family {
+            Family::V4 => {
+                if let Some(ncp) = &mut self.ipcp {
+                    ncp.close(now, &farewell);
+                }
+            }
+            Family::V6 => {
+                if let Some(ncp) = &mut self.ipv6cp {
+                    ncp.close(now, &farewell);
+                }
+            }
+        }
+        self.settle(now, rng);
+    }
+
     /// Network packets came in since the last call: the peer lives, no Echo-Request is needed.
     pub fn note_traffic(&mut self, _now: Instant) {
         self.keepalive.heard();

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 
 use crate::checkpoint::Store;
 use crate::config::{Config, ConfigFile, UsersFile};
+use crate::console::{self, Consoles, Order};
 use crate::control::protocol::{Answer, Request};
 use crate::kernel::{Chosen, KernelEvent, KernelKind, Kernels, Protection};
 use crate::secret::Secret;
@@ -42,6 +43,8 @@ const SAVE_DELAY: Duration = Duration::from_millis(500);
 const PARALLEL_HOOKS: usize = 16;
 /// For a program that knows a password; the peer waits for it.
 const LOOKUP: Duration = Duration::from_secs(10);
+/// Ids of sessions begin anew after so many seconds, as in mpd5.
+const SESSION_IDS: u64 = 10_000_000;
 /// For the last operations of a kernel.
 const FLUSH: Duration = Duration::from_secs(2);
 /// PPP protocol numbers of PAP and CHAP: a login is coming.
@@ -97,6 +100,7 @@ struct Driver {
     protection: Option<Protection>,
     listeners: Listeners,
     control: ControlServer,
+    consoles: Consoles,
     signals: Signals,
     hooks: HookRunner,
     hook_ends: (
@@ -167,6 +171,7 @@ impl Driver {
             protection,
             listeners,
             control,
+            consoles: Consoles::new(log.clone()),
             signals: Signals::new().map_err(os)?,
             hooks: HookRunner::new(PARALLEL_HOOKS, config.hook_timeout),
             hook_ends: mpsc::unbounded_channel(),
@@ -186,6 +191,10 @@ impl Driver {
             config,
         };
         driver.listeners.open(&driver.config.listen).await?;
+        driver.consoles.configure(&driver.config.console).await;
+        driver
+            .server
+            .number_from(seconds_of_the_epoch() % SESSION_IDS);
         Ok(driver)
     }
 
@@ -210,6 +219,7 @@ impl Driver {
                 self.handle(Input::LookedUp { lookup, outcome });
             }
             call = self.control.next() => self.on_call(call).await,
+            call = self.consoles.next() => self.on_console(call),
             signal = self.signals.next() => self.on_signal(signal).await,
             () = sleep_until(due) => self.on_time(),
         }
@@ -295,6 +305,19 @@ impl Driver {
         let id = RequestId(self.requests);
         self.replies.insert(id, reply);
         self.handle(Input::Request { id, request });
+    }
+
+    fn on_console(&mut self, call: console::Call) {
+        match call.answer(&self.server.view(Instant::now())) {
+            None | Some(Order::Exit) => {}
+            Some(Order::Shutdown) => self.handle(Input::Shutdown),
+            Some(Order::Request(request)) => {
+                // Nobody waits for the answer.
+                self.requests += 1;
+                let id = RequestId(self.requests);
+                self.handle(Input::Request { id, request });
+            }
+        }
     }
 
     async fn on_signal(&mut self, signal: Signal) {
@@ -445,6 +468,7 @@ impl Driver {
             self.relisten(&config.listen).await?;
         }
         self.users = watch(&config.users);
+        self.consoles.configure(&config.console).await;
         self.hooks = HookRunner::new(PARALLEL_HOOKS, config.hook_timeout);
         self.config = config.clone();
         self.handle(Input::Configure(Box::new(config)));
@@ -512,6 +536,12 @@ async fn sleep_until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
+}
+
+fn seconds_of_the_epoch() -> u64 {
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH)
+        .map_or(1, |since| since.as_secs())
 }
 
 /// What was just read counts as seen.

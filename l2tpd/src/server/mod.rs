@@ -21,6 +21,7 @@
 //! | `clients.rs` | connections we make ourselves |
 //! | `requests.rs` | the control socket's requests |
 //! | `restart.rs` | what is saved, and taking it up again |
+//! | `view.rs` | what the console shows |
 //! | `shutdown.rs` | the orderly end |
 
 mod calls;
@@ -36,6 +37,7 @@ mod requests;
 mod restart;
 mod session;
 mod shutdown;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -342,6 +344,12 @@ impl Server {
             .reconfigure(config.pools.clone(), config.own_addresses());
         self.config = config;
         self.reconfigure_clients(now, rng);
+    }
+
+    /// From where sessions are numbered on; the driver gives a time, so that the numbers of an
+    /// earlier process do not come again.
+    pub fn number_from(&mut self, first: u64) {
+        self.serials = self.serials.max(first);
     }
 
     fn serial(&mut self) -> u64 {

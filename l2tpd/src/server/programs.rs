@@ -2,9 +2,9 @@
 //! session so that `down` never overtakes `up`.
 //!
 //! ```text
-//! up   IFNAME inet  SELF PEER USER "dns1 A" "dns2 B" PEERADDR -
+//! up   IFNAME inet  SELF/32 PEER USER "dns1 A" "dns2 B" PEERADDR -
 //! up   IFNAME inet6 SELF%IFNAME PEER%IFNAME USER PEERADDR -
-//! down IFNAME inet  SELF PEER USER PEERADDR -
+//! down IFNAME inet  SELF/32 PEER USER PEERADDR -
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -34,7 +34,7 @@ struct Queue {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Up,
+    Up(Family),
     Down,
 }
 
@@ -85,9 +85,13 @@ impl Server {
         };
         let any = !runs.is_empty();
         for network in runs {
+            let family = match network {
+                Network::V4 { .. } => Family::V4,
+                Network::V6 { .. } => Family::V6,
+            };
             let arguments = up_arguments(&interface, &network, &user, peer);
             let run = hook(&command, arguments, key, Vec::new());
-            self.program(serial, key, Kind::Up, run);
+            self.program(serial, key, Kind::Up(family), run);
         }
         any
     }
@@ -201,7 +205,7 @@ impl Server {
             .get(&key)
             .is_some_and(|session| session.serial == serial);
         match outcome {
-            Ok(()) if kind == Kind::Up && alive => self.announce(key),
+            Ok(()) if matches!(kind, Kind::Up(_)) && alive => self.announce(key),
             Ok(()) => {}
             Err(reason) => {
                 self.counters.hook_failures += 1;
@@ -209,15 +213,38 @@ impl Server {
                     session: key,
                     reason: reason.clone(),
                 });
-                if kind == Kind::Up && alive {
-                    if let Some(session) = self.sessions.get_mut(&key) {
-                        session.because(format!("the up program refused: {reason}"));
-                    }
-                    self.close_politely(now, key, CloseReason::LocalError, rng);
+                if let (Kind::Up(family), true) = (kind, alive) {
+                    self.refuse_network(now, key, family, &reason, rng);
                 }
             }
         }
         self.next_program(serial, key);
+    }
+
+    /// As in mpd5, a program that says no refuses its network protocol. The session goes on if it
+    /// has another one.
+    fn refuse_network(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        family: Family,
+        reason: &str,
+        rng: &mut dyn rand_core::CryptoRng,
+    ) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let other = match family {
+            Family::V4 => session.ipv6,
+            Family::V6 => session.ipv4,
+        };
+        if other.is_none() {
+            session.because(format!("the up program refused: {reason}"));
+        }
+        if let Some(link) = session.link.as_mut() {
+            link.close_network(now, family, CloseReason::LocalError, rng);
+        }
+        self.drain_link(now, key, rng);
     }
 }
 
@@ -258,22 +285,18 @@ fn down_arguments(interface: &str, network: &Network, user: &str, peer: SocketAd
     arguments
 }
 
+/// mpd5 writes our IPv4 address as a range, and IPv6 addresses with their scope.
 fn ends(interface: &str, network: &Network) -> Vec<String> {
-    let (family, (local, peer)) = match network {
-        Network::V4 { .. } => ("inet", Session::ends(network)),
-        Network::V6 { .. } => ("inet6", Session::ends(network)),
+    let (local, peer) = Session::ends(network);
+    let (family, local, peer) = match network {
+        Network::V4 { .. } => ("inet", format!("{local}/32"), peer.to_string()),
+        Network::V6 { .. } => (
+            "inet6",
+            format!("{local}%{interface}"),
+            format!("{peer}%{interface}"),
+        ),
     };
-    let scope = if family == "inet6" {
-        format!("%{interface}")
-    } else {
-        String::new()
-    };
-    vec![
-        interface.to_owned(),
-        family.to_owned(),
-        format!("{local}{scope}"),
-        format!("{peer}{scope}"),
-    ]
+    vec![interface.to_owned(), family.to_owned(), local, peer]
 }
 
 fn or_dash(text: &str) -> String {
@@ -302,7 +325,7 @@ mod tests {
             [
                 "ng0",
                 "inet",
-                "10.77.0.1",
+                "10.77.0.1/32",
                 "10.77.0.9",
                 "a'; id #",
                 "dns1 10.77.0.53",
@@ -316,7 +339,7 @@ mod tests {
             [
                 "ng0",
                 "inet",
-                "10.77.0.1",
+                "10.77.0.1/32",
                 "10.77.0.9",
                 "-",
                 "198.51.100.9",

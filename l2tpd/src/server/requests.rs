@@ -103,7 +103,7 @@ impl Server {
         }
     }
 
-    fn tunnel_statuses(&self, now: Instant) -> Vec<TunnelStatus> {
+    pub(super) fn tunnel_statuses(&self, now: Instant) -> Vec<TunnelStatus> {
         let views = self.tunnels.tunnels(now).into_iter();
         views
             .map(|view| TunnelStatus {

@@ -54,6 +54,9 @@ pub struct SavedSession {
     pub told: [bool; 2],
     /// Seconds since it began.
     pub age: u64,
+    /// What the console knows it by; 0 when it was not saved.
+    #[serde(default)]
+    pub id: u64,
     /// The number in its names.
     #[serde(default)]
     pub number: u32,
@@ -211,6 +214,9 @@ impl Server {
             .checked_sub(Duration::from_secs(saved.age))
             .unwrap_or(now);
         let mut session = Session::new(serial, side, number, saved.peer, setup, began);
+        if saved.id > 0 {
+            session.id = saved.id;
+        }
         session.profile = self.saved_profile(saved).cloned();
         session.bundle = self.saved_bundle(saved);
         if let Some(address) = saved.leased {
@@ -306,6 +312,7 @@ fn saved(session: &Session, now: Instant) -> Option<SavedSession> {
         assignment: session.assignment,
         told: [told(told4), told(told6)],
         age: now.saturating_duration_since(session.started).as_secs(),
+        id: session.id,
         number: session.number,
         profile: name(session.profile.as_ref().map(|profile| &profile.name)),
         bundle: name(session.bundle.as_ref().map(|bundle| &bundle.name)),

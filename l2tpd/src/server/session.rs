@@ -51,6 +51,8 @@ pub(super) enum Told {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) serial: u64,
+    /// People know it by this in the console; a restart does not change it.
+    pub(super) id: u64,
     pub(super) side: Side,
     /// Tells it from others of the same link: the smallest that was free.
     pub(super) number: u32,
@@ -97,6 +99,7 @@ impl Session {
     ) -> Self {
         Self {
             serial,
+            id: serial,
             side,
             number,
             profile: None,

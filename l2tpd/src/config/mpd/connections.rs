@@ -67,9 +67,10 @@ impl<'m> Lowering<'m> {
                 );
             }
         }
-        let Some(user) = link.auth.authname.value.clone() else {
+        let user = link.auth.authname.value.clone();
+        let Some(user) = user.filter(|user| !user.is_empty()) else {
             self.refuse(
-                &link.span,
+                link.auth.authname.span.as_ref().unwrap_or(&link.span),
                 format!("link '{}' has no name to log in by", link.name),
                 "write 'set auth authname NAME' and 'set auth password PASSWORD'",
             );

@@ -219,7 +219,7 @@ fn programs_are_told_and_may_refuse() {
             "x",
             "ng0",
             "inet",
-            "10.77.0.1",
+            "10.77.0.1/32",
             "10.77.0.10",
             "alice",
             "dns1 10.77.0.53",
@@ -252,7 +252,7 @@ fn programs_are_told_and_may_refuse() {
         [
             "ng0",
             "inet",
-            "10.77.0.1",
+            "10.77.0.1/32",
             "10.77.0.10",
             "alice",
             "198.51.100.9",
@@ -343,4 +343,32 @@ fn a_new_configuration_leaves_sessions_alone() {
     world.connect(first);
     world.pass(20 * SECOND);
     assert_eq!(world.sessions(0).len(), 1);
+}
+
+/// As in mpd5, a program that says no refuses its own network protocol only.
+#[test]
+fn a_program_refuses_one_protocol() {
+    let program = "pool: [10.77.0.10]\nipv6: true\nhooks: {up: [/bin/true], down: [/bin/true]}\n";
+    let mut world = World::new(config(program), users(super::world::USERS));
+    let more = ", ipv6: true";
+    let settings = super::world::client_config("alice", "wonderland", more);
+    let client = world.client_with(settings);
+    world.hold_hooks = true;
+    world.connect(client);
+    world.pass(SECOND);
+    let mut answers = 0;
+    while let Some((hook, run)) = world.hosts[0].hooks.pop() {
+        let outcome = match run.arguments[1].as_str() {
+            "inet" => Err("ended with 1".to_owned()),
+            _ => Ok(()),
+        };
+        answers += 1;
+        world.input(0, Input::HookDone { hook, outcome });
+        world.pass(SECOND);
+    }
+    assert!(answers >= 3, "up twice, and down for IPv4: {answers}");
+    world.pass(10 * SECOND);
+    let node = world.hosts[0].kernel.sessions.values().next().unwrap();
+    assert!(!node.ipv4 && node.ipv6, "{node:?}");
+    assert!(world.has_event(0, |event| matches!(event, Event::HookFailed { .. })));
 }

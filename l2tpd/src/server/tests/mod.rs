@@ -1,5 +1,6 @@
 //! The server against itself as a client, through kernels that refuse, stay silent or vanish.
 
+mod console;
 mod lifecycle;
 mod restarts;
 mod trouble;

@@ -357,12 +357,12 @@ impl World {
 
     /// A client that will log in as `user`; all have the same address and port.
     pub(super) fn client(&mut self, user: &str, password: &str) -> usize {
+        self.client_with(client_config(user, password, ""))
+    }
+
+    pub(super) fn client_with(&mut self, config: Config) -> usize {
         let reqid = u32::try_from(self.hosts.len()).unwrap();
-        let server = Server::new(
-            client_config(user, password, ""),
-            Users::default(),
-            KernelId::Soft,
-        );
+        let server = Server::new(config, Users::default(), KernelId::Soft);
         self.add(server, "198.51.100.9:1701", reqid)
     }
 
