@@ -30,6 +30,7 @@ pub mod engine;
 pub mod graph;
 pub mod ipsec;
 pub mod kernel;
+pub mod offload;
 #[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub mod os;
 #[cfg(any(target_os = "freebsd", target_os = "linux"))]
