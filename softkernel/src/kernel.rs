@@ -25,7 +25,9 @@ use softkernel_port::Meta;
 
 use crate::buffer::Buffer;
 use crate::graph::{Exit, Graph, NodeId, iface};
-use crate::ipsec::{Inbound, InboundEsp, InboundPolicy, Ipsec, Outbound, OutboundEsp, PolicyBlob};
+use crate::ipsec::{
+    self, Inbound, InboundEsp, InboundPolicy, Ipsec, Outbound, OutboundEsp, PolicyBlob, Unsealed,
+};
 use crate::udp;
 
 /// IP in IP, and IPv6 in IP: what tunnel mode carries.
@@ -94,6 +96,10 @@ pub struct Kernel {
     ports: HashMap<PortId, SocketAddr>,
     source_for: crate::graph::SourceFor,
     counters: Counters,
+    /// Packets of the current batch that are still to be encrypted, by their places in it.
+    unsealed: Vec<(usize, Unsealed)>,
+    /// The place of the current packet.
+    place: usize,
 }
 
 impl fmt::Debug for Kernel {
@@ -113,6 +119,8 @@ impl Kernel {
             ports: HashMap::new(),
             source_for,
             counters: Counters::default(),
+            unsealed: Vec::new(),
+            place: 0,
         }
     }
 
@@ -148,6 +156,11 @@ impl Kernel {
 
     /// An ESP packet from the outside, from the SPI on.
     pub fn esp_input(&mut self, now: Now, from: InboundEsp, packet: &mut Buffer) -> Action {
+        let action = self.esp_packet(now, from, packet);
+        self.sealed(action, packet)
+    }
+
+    fn esp_packet(&mut self, now: Now, from: InboundEsp, packet: &mut Buffer) -> Action {
         self.counters.esp_in += 1;
         // The reason for a drop is counted over there.
         let Ok(inbound) = self.ipsec.input(now.instant, now.wall, from, packet) else {
@@ -185,11 +198,33 @@ impl Kernel {
 
     /// An IP packet from the TUN device.
     pub fn tun_input(&mut self, now: Now, packet: &mut Buffer) -> Action {
+        let action = self.tun_packet(now, packet);
+        self.sealed(action, packet)
+    }
+
+    /// IP packets from the TUN device, encrypted side by side; `actions` gets one for each. A packet
+    /// that is empty then is not to be sent.
+    pub fn tun_batch(&mut self, now: Now, batch: &mut [Buffer], actions: &mut Vec<Action>) {
+        for (place, packet) in batch.iter_mut().enumerate() {
+            self.place = place;
+            actions.push(self.tun_packet(now, packet));
+        }
+        self.place = 0;
+        ipsec::seal(batch, &mut self.unsealed);
+    }
+
+    fn tun_packet(&mut self, now: Now, packet: &mut Buffer) -> Action {
         self.counters.tun_in += 1;
         match self.graph.tun_input(now.instant, packet) {
             Some(exit) => self.follow(now, exit, packet),
             None => self.tunnel_output(now, packet),
         }
+    }
+
+    /// Ends a batch of one.
+    fn sealed(&mut self, action: Action, packet: &mut Buffer) -> Action {
+        ipsec::seal(std::slice::from_mut(packet), &mut self.unsealed);
+        action
     }
 
     /// A frame on a netgraph socket.
@@ -201,7 +236,8 @@ impl Kernel {
         buffer: &mut Buffer,
     ) -> Action {
         let exit = self.graph.frame(now.instant, socket, frame, buffer);
-        self.follow(now, exit, buffer)
+        let action = self.follow(now, exit, buffer);
+        self.sealed(action, buffer)
     }
 
     /// A datagram from a bound inner port, to be sent through ESP.
@@ -230,13 +266,15 @@ impl Kernel {
             let request = PolicyRequest::esp_transport_unique(meta.reqid);
             PolicyBlob::ipsec(Direction::OUTBOUND, request)
         });
-        self.udp_output(now, local, meta.peer, policy.as_ref(), buffer)
+        let action = self.udp_output(now, local, meta.peer, policy.as_ref(), buffer);
+        self.sealed(action, buffer)
     }
 
     /// The next packet that a node sends of its own accord.
     pub fn poll_transmit(&mut self, now: Now, buffer: &mut Buffer) -> Option<Action> {
         let exit = self.graph.poll_transmit(now.instant, buffer)?;
-        Some(self.follow(now, exit, buffer))
+        let action = self.follow(now, exit, buffer);
+        Some(self.sealed(action, buffer))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -330,7 +368,7 @@ impl Kernel {
                     return Action::Done;
                 }
                 let to = transport(local, peer, socket.policy());
-                let esp = self.ipsec.output(now.instant, now.wall, to, packet);
+                let esp = self.ipsec.prepare(now.instant, now.wall, to, packet);
                 self.sent(esp.ok())
             }
         }
@@ -348,7 +386,7 @@ impl Kernel {
             self.counters.too_long += 1;
             return Action::Done;
         }
-        let esp = self.ipsec.output(
+        let esp = self.ipsec.prepare(
             now.instant,
             now.wall,
             transport(local, peer, policy),
@@ -383,16 +421,17 @@ impl Kernel {
             self.counters.malformed += 1;
             return Action::Done;
         };
-        let esp = self.ipsec.output(now.instant, now.wall, to, packet);
+        let esp = self.ipsec.prepare(now.instant, now.wall, to, packet);
         if esp.is_err() {
             self.counters.no_route += 1;
         }
         self.sent(esp.ok())
     }
 
-    fn sent(&mut self, esp: Option<OutboundEsp>) -> Action {
+    fn sent(&mut self, esp: Option<(OutboundEsp, Unsealed)>) -> Action {
         match esp {
-            Some(esp) => {
+            Some((esp, unsealed)) => {
+                self.unsealed.push((self.place, unsealed));
                 self.counters.esp_out += 1;
                 Action::Esp(esp)
             }

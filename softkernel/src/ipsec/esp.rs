@@ -51,12 +51,12 @@ pub(super) fn open(
     Ok((*next_header, start..start + payload))
 }
 
-/// Turns the payload in `packet` into an ESP packet, in place.
-pub(super) fn seal(
+/// Puts header, padding, trailer and room for IV and ICV around the payload in `packet`;
+/// [`Transform::seal`] makes an ESP packet of that.
+pub(super) fn frame(
     transform: &Transform,
     spi: u32,
     sequence: u64,
-    extended: bool,
     next_header: u8,
     packet: &mut Buffer,
 ) -> Result<(), Drop> {
@@ -89,9 +89,7 @@ pub(super) fn seal(
     ) {
         *byte = value;
     }
-    transform
-        .seal(sequence, extended, packet)
-        .ok_or(Drop::NoRoom)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -104,7 +102,25 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
     use sha1::Sha1;
 
+    use super::super::transform::Job;
     use super::*;
+
+    fn seal(
+        transform: &Transform,
+        spi: u32,
+        sequence: u64,
+        extended: bool,
+        next_header: u8,
+        packet: &mut Buffer,
+    ) -> Result<(), Drop> {
+        frame(transform, spi, sequence, next_header, packet)?;
+        let job = Job {
+            sequence,
+            extended,
+            packet,
+        };
+        transform.seal(&mut [job]).ok_or(Drop::NoRoom)
+    }
 
     const MAC_KEY: [u8; 20] = [0x42; 20];
 
@@ -292,7 +308,12 @@ mod tests {
             assert!(packet.fill(body));
             packet.append(12).unwrap();
             packet.prepend(24).unwrap().fill(0);
-            transform.seal(1, false, &mut packet).unwrap();
+            let packet_job = Job {
+                sequence: 1,
+                extended: false,
+                packet: &mut packet,
+            };
+            transform.seal(&mut [packet_job]).unwrap();
             let mut packet = packet.to_vec();
             open(&transform, 1, false, &mut packet).map(|(next, range)| (next, packet[range].len()))
         };

@@ -11,6 +11,7 @@
 //! | `spd` | the policies |
 //! | `esp` | the packet format |
 //! | `transform` | ciphers and MACs |
+//! | `lockstep` | CBC of several packets at once |
 //! | `replay` | the window, extended sequence numbers |
 //! | `counters` | drop reasons |
 //! | `errno` | error numbers |
@@ -37,6 +38,7 @@ mod counters;
 mod errno;
 mod esp;
 mod events;
+mod lockstep;
 mod replay;
 mod sa;
 mod sa_requests;
@@ -48,6 +50,7 @@ mod transform;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pfkey::{Direction, Level, Mode, Policy, PolicyRequest, PolicyType};
@@ -61,6 +64,7 @@ use self::sadb::Sadb;
 use self::server::Sockets;
 pub use self::spd::Tunnel;
 use self::spd::{Selectors, Spd};
+use self::transform::{Job, Transform};
 use crate::buffer::Buffer;
 
 /// A per-socket policy (`IP_IPSEC_POLICY`), parsed with `PolicyBlob::from_blob`.
@@ -148,6 +152,43 @@ pub struct OutboundEsp {
     pub encapsulated: bool,
     /// SPI in host order.
     pub spi: u32,
+}
+
+/// What is still to be done with a packet that [`Ipsec::prepare`] has framed.
+pub struct Unsealed {
+    transform: Arc<Transform>,
+    sequence: u64,
+    extended: bool,
+}
+
+/// Encrypts and signs framed packets, by their places in `batch`, those of one SA together; empties
+/// the list, which is in the order of the batch. A packet that cannot be sealed ends up empty.
+pub fn seal(batch: &mut [Buffer], unsealed: &mut Vec<(usize, Unsealed)>) {
+    while let Some((_, first)) = unsealed.first() {
+        let transform = Arc::clone(&first.transform);
+        let mut jobs = Vec::with_capacity(unsealed.len());
+        let mut places = Vec::with_capacity(unsealed.len());
+        let mut packets = batch.iter_mut().enumerate();
+        unsealed.retain(|(place, waiting)| {
+            let mine = Arc::ptr_eq(&waiting.transform, &transform);
+            if mine && let Some((_, packet)) = packets.find(|(index, _)| index == place) {
+                places.push(*place);
+                jobs.push(Job {
+                    sequence: waiting.sequence,
+                    extended: waiting.extended,
+                    packet,
+                });
+            }
+            !mine
+        });
+        if transform.seal(&mut jobs).is_none() {
+            for place in places {
+                if let Some(packet) = batch.get_mut(place) {
+                    packet.truncate(0);
+                }
+            }
+        }
+    }
 }
 
 /// What the inbound SPD says about a packet that came through an SA.
@@ -397,9 +438,25 @@ impl Ipsec {
         to: Outbound<'_>,
         packet: &mut Buffer,
     ) -> Result<OutboundEsp, Drop> {
+        let (out, unsealed) = self.prepare(now, wall, to, packet)?;
+        seal(std::slice::from_mut(packet), &mut vec![(0, unsealed)]);
+        Ok(out)
+    }
+
+    /// The same without encryption, which [`seal`] does for several packets at once.
+    ///
+    /// # Errors
+    /// The reason to drop the packet, already counted.
+    pub fn prepare(
+        &mut self,
+        now: Instant,
+        wall: u64,
+        to: Outbound<'_>,
+        packet: &mut Buffer,
+    ) -> Result<(OutboundEsp, Unsealed), Drop> {
         let result = self.encapsulate(Clock { now, wall }, to, packet);
-        if let Err(reason) = result {
-            self.counters.count(reason);
+        if let Err(reason) = &result {
+            self.counters.count(*reason);
         }
         result
     }
@@ -409,7 +466,7 @@ impl Ipsec {
         clock: Clock,
         to: Outbound<'_>,
         packet: &mut Buffer,
-    ) -> Result<OutboundEsp, Drop> {
+    ) -> Result<(OutboundEsp, Unsealed), Drop> {
         let selectors = Selectors {
             source: to.source,
             destination: to.destination,
@@ -447,14 +504,12 @@ impl Ipsec {
         };
         let bytes = packet.len();
         let extended = sa.extended();
-        esp::seal(
-            &keyed.transform,
-            spi,
+        esp::frame(&keyed.transform, spi, sequence, next_header, packet)?;
+        let unsealed = Unsealed {
+            transform: Arc::clone(&keyed.transform),
             sequence,
             extended,
-            next_header,
-            packet,
-        )?;
+        };
         sa.sent = sequence;
         let first = sa.account(clock, bytes);
         let (source_port, destination_port) = sa
@@ -469,7 +524,7 @@ impl Ipsec {
         self.counters.packets_out += 1;
         self.counters.bytes_out += bytes as u64;
         self.after_use(clock, spi, first);
-        Ok(out)
+        Ok((out, unsealed))
     }
 
     fn ask_for_sa(

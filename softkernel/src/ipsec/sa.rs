@@ -1,6 +1,7 @@
 //! One security association: RFC 4301 section 4.4.2.1, in the shape of FreeBSD's `secasvar`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pfkey::ext::{SAFLAGS_ESN, UDP_ENCAP_ESPINUDP};
@@ -24,7 +25,7 @@ pub(super) struct NatT {
 
 /// Keys and what is derived from them; a larval SA has none.
 pub(super) struct Keyed {
-    pub(super) transform: Transform,
+    pub(super) transform: Arc<Transform>,
     pub(super) encryption: EncryptionAlgorithm,
     pub(super) encryption_key: Key,
     pub(super) authentication: AuthenticationAlgorithm,

@@ -2,6 +2,7 @@
 //! as `key_getspi` and its neighbours in FreeBSD's key.c do them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use pfkey::ext::UDP_ENCAP_ESPINUDP;
 use pfkey::{
@@ -380,7 +381,7 @@ fn mature(
     }
     sa.keyed = Some(Keyed {
         authentication: transform.shown_authentication(request.authentication),
-        transform,
+        transform: Arc::new(transform),
         encryption: request.encryption,
         encryption_key: encryption_key.clone(),
         authentication_key: authentication_key.cloned(),

@@ -11,6 +11,7 @@
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::aead::consts::U12;
 use aes_gcm::{AeadInOut, AesGcm, Nonce, Tag};
+use cbc::cipher::consts::U16;
 use cbc::cipher::{
     Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
     KeyInit,
@@ -24,6 +25,7 @@ use sha2::{Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use super::counters::Drop;
+use super::lockstep::{self, Block, Lane};
 
 /// Bytes of SPI and sequence number.
 pub(super) const ESP_HEADER: usize = 8;
@@ -77,6 +79,14 @@ const fn authentication(id: AuthenticationAlgorithm, bits: u16) -> Algorithm {
 /// The algorithms or the length of a key are not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unsupported;
+
+/// A packet to be sealed: it has its header, padding and trailer, and room for IV and ICV.
+pub(super) struct Job<'a> {
+    pub(super) sequence: u64,
+    /// With extended sequence numbers.
+    pub(super) extended: bool,
+    pub(super) packet: &'a mut [u8],
+}
 
 /// How one SA protects its packets.
 pub(super) enum Transform {
@@ -220,12 +230,14 @@ impl Transform {
         }
     }
 
-    /// Draws the IV, encrypts the body and writes the ICV. The packet has its header, padding and
-    /// trailer, and room for IV and ICV. `None` when it is too short for those.
-    pub(super) fn seal(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Option<()> {
+    /// Draws the IVs, encrypts the bodies and writes the ICVs. `None` when a packet is too short for
+    /// those.
+    pub(super) fn seal(&self, jobs: &mut [Job<'_>]) -> Option<()> {
         match self {
-            Self::Cbc(cbc) => cbc.seal(sequence, extended, packet),
-            Self::Gcm(gcm) => gcm.seal(sequence, extended, packet),
+            Self::Cbc(cbc) => jobs
+                .chunks_mut(lockstep::LANES)
+                .try_for_each(|jobs| cbc.seal(jobs)),
+            Self::Gcm(gcm) => jobs.iter_mut().try_for_each(|job| gcm.seal(job)),
         }
     }
 
@@ -251,17 +263,30 @@ impl Transform {
 }
 
 impl CbcHmac {
-    fn seal(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Option<()> {
-        let mut unpredictable = Array::from(u128::from(sequence).to_be_bytes());
-        self.iv_cipher.encrypt_block(&mut unpredictable);
+    /// At most [`lockstep::LANES`] packets.
+    fn seal(&self, jobs: &mut [Job<'_>]) -> Option<()> {
         let block = self.cipher.block();
-        let covered = packet.len().checked_sub(self.mac.icv_len())?;
-        let (text, icv) = packet.split_at_mut_checked(covered)?;
-        let (iv, body) = text.get_mut(ESP_HEADER..)?.split_at_mut_checked(block)?;
-        iv.copy_from_slice(unpredictable.get(..block)?);
-        self.cipher.encrypt(iv, body)?;
-        self.mac
-            .sign(&[text, high_half(sequence, extended, &mut [0; 4])], icv)
+        let icv = self.mac.icv_len();
+        let mut ivs = [Block::default(); lockstep::LANES];
+        let ivs = ivs.get_mut(..jobs.len())?;
+        for (iv, job) in ivs.iter_mut().zip(jobs.iter()) {
+            *iv = Array(u128::from(job.sequence).to_be_bytes());
+        }
+        self.iv_cipher.encrypt_blocks(ivs);
+        for (iv, job) in ivs.iter().zip(jobs.iter_mut()) {
+            job.packet
+                .get_mut(ESP_HEADER..ESP_HEADER + block)?
+                .copy_from_slice(iv.get(..block)?);
+        }
+        self.cipher.encrypt(jobs, ESP_HEADER + block, icv)?;
+        for job in jobs {
+            let covered = job.packet.len().checked_sub(icv)?;
+            let (text, icv) = job.packet.split_at_mut_checked(covered)?;
+            let mut scratch = [0; 4];
+            let high = high_half(job.sequence, job.extended, &mut scratch);
+            self.mac.sign(&[text, high], icv)?;
+        }
+        Some(())
     }
 
     fn open(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Result<(), Drop> {
@@ -316,12 +341,19 @@ impl CbcCipher {
         }
     }
 
-    fn encrypt(&self, iv: &[u8], body: &mut [u8]) -> Option<()> {
+    /// Encrypts what lies between the first `front` bytes, of which the last are the IV, and the
+    /// last `back` bytes.
+    fn encrypt(&self, jobs: &mut [Job<'_>], front: usize, back: usize) -> Option<()> {
         match self {
-            Self::Aes128(cipher) => cbc_encrypt(cipher, iv, body),
-            Self::Aes192(cipher) => cbc_encrypt(cipher, iv, body),
-            Self::Aes256(cipher) => cbc_encrypt(cipher, iv, body),
-            Self::TripleDes(cipher) => cbc_encrypt(cipher, iv, body),
+            Self::Aes128(cipher) => encrypt_in_lockstep(cipher, jobs, front, back),
+            Self::Aes192(cipher) => encrypt_in_lockstep(cipher, jobs, front, back),
+            Self::Aes256(cipher) => encrypt_in_lockstep(cipher, jobs, front, back),
+            Self::TripleDes(cipher) => jobs.iter_mut().try_for_each(|job| {
+                let end = job.packet.len().checked_sub(back)?;
+                let (head, body) = job.packet.get_mut(..end)?.split_at_mut_checked(front)?;
+                let iv = head.last_chunk::<8>()?;
+                cbc_encrypt(cipher, iv, body)
+            }),
         }
     }
 
@@ -333,6 +365,30 @@ impl CbcCipher {
             Self::TripleDes(cipher) => cbc_decrypt(cipher, iv, body),
         }
     }
+}
+
+fn encrypt_in_lockstep<C>(cipher: &C, jobs: &mut [Job<'_>], front: usize, back: usize) -> Option<()>
+where
+    C: BlockCipherEncrypt<BlockSize = U16>,
+{
+    let mut lanes: [Lane<'_>; lockstep::LANES] = std::array::from_fn(|_| Lane::default());
+    let lanes = lanes.get_mut(..jobs.len())?;
+    let alone = lanes.len() == 1;
+    for (lane, job) in lanes.iter_mut().zip(jobs) {
+        let end = job.packet.len().checked_sub(back)?;
+        let (head, body) = job.packet.get_mut(..end)?.split_at_mut_checked(front)?;
+        let (blocks, []) = Array::slice_as_chunks_mut(body) else {
+            return None;
+        };
+        let iv = Array(*head.last_chunk()?);
+        if alone {
+            cbc::Encryptor::inner_iv_init(cipher, &iv).encrypt_blocks(blocks);
+            return Some(());
+        }
+        *lane = Lane { iv, blocks };
+    }
+    lockstep::encrypt(cipher, lanes);
+    Some(())
 }
 
 fn cbc_encrypt<C: BlockCipherEncrypt>(cipher: &C, iv: &[u8], body: &mut [u8]) -> Option<()> {
@@ -445,9 +501,10 @@ impl Gcm {
         })
     }
 
-    fn seal(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Option<()> {
-        let covered = packet.len().checked_sub(GCM_ICV)?;
-        let (text, icv) = packet.split_at_mut_checked(covered)?;
+    fn seal(&self, job: &mut Job<'_>) -> Option<()> {
+        let (sequence, extended) = (job.sequence, job.extended);
+        let covered = job.packet.len().checked_sub(GCM_ICV)?;
+        let (text, icv) = job.packet.split_at_mut_checked(covered)?;
         let (header, rest) = text.split_at_mut_checked(ESP_HEADER)?;
         let (iv, body) = rest.split_at_mut_checked(GCM_IV)?;
         iv.copy_from_slice(&(sequence ^ self.iv_mask).to_be_bytes());
@@ -556,9 +613,23 @@ mod tests {
     fn known_cbc_blocks() {
         let check = |key: &[u8], iv: &[u8], plain: &[u8], cipher_text: &[u8]| {
             let cipher = CbcCipher::new(EncryptionAlgorithm::AES_CBC, key).unwrap();
-            let mut body = plain.to_vec();
-            cipher.encrypt(iv, &mut body).unwrap();
-            assert_eq!(body, cipher_text);
+            // Twice, for the cipher in lock-step is not the one for a single packet.
+            for side_by_side in [1, 2] {
+                let mut packets = vec![[iv, plain].concat(); side_by_side];
+                let mut jobs: Vec<_> = packets
+                    .iter_mut()
+                    .map(|packet| Job {
+                        sequence: 1,
+                        extended: false,
+                        packet,
+                    })
+                    .collect();
+                cipher.encrypt(&mut jobs, iv.len(), 0).unwrap();
+                for packet in &packets {
+                    assert_eq!(packet[iv.len()..], *cipher_text);
+                }
+            }
+            let mut body = cipher_text.to_vec();
             cipher.decrypt(iv, &mut body).unwrap();
             assert_eq!(body, plain);
         };
