@@ -11,8 +11,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-/// One packet and the room around it.
-#[derive(Debug, Clone)]
+/// One packet and the room around it; the default one has none.
+#[derive(Debug, Clone, Default)]
 pub struct Buffer {
     storage: Box<[u8]>,
     /// Where an empty packet begins.

@@ -2,7 +2,7 @@
 //! buffer that is never given away.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -14,18 +14,25 @@ use softkernel_port::{Meta, Packet};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use crate::batch::Batch;
 use crate::buffer::Buffer;
 use crate::encapsulation::{Encapsulations, Opened};
 use crate::graph::{HostChange, NodeId};
-use crate::ipsec::{InboundEsp, PfkeySocketId};
+use crate::ipsec::{InboundEsp, OutboundEsp, PfkeySocketId};
+
 use crate::kernel::{Action, Kernel, Now, PortId};
+use crate::offload::coalesce::MAX_PACKETS;
+use crate::offload::{Coalescer, Malformed, Segments, VirtioHeader};
+use crate::os::arrivals::Arrivals;
 use crate::os::host::Host;
 use crate::os::outer::{Addresses, OuterSocket};
-use crate::os::tun::Tun;
+use crate::os::tun::{self, Tun};
 use crate::tunnel_routes::TunnelRoutes;
 
-/// Packets taken from one device before the others have their turn.
-pub const BATCH: usize = 64;
+/// Reads from the TUN device before the sockets have their turn.
+const BATCH: usize = 32;
+/// What ESP and what it carries here add to a packet of the TUN device, generously.
+const OVERHEAD: usize = 256;
 /// Messages that wait for a slow reader of `pfkey.sock` and `udp.sock`.
 const MAX_QUEUE: usize = 65_536;
 const MAX_DATAGRAMS: usize = 1024;
@@ -55,6 +62,8 @@ pub struct Counters {
     pub send_errors: u64,
     /// Packets that the TUN device did not take.
     pub tun_errors: u64,
+    /// Packets of the TUN device that cannot be cut as it says.
+    pub bad_offloads: u64,
     /// Addresses and routes that the system refused.
     pub host_errors: u64,
 }
@@ -92,7 +101,15 @@ impl Outbox {
 #[derive(Debug)]
 pub struct Engine {
     kernel: Kernel,
+    /// For packets that travel alone.
     buffer: Buffer,
+    /// What the TUN device hands out before it is cut.
+    long: Box<[u8]>,
+    outward: Batch,
+    actions: Vec<Action>,
+    arrivals: Option<Arrivals>,
+    inward: Batch,
+    coalescer: Coalescer,
     tunnel_routes: TunnelRoutes,
     tun: Rc<Tun>,
     host: Host,
@@ -110,17 +127,25 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Puts the parts together.
+    /// Puts the parts together; `mtu` is the TUN device's.
     pub fn new(
         kernel: Kernel,
         tun: Rc<Tun>,
         host: Host,
         raw: Vec<Rc<OuterSocket>>,
+        mtu: usize,
         log: Logger,
     ) -> Self {
+        let payload = mtu + OVERHEAD;
         Self {
             kernel,
             buffer: Buffer::new(Buffer::PAYLOAD),
+            long: vec![0; Buffer::PAYLOAD].into_boxed_slice(),
+            outward: Batch::new(payload),
+            actions: Vec::new(),
+            arrivals: None,
+            inward: Batch::new(payload),
+            coalescer: Coalescer::new(tun::TAKES_LONG_PACKETS),
             tunnel_routes: TunnelRoutes::default(),
             tun,
             host,
@@ -158,51 +183,163 @@ impl Engine {
     pub fn tun_readable(&mut self) -> io::Result<()> {
         let now = now();
         let tun = Rc::clone(&self.tun);
+        let mut batch = std::mem::take(&mut self.outward);
+        let mut long = std::mem::take(&mut self.long);
+        let mut result = Ok(());
         for _ in 0..BATCH {
-            tun.receive(&mut self.buffer)?;
-            let action = self.kernel.tun_input(now, &mut self.buffer);
-            self.act(action);
-        }
-        Ok(())
-    }
-
-    /// Packets from a raw ESP socket, a batch at most.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there are no more.
-    pub fn raw_readable(&mut self, socket: &OuterSocket) -> io::Result<()> {
-        let now = now();
-        for _ in 0..BATCH {
-            if let Some(from) = received(socket.receive(&mut self.buffer))? {
-                self.esp_input(now, from, false);
+            let (header, length) = match tun.receive(&mut long) {
+                Ok(received) => received,
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            };
+            let packet = long.get(..length).unwrap_or_default();
+            if self.cut(now, header, packet, &mut batch).is_err() {
+                self.counters.bad_offloads += 1;
             }
         }
-        Ok(())
+        self.send_outward(now, &mut batch);
+        (self.outward, self.long) = (batch, long);
+        result
     }
 
-    /// Packets from an encapsulation socket, a batch at most.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there are no more.
-    pub fn encapsulation_readable(&mut self, socket: &OuterSocket) -> io::Result<()> {
-        let now = now();
-        for _ in 0..BATCH {
-            let Some(from) = received(socket.receive(&mut self.buffer))? else {
-                continue;
+    /// Adds the pieces of a packet from the TUN device to the batch, which goes whenever it is full.
+    fn cut(
+        &mut self,
+        now: Now,
+        header: VirtioHeader,
+        packet: &[u8],
+        batch: &mut Batch,
+    ) -> Result<(), Malformed> {
+        let mut segments = Segments::new(header, packet)?;
+        loop {
+            if batch.room().is_none() {
+                self.send_outward(now, batch);
+            }
+            let Some(room) = batch.room() else {
+                return Ok(());
             };
+            if !segments.next_into(room)? {
+                return Ok(());
+            }
+            batch.add();
+        }
+    }
+
+    /// Encrypts the batch and sends it.
+    fn send_outward(&mut self, now: Now, batch: &mut Batch) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.kernel
+            .tun_batch(now, batch.packets_mut(), &mut actions);
+        let mut packets = batch.packets();
+        let mut rest = &actions[..];
+        while let Some(first) = rest.first() {
+            let row = match first {
+                Action::Esp(esp) => row_to(esp, rest),
+                _ => 1,
+            };
+            let (these, others) = packets.split_at(row.min(packets.len()));
+            match (first, these.first()) {
+                (Action::Esp(esp), _) => self.send_esp(esp, these),
+                (action, Some(packet)) => self.act(*action, packet),
+                (_, None) => {}
+            }
+            (packets, rest) = (others, rest.get(row..).unwrap_or_default());
+        }
+        batch.clear();
+        actions.clear();
+        self.actions = actions;
+    }
+
+    /// Packets from a raw ESP or an encapsulation socket, a batch at most; whether there may be more.
+    pub fn outer_readable(&mut self, socket: &OuterSocket) -> bool {
+        let now = now();
+        let mut arrivals = self.arrivals.take().unwrap_or_default();
+        let more = match socket.receive_batch(&mut arrivals) {
+            Ok(more) => {
+                let mut batch = std::mem::take(&mut self.inward);
+                for (from, packet) in arrivals.iter() {
+                    self.outer_packet(now, socket, from, packet, &mut batch);
+                }
+                self.write_inward(&mut batch);
+                self.inward = batch;
+                more
+            }
+            // What ICMP reported about earlier packets is no error of the socket.
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        };
+        self.arrivals = Some(arrivals);
+        more
+    }
+
+    fn outer_packet(
+        &mut self,
+        now: Now,
+        socket: &OuterSocket,
+        from: Addresses,
+        packet: &[u8],
+        batch: &mut Batch,
+    ) {
+        let encapsulated = !socket.is_raw();
+        if encapsulated {
             if socket.peer().is_some_and(|peer| peer != from.source) {
                 self.counters.strangers += 1;
-            } else if self.buffer.starts_with(&NON_ESP_MARKER) {
-                self.ike_input(socket, from);
-            } else if self.buffer[..] == KEEPALIVE {
+                return;
+            } else if packet.starts_with(&NON_ESP_MARKER) {
+                self.ike_input(socket, from, packet);
+                return;
+            } else if packet == KEEPALIVE {
                 self.counters.keepalives += 1;
-            } else if self.buffer.len() < NON_ESP_MARKER.len() {
+                return;
+            } else if packet.len() < NON_ESP_MARKER.len() {
                 self.counters.runts += 1;
-            } else {
-                self.esp_input(now, from, true);
+                return;
             }
         }
-        Ok(())
+        let from = InboundEsp {
+            source: from.source,
+            destination: from.destination,
+            encapsulated,
+        };
+        if batch.room().is_none() {
+            self.write_inward(batch);
+        }
+        let Some(room) = batch.room() else { return };
+        if !room.fill(packet) {
+            self.long_packet(now, from, packet, batch);
+            return;
+        }
+        match self.kernel.esp_input(now, from, room) {
+            Action::Done => {}
+            Action::Tun => {
+                batch.add();
+                self.coalescer.add(batch.packets());
+            }
+            action => self.act(action, room),
+        }
+    }
+
+    /// A packet too long for the batch: as long as the outside can make one of fragments.
+    fn long_packet(&mut self, now: Now, from: InboundEsp, packet: &[u8], batch: &mut Batch) {
+        self.write_inward(batch);
+        let mut buffer = Buffer::new(packet.len());
+        if buffer.fill(packet) {
+            let action = self.kernel.esp_input(now, from, &mut buffer);
+            self.act(action, &buffer);
+        }
+    }
+
+    /// Writes the batch to the TUN device.
+    fn write_inward(&mut self, batch: &mut Batch) {
+        let (tun, errors) = (&self.tun, &mut self.counters.tun_errors);
+        self.coalescer.for_each(batch.packets_mut(), |parts| {
+            if tun.send(parts).is_err() {
+                *errors += 1;
+            }
+        });
+        self.coalescer.clear();
+        batch.clear();
     }
 
     /// Does what is due.
@@ -219,9 +356,11 @@ impl Engine {
     /// has something to read, changes the host.
     pub fn settle(&mut self) {
         let now = now();
-        while let Some(action) = self.kernel.poll_transmit(now, &mut self.buffer) {
-            self.act(action);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        while let Some(action) = self.kernel.poll_transmit(now, &mut buffer) {
+            self.act(action, &buffer);
         }
+        self.buffer = buffer;
         while let Some(socket) = self.kernel.graph.poll_readable() {
             if let Some(wake) = self.netgraph.get(&socket) {
                 wake.notify_one();
@@ -290,10 +429,12 @@ impl Engine {
     /// A frame on it.
     pub fn netgraph_frame(&mut self, socket: NodeId, packet: &[u8]) {
         if let Ok(frame) = Frame::parse(packet) {
+            let mut buffer = std::mem::take(&mut self.buffer);
             let action = self
                 .kernel
-                .netgraph_frame(now(), socket, frame, &mut self.buffer);
-            self.act(action);
+                .netgraph_frame(now(), socket, frame, &mut buffer);
+            self.act(action, &buffer);
+            self.buffer = buffer;
         }
     }
 
@@ -357,28 +498,16 @@ impl Engine {
             let result = socket.send(meta.local.ip(), meta.peer, payload);
             self.sent(result);
         } else {
+            let mut buffer = std::mem::take(&mut self.buffer);
             let action = self
                 .kernel
-                .port_output(now(), id, meta, payload, &mut self.buffer);
-            self.act(action);
+                .port_output(now(), id, meta, payload, &mut buffer);
+            self.act(action, &buffer);
+            self.buffer = buffer;
         }
     }
 
-    fn esp_input(&mut self, now: Now, from: Addresses, encapsulated: bool) {
-        let Addresses {
-            source,
-            destination,
-        } = from;
-        let from = InboundEsp {
-            source,
-            destination,
-            encapsulated,
-        };
-        let action = self.kernel.esp_input(now, from, &mut self.buffer);
-        self.act(action);
-    }
-
-    fn ike_input(&mut self, socket: &OuterSocket, from: Addresses) {
+    fn ike_input(&mut self, socket: &OuterSocket, from: Addresses, datagram: &[u8]) {
         let Some(binder) = self.encapsulation.binder(socket) else {
             self.counters.ike_unbound += 1;
             return;
@@ -388,44 +517,58 @@ impl Engine {
             peer: from.source,
             reqid: 0,
         };
-        self.push_datagram(binder, meta);
+        self.push_datagram(binder, meta, datagram);
     }
 
-    /// Carries out what the kernel wants done with the packet in the buffer.
-    fn act(&mut self, action: Action) {
+    /// Carries out what the kernel wants done with a packet.
+    fn act(&mut self, action: Action, packet: &Buffer) {
         match action {
             Action::Done => {}
             Action::Tun => {
-                if self.tun.send(&self.buffer).is_err() {
+                let header = VirtioHeader::PLAIN.emit();
+                let parts = [IoSlice::new(&header), IoSlice::new(packet)];
+                if self.tun.send(&parts).is_err() {
                     self.counters.tun_errors += 1;
                 }
             }
-            Action::Esp(esp) => {
-                let socket = match esp.encapsulated {
-                    true => self.encapsulation.towards(esp.source, esp.destination),
-                    false => {
-                        let mut raw = self.raw.iter().map(Rc::as_ref);
-                        raw.find(|socket| socket.serves(esp.source))
-                    }
-                };
-                let Some(socket) = socket else {
-                    self.counters.no_socket += 1;
-                    return;
-                };
-                let result = socket.send(esp.source.ip(), esp.destination, &self.buffer);
-                self.sent(result);
-            }
-            Action::Port(port, meta) => self.push_datagram(port, meta),
+            Action::Esp(esp) => self.send_esp(&esp, std::slice::from_ref(packet)),
+            Action::Port(port, meta) => self.push_datagram(port, meta, packet),
         }
     }
 
-    fn push_datagram(&mut self, port: PortId, meta: Meta) {
-        let mut packet = Vec::with_capacity(self.buffer.len() + 64);
-        Packet::Datagram {
-            meta,
-            payload: &self.buffer,
+    /// Sends packets to one peer.
+    fn send_esp(&mut self, esp: &OutboundEsp, packets: &[Buffer]) {
+        let socket = match esp.encapsulated {
+            true => self.encapsulation.towards(esp.source, esp.destination),
+            false => {
+                let mut raw = self.raw.iter().map(Rc::as_ref);
+                raw.find(|socket| socket.serves(esp.source))
+            }
+        };
+        let Some(socket) = socket else {
+            self.counters.no_socket += packets.len() as u64;
+            return;
+        };
+        for packets in packets.chunks(MAX_PACKETS) {
+            let mut parts = [IoSlice::new(&[]); MAX_PACKETS];
+            let mut used = 0;
+            let sealed = packets.iter().filter(|packet| !packet.is_empty());
+            for (part, packet) in parts.iter_mut().zip(sealed) {
+                *part = IoSlice::new(packet);
+                used += 1;
+            }
+            let parts = parts.get(..used).unwrap_or_default();
+            let result = socket.send_batch(esp.source.ip(), esp.destination, parts);
+            if let Err((refused, error)) = result {
+                self.counters.send_errors += refused as u64;
+                debug!(self.log, "packets not sent"; "packets" => refused, "reason" => %error);
+            }
         }
-        .emit(&mut packet);
+    }
+
+    fn push_datagram(&mut self, port: PortId, meta: Meta, payload: &[u8]) {
+        let mut packet = Vec::with_capacity(payload.len() + 64);
+        Packet::Datagram { meta, payload }.emit(&mut packet);
         let outbox = self.ports.get_mut(&port);
         if outbox.is_none_or(|outbox| !outbox.push(Zeroizing::new(packet), MAX_DATAGRAMS)) {
             self.counters.slow_reader += 1;
@@ -466,13 +609,14 @@ impl Engine {
     }
 }
 
-/// What ICMP reported about earlier packets is no error of the socket.
-fn received(result: io::Result<Addresses>) -> io::Result<Option<Addresses>> {
-    match result {
-        Ok(addresses) => Ok(Some(addresses)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
-        Err(_) => Ok(None),
-    }
+/// How many actions from the first on go to the same peer.
+fn row_to(first: &OutboundEsp, actions: &[Action]) -> usize {
+    let same = |action: &&Action| {
+        matches!(action, Action::Esp(esp) if esp.source == first.source
+            && esp.destination == first.destination
+            && esp.encapsulated == first.encapsulated)
+    };
+    actions.iter().take_while(same).count()
 }
 
 fn now() -> Now {

@@ -4,6 +4,8 @@
 //! | file | what |
 //! |---|---|
 //! | `buffer.rs` | one packet and the room around it |
+//! | `batch.rs` | packets that go together |
+//! | `offload/` | long packets: checksums, cutting, joining; no I/O |
 //! | `ipsec/` | SADB, SPD, ESP, PF_KEY server; no I/O |
 //! | `graph/` | netgraph: nodes, hooks, messages, node types; no I/O |
 //! | `udp.rs` | the UDP header inside ESP |
@@ -19,6 +21,8 @@
 //!
 //! What touches devices is written for FreeBSD and Linux; the rest runs anywhere.
 
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
+pub mod batch;
 pub mod buffer;
 pub mod config;
 #[cfg(any(target_os = "freebsd", target_os = "linux"))]

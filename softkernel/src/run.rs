@@ -17,6 +17,7 @@ use tanuki_daemon::runtime_dir;
 use tanuki_daemon::signals::{Signal, Signals};
 use tokio::task::{LocalSet, spawn_local};
 
+use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::control::{self, Request};
 use crate::engine::Engine;
@@ -69,7 +70,14 @@ async fn serve(
     let graph = Graph::new(config.graph(), Box::new(source_for));
     let ipsec = Ipsec::new(Instant::now(), config.ipsec());
     let kernel = Kernel::new(ipsec, graph, Box::new(source_for));
-    let engine = Engine::new(kernel, Rc::clone(&tun), host, raw.clone(), log.clone());
+    let engine = Engine::new(
+        kernel,
+        Rc::clone(&tun),
+        host,
+        raw.clone(),
+        usize::try_from(config.tun.mtu).unwrap_or(Buffer::PAYLOAD),
+        log.clone(),
+    );
     let shared = Rc::new(RefCell::new(engine));
 
     let sockets = &config.sockets;
@@ -229,7 +237,7 @@ async fn read_raw(socket: Rc<OuterSocket>, shared: Shared) {
     while let Ok(mut ready) = socket.readable().await {
         {
             let mut engine = shared.borrow_mut();
-            if engine.raw_readable(&socket).is_err() {
+            if !engine.outer_readable(&socket) {
                 ready.clear_ready();
             }
             engine.settle();

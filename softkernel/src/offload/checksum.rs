@@ -12,10 +12,10 @@ impl Sum {
     pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, length: usize) -> Self {
         let sum = match (source, destination) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
-                Self::default().add(&from.octets()).add(&to.octets())
+                Self::default().with(&from.octets()).with(&to.octets())
             }
             (IpAddr::V6(from), IpAddr::V6(to)) => {
-                Self::default().add(&from.octets()).add(&to.octets())
+                Self::default().with(&from.octets()).with(&to.octets())
             }
             _ => Self::default(),
         };
@@ -25,7 +25,7 @@ impl Sum {
     /// With these bytes, which begin at an even offset of what is summed; an odd one at the end is
     /// padded with zero.
     #[must_use]
-    pub fn add(self, bytes: &[u8]) -> Self {
+    pub fn with(self, bytes: &[u8]) -> Self {
         // Four bytes at a time, in memory order: the sum of words does not care which half of a
         // longer word they are in (RFC 1071 section 2 (B)), and eight such sums go on at once.
         let (words, tail) = bytes.as_chunks::<4>();
@@ -39,12 +39,6 @@ impl Sum {
         }
         let sum = fold(sum + u64::from(u32::from_ne_bytes(last)));
         Self(self.0 + u64::from(u16::from_be_bytes(sum.to_ne_bytes())))
-    }
-
-    /// With one word in host order.
-    #[must_use]
-    pub fn add_word(self, word: u16) -> Self {
-        Self(self.0 + u64::from(word))
     }
 
     /// The sum itself, as it stands in a checksum field that is still to be completed.
@@ -84,10 +78,10 @@ mod tests {
     /// RFC 1071 section 3: 0001 f203 f4f5 f6f7 have the sum ddf2.
     #[test]
     fn rfc_1071_example() {
-        let sum = Sum::default().add(&hex!("0001 f203 f4f5 f6f7"));
+        let sum = Sum::default().with(&hex!("0001 f203 f4f5 f6f7"));
         assert_eq!(sum.folded(), 0xddf2);
         assert_eq!(sum.checksum(), 0x220d);
-        assert_eq!(Sum::default().add(&[0xff, 0xff]).udp_checksum(), 0xffff);
+        assert_eq!(Sum::default().with(&[0xff, 0xff]).udp_checksum(), 0xffff);
     }
 
     fn word_by_word(bytes: &[u8]) -> u16 {
@@ -106,8 +100,8 @@ mod tests {
         fn as_the_definition_says(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0usize..100) {
             let cut = (cut * 2).min(bytes.len() & !1);
             let (front, back) = bytes.split_at(cut);
-            prop_assert_eq!(Sum::default().add(&bytes).folded(), word_by_word(&bytes));
-            prop_assert_eq!(Sum::default().add(front).add(back).folded(), word_by_word(&bytes));
+            prop_assert_eq!(Sum::default().with(&bytes).folded(), word_by_word(&bytes));
+            prop_assert_eq!(Sum::default().with(front).with(back).folded(), word_by_word(&bytes));
         }
     }
 }

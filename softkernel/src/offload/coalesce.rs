@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use super::checksum::Sum;
 use super::ip::{self, TcpLayout};
-use super::virtio::{Gso, LENGTH, VirtioHeader};
+use super::virtio::{Gso, VirtioHeader};
 use crate::buffer::Buffer;
 
 /// Packets of one batch, at most.
@@ -15,8 +15,10 @@ const LONGEST: usize = u16::MAX as usize;
 const NONE: usize = usize::MAX;
 
 /// Which packets of a batch belong together. Made once, used for every batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Coalescer {
+    /// Whether any may be joined.
+    joins: bool,
     groups: Vec<Group>,
     /// By packet: the next one of its group, or `NONE`.
     next: Vec<usize>,
@@ -42,6 +44,15 @@ struct Tcp {
 }
 
 impl Coalescer {
+    /// An empty one. For devices that take no long packets it leaves every packet alone.
+    pub fn new(joins: bool) -> Self {
+        Self {
+            joins,
+            groups: Vec::new(),
+            next: Vec::new(),
+        }
+    }
+
     /// Forgets the batch before.
     pub fn clear(&mut self) {
         self.groups.clear();
@@ -55,7 +66,7 @@ impl Coalescer {
         let Some(packet) = batch.get(index) else {
             return;
         };
-        let layout = TcpLayout::of(packet);
+        let layout = self.joins.then(|| TcpLayout::of(packet)).flatten();
         if let Some(layout) = &layout
             && let Some(group) = group_of(&mut self.groups, batch, packet, layout)
         {
@@ -80,31 +91,28 @@ impl Coalescer {
         });
     }
 
-    /// Hands every group to `write`, in the order of their first packets: the header, and the parts
-    /// of the packet.
-    pub fn for_each(
-        &self,
-        batch: &mut [Buffer],
-        mut write: impl FnMut(&[u8; LENGTH], &[IoSlice<'_>]),
-    ) {
+    /// Hands every group to `write`, in the order of their first packets: the header and the parts
+    /// of the packet, ready for writev(2).
+    pub fn for_each(&self, batch: &mut [Buffer], mut write: impl FnMut(&[IoSlice<'_>])) {
         for group in &self.groups {
             let header = match &group.tcp {
                 Some(tcp) if group.last != group.first => head(tcp, group, batch),
                 _ => VirtioHeader::PLAIN,
             };
-            let mut parts = [IoSlice::new(&[]); MAX_PACKETS];
-            let mut used = 0;
+            let header = header.emit();
+            let mut parts = [IoSlice::new(&header); 1 + MAX_PACKETS];
+            let mut used = 1;
             let mut index = group.first;
             while let (Some(packet), Some(place)) = (batch.get(index), parts.get_mut(used)) {
                 let from = match &group.tcp {
-                    Some(tcp) if used > 0 => tcp.layout.payload.start,
+                    Some(tcp) if used > 1 => tcp.layout.payload.start,
                     _ => 0,
                 };
                 *place = IoSlice::new(packet.get(from..).unwrap_or_default());
                 used += 1;
                 index = self.next.get(index).copied().unwrap_or(NONE);
             }
-            write(&header.emit(), parts.get(..used).unwrap_or_default());
+            write(parts.get(..used).unwrap_or_default());
         }
     }
 }
@@ -241,7 +249,7 @@ fn intact(packet: &[u8], at: usize) -> bool {
         return false;
     };
     Sum::pseudo_header(from, to, ip::PROTOCOL_TCP, transport.len())
-        .add(transport)
+        .with(transport)
         .folded()
         == 0xffff
 }

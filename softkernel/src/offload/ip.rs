@@ -66,7 +66,7 @@ pub(super) fn set_length(packet: &mut [u8], header: usize, total: usize) -> Resu
         let total = u16::try_from(total).map_err(|_| Malformed)?;
         put(packet, 2, &total.to_be_bytes())?;
         put(packet, 10, &[0, 0])?;
-        let sum = super::checksum::Sum::default().add(packet.get(..header).ok_or(Malformed)?);
+        let sum = super::checksum::Sum::default().with(packet.get(..header).ok_or(Malformed)?);
         put(packet, 10, &sum.checksum().to_be_bytes())
     } else {
         let payload = total.checked_sub(IPV6_HEADER).ok_or(Malformed)?;

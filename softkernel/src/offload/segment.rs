@@ -96,7 +96,7 @@ impl<'a> Segments<'a> {
                     return Err(Malformed);
                 }
                 if let Some((start, field)) = missing {
-                    let sum = Sum::default().add(out.get(start..).ok_or(Malformed)?);
+                    let sum = Sum::default().with(out.get(start..).ok_or(Malformed)?);
                     // Only UDP has a zero that means something, and the other one is right for all.
                     ip::put(out, field, &sum.udp_checksum().to_be_bytes())?;
                 }
@@ -165,7 +165,7 @@ impl<'a> Segments<'a> {
         };
         ip::put(transport, field, &[0, 0])?;
         let sum =
-            Sum::pseudo_header(from, to, protocol, length).add(room.get(ip..).ok_or(Malformed)?);
+            Sum::pseudo_header(from, to, protocol, length).with(room.get(ip..).ok_or(Malformed)?);
         ip::put(room, ip + field, &sum.udp_checksum().to_be_bytes())
     }
 }

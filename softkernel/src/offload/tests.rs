@@ -75,7 +75,7 @@ fn checksums_are_right(packet: &[u8]) -> bool {
 
 fn batch(packets: &[Vec<u8>]) -> (Vec<Buffer>, Coalescer) {
     let mut buffers = Vec::new();
-    let mut coalescer = Coalescer::default();
+    let mut coalescer = Coalescer::new(true);
     for packet in packets {
         let mut buffer = Buffer::new(4096);
         assert!(buffer.fill(packet));
@@ -89,7 +89,9 @@ fn batch(packets: &[Vec<u8>]) -> (Vec<Buffer>, Coalescer) {
 fn written(packets: &[Vec<u8>]) -> Vec<(VirtioHeader, Vec<u8>)> {
     let (mut buffers, coalescer) = batch(packets);
     let mut out = Vec::new();
-    coalescer.for_each(&mut buffers, |header: &[u8; LENGTH], parts| {
+    coalescer.for_each(&mut buffers, |parts| {
+        let (header, parts) = parts.split_first().unwrap();
+        let header: &[u8; LENGTH] = header.first_chunk().unwrap();
         let packet = parts.iter().flat_map(|part| part.to_vec()).collect();
         out.push((VirtioHeader::parse(header), packet));
     });
@@ -311,7 +313,7 @@ proptest! {
             while let Ok(true) = segments.next_into(&mut buffer) {}
         }
         let (mut buffers, coalescer) = batch(&[packet.clone(), packet]);
-        coalescer.for_each(&mut buffers, |_, _| {});
+        coalescer.for_each(&mut buffers, |_| {});
     }
 
     #[test]

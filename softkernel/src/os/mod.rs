@@ -3,13 +3,16 @@
 //! | file | what |
 //! |---|---|
 //! | `outer.rs` | raw ESP sockets and the UDP sockets of RFC 3948, with addresses of both ends |
+//! | `arrivals.rs` | packets that one system call has brought |
 //! | `seqpacket.rs` | Unix sockets that keep message boundaries |
 //! | `register.rs` | descriptors for tokio's reactor |
 //! | `linux/`, `freebsd/` | what differs, the same names in both |
 //! | `*/tun.rs` | the TUN device |
 //! | `*/host.rs` | its addresses, MTU and routes |
+//! | `*/batch.rs` | many packets of the sockets at once |
 //! | `*/ip.rs` | options and ancillary data of sockets |
 
+pub mod arrivals;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
 #[cfg(target_os = "linux")]

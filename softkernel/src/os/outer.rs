@@ -5,7 +5,7 @@
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
@@ -13,7 +13,6 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use super::enlarge_buffers;
 use super::register::register;
 use super::system::ip;
-use crate::buffer::Buffer;
 
 const PROTOCOL_ESP: i32 = 50;
 /// `struct ip` without options.
@@ -21,7 +20,7 @@ const IP_HEADER: usize = 20;
 /// Room for a burst.
 const BUFFER_SIZE: usize = 4 << 20;
 /// Ancillary data: `struct in6_pktinfo` (20 bytes) and its header, aligned.
-const CONTROL_SIZE: usize = 64;
+pub(super) const CONTROL_SIZE: usize = 64;
 
 /// A socket for ESP, alone or inside UDP.
 #[derive(Debug)]
@@ -107,6 +106,9 @@ impl OuterSocket {
             true => local,
             false => socket.local_addr()?.as_socket().unwrap_or(local),
         };
+        if !raw {
+            ip::allow_rows(&socket);
+        }
         Ok(Self {
             socket: register(socket)?,
             local,
@@ -141,57 +143,25 @@ impl OuterSocket {
         self.socket.readable().await
     }
 
-    /// Reads one packet into the buffer, from the ESP header or the UDP payload on.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there is none; `InvalidData` when the system says nothing sensible;
-    /// errors that ICMP reported for earlier packets.
-    pub fn receive(&self, buffer: &mut Buffer) -> io::Result<Addresses> {
-        let room = buffer.receive_room();
-        let mut name = zeroed_storage();
-        let mut control = Control([0; CONTROL_SIZE]);
-        let mut part = libc::iovec {
-            iov_base: room.as_mut_ptr().cast(),
-            iov_len: room.len(),
-        };
-        // SAFETY: an all-zero `msghdr` is valid: null pointers with length 0.
-        let mut header: libc::msghdr = unsafe { zeroed() };
-        header.msg_name = (&raw mut name).cast();
-        header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-        header.msg_iov = &raw mut part;
-        header.msg_iovlen = 1;
-        header.msg_control = (&raw mut control).cast();
-        header.msg_controllen = CONTROL_SIZE as _;
-        // SAFETY: every pointer in the header leads to a live object of the length given with it.
-        let length =
-            unsafe { libc::recvmsg(self.socket.get_ref().as_raw_fd(), &raw mut header, 0) };
-        let Ok(length) = usize::try_from(length) else {
-            return Err(io::Error::last_os_error());
-        };
-        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-        let source = address_of(&name).ok_or_else(invalid)?;
-        // SAFETY: the header still leads to `control`, which the system has filled up to
-        // `msg_controllen`.
-        let destination = unsafe { destination_of(&header) }.ok_or_else(invalid)?;
-        buffer.set_len(length);
-        if self.raw && source.is_ipv4() {
-            // Raw sockets of IPv4 deliver the IP header too.
-            let header = buffer
-                .first()
-                .map_or(0, |first| usize::from(first & 0xf) * 4);
-            if !buffer.trim_front(header) {
-                return Err(invalid());
-            }
-        }
+    /// Both ends of a packet as we speak of them.
+    pub(super) fn addresses(&self, mut source: SocketAddr, destination: IpAddr) -> Addresses {
         let port = if self.raw { 0 } else { self.local.port() };
-        let mut source = source;
         if self.raw {
             source.set_port(0);
         }
-        Ok(Addresses {
+        Addresses {
             source,
             destination: SocketAddr::new(destination, port),
-        })
+        }
+    }
+
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.socket.get_ref().as_raw_fd()
+    }
+
+    /// Whether it is for ESP without UDP.
+    pub fn is_raw(&self) -> bool {
+        self.raw
     }
 
     /// Sends one packet from an address of ours.
@@ -272,7 +242,7 @@ impl OuterSocket {
 
 /// Ancillary data must be aligned as `cmsghdr` is.
 #[repr(C, align(8))]
-struct Control([u8; CONTROL_SIZE]);
+pub(super) struct Control(pub(super) [u8; CONTROL_SIZE]);
 
 /// `struct ip` for one packet of ESP; the kernel fills in identification and checksum.
 fn ip_header(source: Ipv4Addr, destination: Ipv4Addr, payload: usize) -> Option<[u8; IP_HEADER]> {
@@ -301,7 +271,7 @@ fn domain(address: IpAddr) -> Domain {
     }
 }
 
-fn zeroed_storage() -> libc::sockaddr_storage {
+pub(super) fn zeroed_storage() -> libc::sockaddr_storage {
     // SAFETY: all-zero is a valid `sockaddr_storage`: integers only.
     unsafe { zeroed() }
 }
@@ -324,7 +294,7 @@ pub(super) fn set_option(socket: &Socket, level: i32, name: i32, value: i32) -> 
     }
 }
 
-fn address_of(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+pub(super) fn address_of(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(storage.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says that it is a `sockaddr_in`; storage is larger and aligned.
@@ -346,7 +316,7 @@ fn address_of(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
 ///
 /// # Safety
 /// `header` must come from a successful `recvmsg` and its control buffer must be alive.
-unsafe fn destination_of(header: &libc::msghdr) -> Option<IpAddr> {
+pub(super) unsafe fn destination_of(header: &libc::msghdr) -> Option<IpAddr> {
     // SAFETY: the macros stay within the control buffer (caller's promise); the structures are
     // read unaligned, and only when their type says what they are.
     unsafe {
@@ -376,7 +346,7 @@ unsafe fn destination_of(header: &libc::msghdr) -> Option<IpAddr> {
 ///
 /// # Safety
 /// `header` must lead to an aligned control buffer of at least [`CONTROL_SIZE`] bytes.
-unsafe fn set_source(header: &mut libc::msghdr, source: IpAddr) {
+pub(super) unsafe fn set_source(header: &mut libc::msghdr, source: IpAddr) {
     // SAFETY: the buffer has room for one item of either kind (caller's promise).
     unsafe {
         let item = libc::CMSG_FIRSTHDR(header);

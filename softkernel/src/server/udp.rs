@@ -121,7 +121,7 @@ async fn read_encapsulation(opened: Opened, shared: Shared) {
         let Ok(mut ready) = ready else { return };
         {
             let mut engine = shared.borrow_mut();
-            if engine.encapsulation_readable(&socket).is_err() {
+            if !engine.outer_readable(&socket) {
                 ready.clear_ready();
             }
             engine.settle();

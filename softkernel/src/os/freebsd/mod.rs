@@ -1,5 +1,6 @@
 //! FreeBSD 14 and later.
 
+mod batch;
 pub mod host;
 pub(super) mod ip;
 pub mod tun;

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -14,7 +14,7 @@ use tanuki_daemon::kernel_module;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::super::register::register;
-use crate::buffer::Buffer;
+use crate::offload::VirtioHeader;
 
 /// `_IOR('t', 93, struct ifreq)`.
 const TUNGIFNAME: c_ulong = 0x4020_745d;
@@ -27,6 +27,9 @@ const CLONING: &str = "/dev/tun";
 const MODULE: &str = "if_tuntap";
 /// The address family before a packet, network order.
 const FAMILY: usize = 4;
+
+/// tun(4) takes no packets longer than its MTU.
+pub const TAKES_LONG_PACKETS: bool = false;
 
 /// The device; it disappears when dropped.
 #[derive(Debug)]
@@ -90,30 +93,32 @@ impl Tun {
         self.device.readable().await
     }
 
-    /// Reads one packet into the buffer.
+    /// Reads one packet; its length. Nothing is left to be cut or completed.
     ///
     /// # Errors
     /// `WouldBlock` when there is none; the device is gone.
-    pub fn receive(&self, buffer: &mut Buffer) -> io::Result<()> {
-        let length = match self.device.get_ref().read(buffer.receive_room()) {
+    pub fn receive(&self, room: &mut [u8]) -> io::Result<(VirtioHeader, usize)> {
+        let mut family = [0; FAMILY];
+        let parts = &mut [IoSliceMut::new(&mut family), IoSliceMut::new(room)];
+        let length = match self.device.get_ref().read_vectored(parts) {
             // Not up before its first address.
             Err(error) if error.raw_os_error() == Some(libc::EHOSTDOWN) => {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             result => result?,
         };
-        buffer.set_len(length);
-        match buffer.trim_front(FAMILY) {
-            true => Ok(()),
-            false => Err(io::ErrorKind::InvalidData.into()),
-        }
+        Ok((VirtioHeader::PLAIN, length.saturating_sub(FAMILY)))
     }
 
-    /// Writes one packet.
+    /// Writes one packet, given in two parts: its offload header, which says nothing here, and the
+    /// packet.
     ///
     /// # Errors
     /// Its queue is full; the packet is no IP packet.
-    pub fn send(&self, packet: &[u8]) -> io::Result<()> {
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let [_, packet] = parts else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
         let family = match packet.first().map(|first| first >> 4) {
             Some(4) => libc::AF_INET,
             Some(6) => libc::AF_INET6,

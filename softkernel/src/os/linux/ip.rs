@@ -44,3 +44,9 @@ pub(in crate::os) fn fragment(socket: &Socket, ipv4: bool) -> io::Result<()> {
 
 /// Raw sockets take the source from the ancillary data.
 pub(in crate::os) const RAW_HEADER_INCLUDED: bool = false;
+
+/// Lets the system hand over rows of datagrams (`UDP_GRO`). Without it they come one by one.
+pub(in crate::os) fn allow_rows(socket: &Socket) {
+    // Systems before Linux 5.0 do not know it.
+    let _ = set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+}

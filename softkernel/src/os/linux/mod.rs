@@ -1,5 +1,6 @@
 //! Linux.
 
+mod batch;
 pub mod host;
 pub(super) mod ip;
 pub mod tun;

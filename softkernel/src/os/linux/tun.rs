@@ -1,15 +1,19 @@
-//! The TUN device of Linux: `/dev/net/tun`, `<linux/if_tun.h>`, one IP packet per read and write.
+//! The TUN device of Linux: `/dev/net/tun`, `<linux/if_tun.h>`. One IP packet per read and write, which
+//! may be a long one with a header that says how to cut it (offload/).
 #![allow(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::super::register::register;
-use crate::buffer::Buffer;
+use crate::offload::{VirtioHeader, virtio};
+
+/// Packets up to 64 KiB may be written, with headers that say how to cut them.
+pub const TAKES_LONG_PACKETS: bool = true;
 
 /// The device; it disappears when dropped.
 #[derive(Debug)]
@@ -40,12 +44,14 @@ impl Tun {
         for (place, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {
             *place = byte.cast_signed() as libc::c_char;
         }
-        request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+        request.ifr_ifru.ifru_flags =
+            (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
         // SAFETY: TUNSETIFF reads and writes one `ifreq`, which lives for the whole call.
         let result = unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
         if result < 0 {
             return Err(io::Error::last_os_error());
         }
+        set_offloads(&device)?;
         Ok(Self {
             device: register(device)?,
             name: name.to_owned(),
@@ -65,21 +71,43 @@ impl Tun {
         self.device.readable().await
     }
 
-    /// Reads one packet into the buffer.
+    /// Reads one packet and its header; the packet's length.
     ///
     /// # Errors
     /// `WouldBlock` when there is none; the device is gone or down.
-    pub fn receive(&self, buffer: &mut Buffer) -> io::Result<()> {
-        let length = self.device.get_ref().read(buffer.receive_room())?;
-        buffer.set_len(length);
-        Ok(())
+    pub fn receive(&self, room: &mut [u8]) -> io::Result<(VirtioHeader, usize)> {
+        let mut header = [0; virtio::LENGTH];
+        let parts = &mut [IoSliceMut::new(&mut header), IoSliceMut::new(room)];
+        let length = self.device.get_ref().read_vectored(parts)?;
+        let length = length.saturating_sub(header.len());
+        Ok((VirtioHeader::parse(&header), length))
     }
 
-    /// Writes one packet.
+    /// Writes one packet, given in parts; the first is its header.
     ///
     /// # Errors
     /// The device is down or its queue is full.
-    pub fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.device.get_ref().write(packet).map(|_| ())
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        self.device.get_ref().write_vectored(parts).map(|_| ())
     }
+}
+
+/// Takes long packets of TCP, and of UDP where the system has that (Linux 6.2).
+fn set_offloads(device: &File) -> io::Result<()> {
+    let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+    let udp = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+    for offloads in [tcp | udp, tcp] {
+        // SAFETY: TUNSETOFFLOAD takes its flags by value.
+        let result = unsafe {
+            libc::ioctl(
+                device.as_raw_fd(),
+                libc::TUNSETOFFLOAD,
+                libc::c_ulong::from(offloads),
+            )
+        };
+        if result >= 0 {
+            return Ok(());
+        }
+    }
+    Err(io::Error::last_os_error())
 }
