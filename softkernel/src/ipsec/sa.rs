@@ -47,8 +47,10 @@ pub(super) enum Icv {
 impl Keyed {
     /// Before a packet of this length is opened.
     pub(super) fn guess_icv(&mut self, packet: usize) {
-        if self.icv == Icv::Undecided {
-            self.transform.fit_icv(packet);
+        if self.icv == Icv::Undecided
+            && let Some(transform) = Arc::get_mut(&mut self.transform)
+        {
+            transform.fit_icv(packet);
         }
     }
 
@@ -60,16 +62,20 @@ impl Keyed {
 
     /// Decides, unless that is done or was never to be.
     pub(super) fn decide_icv(&mut self, cut: bool) -> bool {
-        let undecided = self.icv == Icv::Undecided;
-        if undecided {
-            self.icv = Icv::Decided;
-            self.transform.set_cut(cut);
-            self.authentication = match cut {
-                true => AuthenticationAlgorithm::SHA2_256_96,
-                false => AuthenticationAlgorithm::SHA2_256,
-            };
+        if self.icv != Icv::Undecided {
+            return false;
         }
-        undecided
+        // Shared only while a batch waits to be sealed, and nothing arrives then.
+        let Some(transform) = Arc::get_mut(&mut self.transform) else {
+            return false;
+        };
+        transform.set_cut(cut);
+        self.icv = Icv::Decided;
+        self.authentication = match cut {
+            true => AuthenticationAlgorithm::SHA2_256_96,
+            false => AuthenticationAlgorithm::SHA2_256,
+        };
+        true
     }
 }
 
