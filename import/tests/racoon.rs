@@ -50,9 +50,11 @@ impl Installation {
         let shown = |config: &Config| {
             let mut connections = config.connections.clone();
             connections.sort_by(|a, b| a.connection.name.cmp(&b.connection.name));
+            let mut policy = config.policy.clone();
+            policy.remotes.sort_by(|a, b| a.name.cmp(&b.name));
             format!(
                 "{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:?}",
-                config.policy,
+                policy,
                 connections,
                 config.listen,
                 config.log,
@@ -185,4 +187,41 @@ fn what_is_refused_is_refused_here_too() {
     );
     assert!(import.documents.is_empty());
     assert!(Path::new(&file).exists());
+}
+
+#[test]
+fn peers_with_rules_of_their_own_and_certificates() {
+    let installation = Installation::new(
+        "remote 192.0.2.7 { exchange_mode main; nat_traversal on; proposal_check claim; my_identifier asn1dn;
+  certificate_type x509 \"chain.pem\" \"server.key.pem\"; ca_type x509 \"root.pem\";
+  verify_identifier on; peers_identifier asn1dn \"C=CH, O=tanuki, CN=*\"; lifetime time 1 hour;
+  proposal { encryption_algorithm aes 256; hash_algorithm sha256;
+    authentication_method rsasig; dh_group 14; } }
+remote \"old\" { remote_address 192.0.2.8; passive on; exchange_mode main; nat_traversal on;
+  my_identifier user_fqdn \"us@example.org\";
+  proposal { encryption_algorithm 3des; hash_algorithm md5;
+    authentication_method pre_shared_key; dh_group 2; } }
+sainfo anonymous { encryption_algorithm aes; authentication_algorithm hmac_sha1;
+  compression_algorithm deflate; }
+sainfo anonymous address 192.0.2.8 any { encryption_algorithm 3des;
+  authentication_algorithm hmac_sha1; compression_algorithm deflate; }
+",
+        format!("192.0.2.8 {KEY}\n").as_bytes(),
+    );
+    let fixtures = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../ike-daemon/pki/tests/fixtures"
+    );
+    for name in ["chain.pem", "server.key.pem", "root.pem"] {
+        let to = installation.path(name);
+        fs::copy(format!("{fixtures}/{name}"), &to).unwrap();
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let text = installation.same(&[]);
+    assert!(text.contains("methods: []"), "{text}");
+    assert!(
+        text.contains("peers: [\"dn:C=CH, O=tanuki, CN=*\"]"),
+        "{text}"
+    );
+    assert!(text.contains("suites: [3des-sha1]"), "{text}");
 }

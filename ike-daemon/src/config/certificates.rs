@@ -1,28 +1,19 @@
 //! `authentication`: methods, our certificates and keys, whom we believe.
 
-use std::fs;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use ike_pki::encoding::{certificates, private_key};
-use ike_pki::{Certificate, TrustStore, Weaknesses};
+use ike_pki::{Certificate, PrivateKey, TrustStore, Weaknesses};
 use ike_proto::policy::{Authentication, Method, OwnCertificate};
-use zeroize::Zeroizing;
 
 use super::check::{Check, set};
+use super::credentials;
+use super::model::AuthenticationFiles;
+use super::values::{FileName, OneOrMany};
 use super::yaml::{AuthenticationSection, CertificateSection};
 
-/// The largest file with a key, a chain or authorities, in octets.
-const MAX_FILE: u64 = 1024 * 1024;
-
-/// The largest file with revocation lists, in octets.
-const MAX_LISTS: u64 = 16 * 1024 * 1024;
-
-/// Who on this machine may read a file besides its owner.
-const OTHERS: u32 = 0o007;
-const GROUP: u32 = 0o070;
+/// The path of the section for everybody.
+pub(super) const GENERAL: &str = "authentication";
 
 impl Check<'_> {
     /// The section at `path`; without one, what was there before.
@@ -34,7 +25,8 @@ impl Check<'_> {
         let mut authentication = Authentication::default();
         if let Some(methods) = &section.methods {
             authentication.methods = methods.0.iter().map(|method| method.0).collect();
-            if methods.0.is_empty() {
+            // In general that means: nobody but those of `remotes`.
+            if methods.0.is_empty() && path != GENERAL {
                 self.problem(&format!("{path}.methods"), "empty; expected psk, rsa, ...");
             }
         }
@@ -43,7 +35,8 @@ impl Check<'_> {
             authentication.own.extend(own.map(Arc::new));
         }
         authentication.trust = Arc::new(self.trust(path, section));
-        authentication.peers = Arc::new(section.peers.iter().map(|p| p.0.clone()).collect());
+        let peers = section.peers.iter().map(|peer| peer.pattern.clone());
+        authentication.peers = Arc::new(peers.collect());
         set(
             &mut authentication.send_certificate,
             section.send_certificate,
@@ -105,20 +98,16 @@ impl Check<'_> {
         let chain = self.read_certificates(&chain_place, &own.chain);
         let key = self.read_key(&key_place, &own.key);
         let (chain, key) = (chain?, key?);
-        let first = chain.first()?;
-        if *first.key() != key.public() {
-            self.problem(
-                &key_place,
-                format_args!(
-                    "not the key of {}, which comes first in {}",
-                    first.subject(),
-                    own.chain.display()
-                ),
-            );
-            return None;
+        match credentials::own(chain, key, &own.chain) {
+            Ok(own) => {
+                self.warn_of_age(&chain_place, &own.chain);
+                Some(own)
+            }
+            Err(why) => {
+                self.problem(&key_place, why);
+                None
+            }
         }
-        self.warn_of_age(&chain_place, &chain);
-        Some(OwnCertificate { chain, key })
     }
 
     fn trust(&mut self, path: &str, section: &AuthenticationSection) -> TrustStore {
@@ -139,8 +128,12 @@ impl Check<'_> {
         }
         for (index, file) in section.crl.iter().flat_map(|list| &list.0).enumerate() {
             let place = format!("{path}.crl.{index}");
-            let Some(octets) = self.read_file(&place, &file.0, MAX_LISTS) else {
-                continue;
+            let octets = match credentials::read_lists(&file.0) {
+                Ok(octets) => octets,
+                Err(why) => {
+                    self.problem(&place, why);
+                    continue;
+                }
             };
             if let Err(error) = trust.add_revocation_lists(&octets) {
                 self.problem(&place, format_args!("{}: {error}", file.0.display()));
@@ -150,69 +143,40 @@ impl Check<'_> {
     }
 
     fn read_certificates(&mut self, place: &str, file: &Path) -> Option<Vec<Certificate>> {
-        let octets = self.read_file(place, file, MAX_FILE)?;
-        match certificates(&octets) {
-            Ok(found) => Some(found),
-            Err(error) => {
-                self.problem(place, format_args!("{}: {error}", file.display()));
-                None
-            }
-        }
+        let read = credentials::read_certificates(file);
+        read.map_err(|why| self.problem(place, why)).ok()
     }
 
-    fn read_key(&mut self, place: &str, file: &Path) -> Option<ike_pki::PrivateKey> {
-        let octets = self.read_file(place, file, MAX_FILE)?;
-        let mode = fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
-        if mode & OTHERS != 0 {
-            self.problem(
-                place,
-                format_args!("{} can be read by everybody; chmod 600", file.display()),
-            );
-        } else if mode & GROUP != 0 {
-            self.warn(
-                place,
-                format_args!("{} can be read by its group; chmod 600", file.display()),
-            );
+    fn read_key(&mut self, place: &str, file: &Path) -> Option<PrivateKey> {
+        let read = credentials::read_key(file);
+        let (key, warning) = read.map_err(|why| self.problem(place, why)).ok()?;
+        if let Some(warning) = warning {
+            self.warn(place, warning);
         }
-        match private_key(&octets) {
-            Ok(key) => Some(key),
-            Err(error) => {
-                self.problem(place, format_args!("{}: {error}", file.display()));
-                None
-            }
-        }
-    }
-
-    fn read_file(&mut self, place: &str, file: &Path, most: u64) -> Option<Zeroizing<Vec<u8>>> {
-        let mut octets = Zeroizing::new(Vec::new());
-        let outcome =
-            fs::File::open(file).and_then(|opened| opened.take(most + 1).read_to_end(&mut octets));
-        match outcome {
-            Err(error) => {
-                self.problem(place, format_args!("{}: {error}", file.display()));
-                None
-            }
-            Ok(_) if octets.len() as u64 > most => {
-                self.problem(
-                    place,
-                    format_args!("{}: longer than {most} octets", file.display()),
-                );
-                None
-            }
-            Ok(_) => Some(octets),
-        }
+        Some(key)
     }
 
     fn warn_of_age(&mut self, place: &str, certificates: &[Certificate]) {
-        let now = crate::state::wall_clock();
-        for certificate in certificates {
-            let (not_before, not_after) = certificate.validity();
-            let subject = certificate.subject();
-            if now > not_after {
-                self.warn(place, format_args!("{subject} has expired"));
-            } else if now < not_before {
-                self.warn(place, format_args!("{subject} is not valid yet"));
-            }
+        for words in credentials::ages(certificates) {
+            self.warn(place, words);
         }
+    }
+}
+
+/// The files of a section.
+pub(super) fn files(section: &AuthenticationSection) -> AuthenticationFiles {
+    let paths = |list: &Option<OneOrMany<FileName>>| {
+        let list = list.iter().flat_map(|list| &list.0);
+        list.map(|file| file.0.clone()).collect()
+    };
+    AuthenticationFiles {
+        own: section
+            .certificates
+            .iter()
+            .map(|own| (own.chain.clone(), own.key.clone()))
+            .collect(),
+        ca: paths(&section.ca),
+        crl: paths(&section.crl),
+        peers: section.peers.iter().map(|peer| peer.text.clone()).collect(),
     }
 }

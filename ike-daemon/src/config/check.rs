@@ -16,6 +16,7 @@ use ike_proto::policy::{Connection, Phase1Policy, Phase2Policy, Remote, SecretEn
 use tanuki_daemon::config::{Problem, Problems, Source};
 use zeroize::Zeroizing;
 
+use super::certificates;
 use super::model::{AdminSocket, Config, ConfiguredConnection, PeerScripts};
 use super::racoon;
 use super::values::{Host, Period, ScriptPath};
@@ -52,7 +53,7 @@ pub(super) fn lower(source: &Source, file: File, policies: &[PathBuf]) -> Result
     };
     set(&mut policy.respond, file.respond);
     policy.secrets = check.secrets(&file.secrets);
-    policy.authentication = check.authentication("authentication", &file.authentication);
+    policy.authentication = check.authentication(certificates::GENERAL, &file.authentication);
     check.aggressive(&file, &mut policy);
     check.fragmentation(&file, &mut policy);
     check.phase1("phase1", &file.phase1, &mut policy.phase1);
@@ -63,6 +64,12 @@ pub(super) fn lower(source: &Source, file: File, policies: &[PathBuf]) -> Result
         .map(|(name, section)| check.remote(name, section, &policy))
         .collect();
     check.somebody_can_come(&file, &policy);
+    let general = (String::new(), certificates::files(&file.authentication));
+    let remotes = file.remotes.iter().filter_map(|(name, section)| {
+        let own = section.authentication.as_ref()?;
+        Some((name.clone(), certificates::files(own)))
+    });
+    let authentication_files = remotes.chain([general]).collect();
     check.nat(&file, &mut policy);
     check.timers(&file, &mut policy);
     check.limits(&file, &mut policy);
@@ -103,6 +110,7 @@ pub(super) fn lower(source: &Source, file: File, policies: &[PathBuf]) -> Result
         kernel: file.kernel,
         log: file.log,
         psk: None,
+        authentication_files,
         admin_socket: file.admin_socket.map(|socket| AdminSocket {
             path: socket.path,
             owner: socket.owner.map(|user| user.0),
@@ -213,6 +221,12 @@ impl Check<'_> {
 
     /// Whether there is anything to authenticate by.
     fn somebody_can_come(&mut self, file: &File, policy: &Policy) {
+        if policy.authentication.methods.is_empty() && policy.remotes.is_empty() {
+            self.problem(
+                "authentication.methods",
+                "empty, and there are no `remotes`; expected psk, rsa, ...",
+            );
+        }
         let mut methods = policy
             .remotes
             .iter()

@@ -3,7 +3,7 @@
 //! * `yaml`: the words of the file
 //! * `account`: owners and permissions
 //! * `values`: single values and their refusals
-//! * `certificates`: keys, certificates, authorities
+//! * `certificates`, `credentials`: keys, certificates, authorities, and their files
 //! * `check`: what depends on several values, and the step to the model
 //! * `model`: what the daemon wants to know
 //! * `overrides`: what the command line says about it
@@ -14,6 +14,7 @@
 mod account;
 mod certificates;
 mod check;
+mod credentials;
 mod model;
 mod overrides;
 pub mod racoon;
@@ -26,7 +27,10 @@ use std::path::{Path, PathBuf};
 
 use tanuki_daemon::config::{Problems, Source};
 
-pub use model::{AdminSocket, Config, ConfiguredConnection, KernelChoice, PeerScripts, Start};
+pub use model::{
+    AdminSocket, AuthenticationFiles, Config, ConfiguredConnection, KernelChoice, PeerScripts,
+    Start,
+};
 pub use overrides::{Family, Overrides};
 
 /// Where the configuration is when nothing else is said.

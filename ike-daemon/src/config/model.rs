@@ -1,5 +1,6 @@
 //! What the daemon wants to know, whatever syntax it was written in.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -30,6 +31,9 @@ pub struct Config {
     pub log: LogConfig,
     /// Where the keys come from when that is watched: racoon's psk.txt.
     pub psk: Option<PskFile>,
+    /// The files behind `authentication`: the general one's under an empty name, and those of
+    /// remotes.
+    pub authentication_files: BTreeMap<String, AuthenticationFiles>,
     /// Where racoonctl finds us, besides the runtime folder.
     pub admin_socket: Option<AdminSocket>,
     /// Programs that run when a phase 1 comes up or ends, most specific peers first.
@@ -42,6 +46,19 @@ pub struct Config {
     pub pid_file: Option<PathBuf>,
     /// What works but is unwise.
     pub warnings: Vec<Problem>,
+}
+
+/// What an `authentication` was read from, for writing it down again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuthenticationFiles {
+    /// Chains and their keys.
+    pub own: Vec<(PathBuf, PathBuf)>,
+    /// Authorities.
+    pub ca: Vec<PathBuf>,
+    /// Revocation lists.
+    pub crl: Vec<PathBuf>,
+    /// Who may come.
+    pub peers: Vec<String>,
 }
 
 /// A socket that speaks racoon's admin protocol, and who may use it.

@@ -397,21 +397,26 @@ impl FromStr for ScriptPath {
 /// Whom a certificate may be for: an identity, or `dn:` and a name in which `*` stands for any
 /// value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PeerName(pub(super) PeerPattern);
+pub(super) struct PeerName {
+    pub(super) pattern: PeerPattern,
+    pub(super) text: String,
+}
 
 impl FromStr for PeerName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(name) = text.strip_prefix("dn:") {
-            return NamePattern::from_text(name)
-                .map(|pattern| Self(PeerPattern::Name(pattern)))
-                .ok_or_else(|| {
+        let pattern = match text.strip_prefix("dn:") {
+            Some(name) => {
+                let pattern = NamePattern::from_text(name).ok_or_else(|| {
                     format!("`{name}` is no X.500 name; expected such as C=CH, O=example, CN=*")
-                });
-        }
-        let Name(identity) = text.parse()?;
-        Ok(Self(PeerPattern::Identity(identity)))
+                })?;
+                PeerPattern::Name(pattern)
+            }
+            None => PeerPattern::Identity(text.parse::<Name>()?.0),
+        };
+        let text = text.to_owned();
+        Ok(Self { pattern, text })
     }
 }
 

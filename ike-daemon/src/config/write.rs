@@ -2,18 +2,22 @@
 
 use std::fmt::{Display, Write};
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash, Secret};
 use ike_proto::Policy;
 use ike_proto::iana::{EspAuth, EspTransform, IdType};
 use ike_proto::io::Mode;
-use ike_proto::policy::{EspSuite, Fragmentation, SecretPeer, Service};
+use ike_proto::policy::{
+    Authentication, EspSuite, Fragmentation, Method, Phase1Policy, Phase2Policy, SecretPeer,
+    Service,
+};
 use ike_proto::wire::id::Identification;
 use slog::Level;
 use tanuki_daemon::log::{Format, LogConfig, Target};
 
-use super::model::{Config, ConfiguredConnection, KernelChoice, Start};
+use super::model::{AuthenticationFiles, Config, ConfiguredConnection, KernelChoice, Start};
 
 /// Where a setting comes from, by its path such as `phase1.ciphers`: a comment for its line.
 pub type Origin<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -38,8 +42,12 @@ pub fn yaml(config: &Config, secrets: Secrets, origin: &Origin<'_>) -> String {
     };
     out.secrets(config, secrets);
     out.head(config);
-    out.phase1(&config.policy);
-    out.phase2(&config.policy);
+    let default = Policy::default();
+    let policy = &config.policy;
+    out.authentication(config, "", &policy.authentication);
+    out.phase1(&policy.phase1, &default.phase1);
+    out.phase2(&policy.phase2, &default.phase2);
+    out.remotes(config);
     out.timers(&config.policy);
     out.limits(&config.policy);
     out.connections(&config.connections);
@@ -163,8 +171,55 @@ impl Yaml<'_> {
         self.key("kernel", kernel, config.kernel == KernelChoice::Auto);
     }
 
-    fn phase1(&mut self, policy: &Policy) {
-        let (own, default) = (&policy.phase1, Policy::default().phase1);
+    /// The section, unless it says what is the case without it.
+    fn authentication(&mut self, config: &Config, name: &str, own: &Authentication) {
+        let none = AuthenticationFiles::default();
+        let files = config.authentication_files.get(name).unwrap_or(&none);
+        let default = Authentication::default();
+        if own.methods == default.methods && files.own.is_empty() && name.is_empty() {
+            return;
+        }
+        self.section("authentication", |out| {
+            let methods = list(own.methods.iter().copied().map(Method::name));
+            out.key("methods", methods, false);
+            if !files.own.is_empty() {
+                let origin = (out.origin)(&out.full("certificates"));
+                out.line("certificates:", origin);
+            }
+            for (chain, key) in &files.own {
+                out.line(&format!("  - chain: {}", path(chain)), None);
+                out.line(&format!("    key: {}", path(key)), None);
+            }
+            for (key, paths) in [("ca", &files.ca), ("crl", &files.crl)] {
+                let paths: Vec<String> = paths.iter().map(|file| path(file)).collect();
+                out.key(key, list(paths.iter()), paths.is_empty());
+            }
+            let peers = list(files.peers.iter().map(|peer| quoted(peer)));
+            out.key("peers", peers, files.peers.is_empty());
+            out.flag("send_certificate", own.send_certificate, true);
+            out.flag("request_certificate", own.request_certificate, true);
+        });
+    }
+
+    fn remotes(&mut self, config: &Config) {
+        let general = &config.policy;
+        self.section("remotes", |out| {
+            for remote in &general.remotes {
+                out.section(&quoted(&remote.name), |out| {
+                    let peers = list(remote.networks.iter().map(|net| quoted(&net.to_string())));
+                    out.key("peers", peers, false);
+                    if let Some(identity) = &remote.local_identity {
+                        out.key("identity", quoted(&identity_name(identity)), false);
+                    }
+                    out.authentication(config, &remote.name, &remote.authentication);
+                    out.phase1(&remote.phase1, &general.phase1);
+                    out.phase2(&remote.phase2, &general.phase2);
+                });
+            }
+        });
+    }
+
+    fn phase1(&mut self, own: &Phase1Policy, default: &Phase1Policy) {
         self.section("phase1", |out| {
             let ciphers = list(own.ciphers.iter().copied().map(Cipher::name));
             out.key("ciphers", ciphers, own.ciphers == default.ciphers);
@@ -178,8 +233,7 @@ impl Yaml<'_> {
         });
     }
 
-    fn phase2(&mut self, policy: &Policy) {
-        let (own, default) = (&policy.phase2, Policy::default().phase2);
+    fn phase2(&mut self, own: &Phase2Policy, default: &Phase2Policy) {
         self.section("phase2", |out| {
             let suites = list(own.suites.iter().map(suite));
             out.key("suites", suites, own.suites == default.suites);
@@ -194,7 +248,7 @@ impl Yaml<'_> {
             };
             out.key("traffic", traffic, own.services == default.services);
             let networks = list(own.networks.iter().map(|net| quoted(&net.to_string())));
-            out.key("networks", networks, own.networks.is_empty());
+            out.key("networks", networks, own.networks == default.networks);
             out.flag("require_pfs", own.require_pfs, default.require_pfs);
             out.period("lifetime", own.lifetime, default.lifetime);
             out.period("lifetime_max", own.lifetime_max, default.lifetime_max);
@@ -392,6 +446,10 @@ pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
 fn list<T: Display>(items: impl Iterator<Item = T>) -> String {
     let items: Vec<String> = items.map(|item| item.to_string()).collect();
     format!("[{}]", items.join(", "))
@@ -416,7 +474,7 @@ fn peer(peer: &SecretPeer) -> String {
 }
 
 /// An identity as the file takes it: one with unusual characters by its number and in hex.
-fn identity_name(identity: &Identification) -> String {
+pub fn identity_name(identity: &Identification) -> String {
     let plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-._@+".contains(octet);
     match identity.kind {
         IdType::FQDN | IdType::USER_FQDN if !identity.data.iter().all(plain) => {

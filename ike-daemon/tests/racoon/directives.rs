@@ -264,7 +264,6 @@ fn file_with(section: &str, line: &str) -> (String, usize) {
 #[test]
 fn what_has_no_effect_says_so_and_what_is_refused_says_where() {
     for (section, line) in [
-        ("", "path certificate \"x\";"),
         ("", "path backupsa \"x\";"),
         ("", "pfkey_buffer 64;"),
         ("", "complex_bundle on;"),
@@ -281,17 +280,10 @@ fn what_has_no_effect_says_so_and_what_is_refused_says_where() {
         ("timer", "persend 1;"),
         ("timer", "phase2 10 sec;"),
         ("remote", "xauth_login \"me\";"),
-        ("remote", "certificate_type x509 \"c\" \"k\";"),
-        ("remote", "ca_type x509 \"c\";"),
-        ("remote", "peers_certfile \"c\";"),
-        ("remote", "verify_cert on;"),
-        ("remote", "send_cert on;"),
-        ("remote", "send_cr on;"),
         ("remote", "match_empty_cr on;"),
         ("remote", "dh_group modp1024;"),
         ("remote", "nonce_size 16;"),
         ("remote", "lifetime byte 10 MB;"),
-        ("remote", "ph1id 1;"),
         ("remote", "esp_frag 552;"),
         ("remote", "mode_cfg on;"),
         ("remote", "weak_phase1_check on;"),
@@ -299,7 +291,6 @@ fn what_has_no_effect_says_so_and_what_is_refused_says_where() {
         ("remote", "keepalive;"),
         ("proposal", "lifetime byte 10 MB;"),
         ("proposal", "gss_id \"x\";"),
-        ("sainfo", "remoteid 1;"),
         ("sainfo", "reqid 7;"),
         ("sainfo", "my_identifier address;"),
         ("mode_cfg", "network4 10.9.0.1;"),
@@ -456,7 +447,13 @@ fn values_that_are_refused_have_their_place_and_a_hint() {
             "remote",
             "my_identifier asn1dn;",
             15,
-            "certificates are not served",
+            "write `certificate_type` and rsasig",
+        ),
+        (
+            "remote",
+            "my_identifier asn1dn \"nobody\";",
+            22,
+            "no X.500 name; write such as \"C=CH",
         ),
         (
             "remote",

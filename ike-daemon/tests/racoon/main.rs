@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod certificates;
 mod directives;
 mod keys;
 mod setups;
@@ -156,7 +157,7 @@ fn algorithms_that_are_not_served_are_left_out_while_others_remain() {
         SERVER.replace(
             "    proposal {",
             "    proposal { encryption_algorithm des; hash_algorithm tiger;
-               authentication_method rsasig; dh_group modp768; }\n    proposal {",
+               authentication_method dsssig; dh_group modp768; }\n    proposal {",
         ),
         PHASE2.replace("aes 256;", "blowfish 448, aes 256, null_enc;")
     );

@@ -57,7 +57,6 @@ const XAUTH: &str = "XAuth and mode-config are not served; L2TP clients get thei
                      DNS servers and their login from l2tpd";
 const PADDING: &str = "ISAKMP padding is always made and accepted as RFC 2409 has it";
 const PRIVSEP: &str = "the daemon keeps the privileges it was started with";
-const CERTIFICATES: &str = "only used with certificates; peers authenticate with pre-shared keys";
 
 const fn honoured(name: &'static str, how: &'static str) -> Directive {
     Directive {
@@ -84,7 +83,10 @@ const fn refused(name: &'static str, reason: &'static str, instead: &'static str
 pub const DIRECTIVES: &[Directive] = &[
     honoured("path include", "where relative includes start"),
     honoured("path pre_shared_key", "read again whenever it changes"),
-    no_op("path certificate", CERTIFICATES),
+    honoured(
+        "path certificate",
+        "certificates, and authorities by their hash",
+    ),
     honoured("path script", "where relative scripts of `remote` are"),
     no_op(
         "path backupsa",
@@ -171,7 +173,7 @@ pub const DIRECTIVES: &[Directive] = &[
     no_op("mode_cfg save_passwd", XAUTH),
     honoured(
         "remote",
-        "the settings of `remote anonymous`, or of the first one, are those of all peers",
+        "those of `remote anonymous` are for all peers without a block of their own",
     ),
     honoured("remote inherit", "what is not written is taken from there"),
     honoured("remote remote_address", "whom a named block connects to"),
@@ -182,24 +184,39 @@ pub const DIRECTIVES: &[Directive] = &[
     ),
     honoured("remote doi", "there is only one"),
     honoured("remote situation", "identity_only"),
-    honoured("remote my_identifier", "address, fqdn, user_fqdn, keyid"),
+    honoured(
+        "remote my_identifier",
+        "address, fqdn, user_fqdn, keyid tag, asn1dn",
+    ),
     honoured(
         "remote peers_identifier",
         "for peers that we connect to; without verify_identifier it is not checked",
     ),
-    honoured("remote verify_identifier", "for peers that we connect to"),
+    honoured(
+        "remote verify_identifier",
+        "for peers that we connect to, and for certificates",
+    ),
     refused(
         "remote xauth_login",
         "XAuth is not served",
         "leave it out and log in with PPP, in l2tpd",
     ),
-    no_op("remote certificate_type", CERTIFICATES),
-    no_op("remote ca_type", CERTIFICATES),
-    no_op("remote peers_certfile", CERTIFICATES),
-    no_op("remote verify_cert", CERTIFICATES),
-    no_op("remote send_cert", CERTIFICATES),
-    no_op("remote send_cr", CERTIFICATES),
-    no_op("remote match_empty_cr", CERTIFICATES),
+    honoured("remote certificate_type", "x509"),
+    honoured(
+        "remote ca_type",
+        "the authority; besides those of `path certificate`",
+    ),
+    honoured(
+        "remote peers_certfile",
+        "a certificate that is believed as it is",
+    ),
+    honoured("remote verify_cert", "on"),
+    honoured("remote send_cert", "as in racoon"),
+    honoured("remote send_cr", "as in racoon"),
+    no_op(
+        "remote match_empty_cr",
+        "whoever asks for certificates of no particular authority gets ours",
+    ),
     no_op(
         "remote dh_group",
         "only used in aggressive and base mode; main mode takes those of the proposals",
@@ -229,10 +246,7 @@ pub const DIRECTIVES: &[Directive] = &[
     honoured("remote dpd_delay", "0: peers are not asked"),
     honoured("remote dpd_retry", "seconds"),
     honoured("remote dpd_maxfail", "1 to 100"),
-    no_op(
-        "remote ph1id",
-        "phase 2 settings are the same for all peers, so nothing has to be linked",
-    ),
+    honoured("remote ph1id", "for a block with an address of its own"),
     honoured(
         "remote ike_frag",
         "on when not written: fragments are taken, and sent to peers that announce them",
@@ -264,19 +278,20 @@ pub const DIRECTIVES: &[Directive] = &[
         "proposal hash_algorithm",
         "md5, sha1, sha256, sha384, sha512",
     ),
-    honoured("proposal authentication_method", "pre_shared_key"),
+    honoured("proposal authentication_method", "pre_shared_key, rsasig"),
     honoured("proposal dh_group", "modp1024 to modp4096"),
     honoured("proposal lifetime time", "the longest one counts"),
     no_op("proposal lifetime byte", "phase 1 ends by time only"),
     no_op("proposal gss_id", "GSS-API is not served"),
     honoured(
         "sainfo",
-        "the settings of `sainfo anonymous`, or of the first one, are those of all peers",
+        "that of `sainfo anonymous`, or the first one, is for all peers; one for the address of a \
+         peer with a `remote` of its own is for that peer",
     ),
     refused(
         "sainfo from",
-        "phase 2 settings are the same for all peers",
-        "leave `from` out",
+        "phase 2 goes by addresses and `remoteid`, not by identities",
+        "leave `from` out, or write `ph1id` and `remoteid`",
     ),
     refused("sainfo group", "XAuth is not served", "leave `group` out"),
     honoured(
@@ -288,10 +303,7 @@ pub const DIRECTIVES: &[Directive] = &[
         "sainfo lifetime byte",
         "offered to peers that we connect to",
     ),
-    no_op(
-        "sainfo remoteid",
-        "phase 2 settings are the same for all peers, so nothing has to be linked",
-    ),
+    honoured("sainfo remoteid", "the `ph1id` of a block with an address"),
     refused(
         "sainfo reqid",
         "the daemon gives every client a reqid of its own",
@@ -491,9 +503,67 @@ pub const VALUES: &[Value] = &[
         "remote my_identifier",
         "asn1dn",
         not(
-            "a name out of a certificate, and certificates are not served",
-            "write address, fqdn, user_fqdn or keyid tag",
+            "a name out of a certificate, and there is none",
+            "write `certificate_type` and rsasig, or address, fqdn, user_fqdn or keyid tag",
         ),
+    ),
+    value(
+        "remote my_identifier",
+        "no name",
+        not(
+            "no X.500 name",
+            "write such as \"C=CH, O=example, CN=vpn.example.org\"",
+        ),
+    ),
+    value(
+        "remote peers_identifier",
+        "no name",
+        not("no X.500 name", "write such as \"C=CH, O=example, CN=*\""),
+    ),
+    value(
+        "remote certificate_type",
+        "plain_rsa",
+        not(
+            "bare RSA keys are not served",
+            "write x509 with a certificate and its key",
+        ),
+    ),
+    value(
+        "remote certificate_type",
+        "missing",
+        not(
+            "rsasig needs a certificate of ours",
+            "write `certificate_type x509 \"CERTIFICATE\" \"KEY\";`",
+        ),
+    ),
+    value(
+        "remote ca_type",
+        "missing",
+        not(
+            "rsasig needs an authority to believe",
+            "write `ca_type x509 \"FILE\";`",
+        ),
+    ),
+    value(
+        "remote peers_certfile",
+        "no certificate",
+        not(
+            "no certificate",
+            "write the peer's certificate: `peers_certfile x509 \"FILE\";`",
+        ),
+    ),
+    value(
+        "remote verify_cert",
+        "off",
+        not(
+            "certificates are always verified",
+            "write `verify_cert on;` and the authority as `ca_type`",
+        ),
+    ),
+    value(
+        "remote ike_frag",
+        "differs",
+        Class::NoOp("not the same for all peers; that of the first block counts"),
     ),
     value(
         "remote my_identifier",
@@ -509,27 +579,11 @@ pub const VALUES: &[Value] = &[
         not("no address", "write an address, or nothing"),
     ),
     value(
-        "remote my_identifier",
-        "differs",
-        not(
-            "not the same as for all other peers, and we do not connect to this one",
-            "write the same identifier everywhere",
-        ),
-    ),
-    value(
         "remote peers_identifier",
         "several",
         not(
             "more than one, checked because of verify_identifier",
             "write one",
-        ),
-    ),
-    value(
-        "remote peers_identifier",
-        "asn1dn",
-        not(
-            "a name out of a certificate, and certificates are not served",
-            "write address, fqdn, user_fqdn or keyid tag",
         ),
     ),
     value(
@@ -570,18 +624,8 @@ pub const VALUES: &[Value] = &[
     ),
     value(
         "remote lifetime time",
-        "differs",
-        Class::NoOp("not the same for all peers; that of the first block counts"),
-    ),
-    value(
-        "remote lifetime time",
         "out of range",
         not("out of range", "write 1 min to 8760 hours"),
-    ),
-    value(
-        "remote proposal_check",
-        "differs",
-        Class::NoOp("not the same for all peers; that of the first block counts"),
     ),
     value(
         "remote dpd_delay",
@@ -602,14 +646,6 @@ pub const VALUES: &[Value] = &[
         "remote proposal",
         "missing",
         not("`proposal` is missing", "write at least one"),
-    ),
-    value(
-        "remote proposal",
-        "wider",
-        not(
-            "algorithms that are not allowed to all peers",
-            "write the same proposals as in the first block, or fewer",
-        ),
     ),
     value(
         "remote proposal",
@@ -645,7 +681,7 @@ pub const VALUES: &[Value] = &[
     value(
         "proposal authentication_method",
         "unserved",
-        not("not served", "write pre_shared_key"),
+        not("not served", "write pre_shared_key or rsasig"),
     ),
     value(
         "proposal dh_group",

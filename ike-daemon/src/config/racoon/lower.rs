@@ -18,9 +18,12 @@ use tanuki_daemon::log::LogConfig;
 
 use super::directives::{self, Class};
 use super::psk::PskFile;
+use super::remote::RemoteTerms;
 use super::{Loaded, Place, Read, remote, sainfo, setkey};
 use crate::config::account::{Group, User};
-use crate::config::model::{AdminSocket, Config, ConfiguredConnection, KernelChoice, PeerScripts};
+use crate::config::model::{
+    AdminSocket, AuthenticationFiles, Config, ConfiguredConnection, KernelChoice, PeerScripts,
+};
 use crate::config::static_entry::StaticEntry;
 
 /// Where FreeBSD's port of racoon has its socket when nothing is written.
@@ -52,7 +55,10 @@ pub(super) fn lower(main: &Path, parsed: &Parsed, scripts: &[Read]) -> Result<Lo
                 PathKind::PreSharedKey => psk_path = Some(value),
                 PathKind::Script => lowering.script_folder = PathBuf::from(&value.value),
                 PathKind::PidFile => pid_file = Some(PathBuf::from(&value.value)),
-                PathKind::Include | PathKind::Certificate | PathKind::BackupSa => {}
+                PathKind::Certificate => {
+                    lowering.certificate_folder = Some(PathBuf::from(&value.value));
+                }
+                PathKind::Include | PathKind::BackupSa => {}
             },
             Statement::Log(level) => {
                 log.level.0 = log_level(level.value);
@@ -67,10 +73,11 @@ pub(super) fn lower(main: &Path, parsed: &Parsed, scripts: &[Read]) -> Result<Lo
     remote::lower(&mut lowering, statements, end);
     sainfo::lower(&mut lowering, statements, end);
     lowering.scripts(scripts);
+    lowering.share_traffic();
     let name = psk_path.map_or("psk.txt", |path| path.value.as_str());
     let path = lowering.folder.join(name);
     let place = psk_path.map_or(end, |path| path.span);
-    let psk = lowering.psk(path, place);
+    let psk = lowering.uses_secrets().then(|| lowering.psk(path, place));
     lowering.announce_connections();
     if lowering.peer_scripts.iter().all(PeerScripts::is_empty) {
         lowering.peer_scripts.clear();
@@ -96,7 +103,8 @@ pub(super) fn lower(main: &Path, parsed: &Parsed, scripts: &[Read]) -> Result<Lo
         connections: lowering.connections,
         kernel: KernelChoice::Auto,
         log,
-        psk: Some(psk),
+        psk,
+        authentication_files: lowering.authentication_files,
         admin_socket: listen.admin.unwrap_or_else(|| {
             Some(AdminSocket {
                 path: DEFAULT_ADMIN_SOCKET.into(),
@@ -144,12 +152,18 @@ pub(super) struct Lowering {
     problems: Vec<Problem>,
     notices: Vec<Problem>,
     said: BTreeSet<&'static str>,
+    seen: BTreeSet<String>,
     pub(super) policy: Policy,
     /// What `proposal_check` says in the block that counts.
     pub(super) check: ProposalCheck,
     pub(super) connections: Vec<ConfiguredConnection>,
     /// Addresses of `remote` blocks that we connect to: connection by index, and the place.
     pub(super) remotes: Vec<(IpAddr, usize, Span)>,
+    /// The same for [`ike_proto::policy::Remote`]s, in their order.
+    pub(super) terms: Vec<RemoteTerms>,
+    /// What `authentication`s were read from.
+    pub(super) authentication_files: BTreeMap<String, AuthenticationFiles>,
+    certificate_folder: Option<PathBuf>,
     /// Where Aggressive Mode is allowed.
     pub(super) aggressive: Option<Span>,
     pub(super) peer_scripts: Vec<PeerScripts>,
@@ -169,10 +183,14 @@ impl Lowering {
             problems: Vec::new(),
             notices: Vec::new(),
             said: BTreeSet::new(),
+            seen: BTreeSet::new(),
             policy: Policy::default(),
             check: ProposalCheck::Strict,
             connections: Vec::new(),
             remotes: Vec::new(),
+            terms: Vec::new(),
+            authentication_files: BTreeMap::new(),
+            certificate_folder: None,
             aggressive: None,
             peer_scripts: Vec::new(),
             static_entries: Vec::new(),
@@ -189,6 +207,22 @@ impl Lowering {
         }
         self.offset = 0;
         setkey::allow(self, services);
+    }
+
+    /// What peers may carry is the same for all.
+    fn share_traffic(&mut self) {
+        let general = self.policy.phase2.clone();
+        for remote in &mut self.policy.remotes {
+            let own = &mut remote.phase2;
+            (own.transport, own.tunnel) = (general.transport, general.tunnel);
+            own.services.clone_from(&general.services);
+            own.networks.clone_from(&general.networks);
+        }
+    }
+
+    /// Where certificates are.
+    pub(super) fn certificate_folder(&self) -> &Path {
+        self.certificate_folder.as_deref().unwrap_or(&self.folder)
     }
 
     /// What is in the way, if anything is.
@@ -208,12 +242,17 @@ impl Lowering {
 
     pub(super) fn problem(&mut self, span: Span, message: String) {
         let problem = self.place(span, message);
-        self.problems.push(problem);
+        // What several blocks inherit is said once.
+        if self.seen.insert(problem.to_string()) {
+            self.problems.push(problem);
+        }
     }
 
     pub(super) fn notice(&mut self, span: Span, message: String) {
         let notice = self.place(span, message);
-        self.notices.push(notice);
+        if self.seen.insert(notice.to_string()) {
+            self.notices.push(notice);
+        }
     }
 
     fn place(&self, span: Span, message: String) -> Problem {
@@ -442,6 +481,21 @@ impl Lowering {
         retransmit.factor_tenths = 10;
     }
 
+    /// Whether anybody authenticates by a pre-shared key. Where nobody can come at all, what stands
+    /// in the way is told already.
+    fn uses_secrets(&self) -> bool {
+        let remotes = self
+            .policy
+            .remotes
+            .iter()
+            .map(|remote| &remote.authentication);
+        let mut methods = remotes
+            .chain([&self.policy.authentication])
+            .flat_map(|authentication| &authentication.methods)
+            .peekable();
+        methods.peek().is_none() || methods.any(|method| method.uses_secret())
+    }
+
     fn psk(&mut self, path: PathBuf, place: Span) -> PskFile {
         let mut psk = PskFile::new(path);
         match psk.read() {
@@ -478,6 +532,11 @@ impl Lowering {
             .filter_map(|(peer, index, span)| {
                 let connection = &self.connections.get(*index)?.connection;
                 let identity = connection.peer_identity.as_ref();
+                let terms = self.policy.terms(*peer);
+                let mut methods = terms.authentication.methods.iter();
+                if !methods.any(|method| method.uses_secret()) {
+                    return None;
+                }
                 (!crate::config::check::has_secret(&self.policy, *peer, identity))
                     .then(|| (*span, format!("no key for {peer} in psk.txt yet")))
             })

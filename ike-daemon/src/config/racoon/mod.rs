@@ -2,7 +2,8 @@
 //!
 //! * [`directives`]: what becomes of every directive, as data
 //! * `lower`: notices and refusals, and what stands outside of `remote` and `sainfo`
-//! * `remote`: phase 1, dead peer detection, whom we connect to
+//! * `remote`: rules for all and for single peers, whom we connect to; `block` what one says
+//! * `proposals`, `identities`, `certificates`: phase 1
 //! * `sainfo`: phase 2
 //! * `setkey`: policies
 //! * `algorithms`: racoon's algorithms as ours
@@ -10,9 +11,13 @@
 //! * `files`: the disk
 
 mod algorithms;
+mod block;
+mod certificates;
 pub mod directives;
 mod files;
+mod identities;
 mod lower;
+mod proposals;
 mod psk;
 mod remote;
 mod sainfo;

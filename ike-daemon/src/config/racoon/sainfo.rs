@@ -1,17 +1,21 @@
 //! `sainfo`: phase 2.
 //!
-//! The daemon has one phase 2 policy: that of `sainfo anonymous`, or of the first block.
+//! `sainfo anonymous`, or the first block, is what counts for all; a block for the address of a peer
+//! with a `remote` of its own, or with that one's `ph1id`, counts for that peer.
 
 use ike_crypto::Group;
 use ike_proto::iana::{EspAuth, EspTransform};
-use ike_proto::policy::EspSuite;
-use racoon_conf::ast::{Lifetime, Sainfo, SainfoId, SainfoItem, Statement};
+use ike_proto::policy::{EspSuite, Phase2Policy};
+use racoon_conf::ast::{
+    Host, Lifetime, RemoteItem, RemotePeer, Sainfo, SainfoId, SainfoItem, Statement,
+};
 use racoon_conf::words::{Encryption, ProposalCheck, spelling};
 use racoon_conf::{Span, Spanned};
 
 use super::algorithms::{aes_bits, authentication, group, serves, suites};
 use super::lower::Lowering;
-use super::remote::{is_lifetime, lifetimes};
+use super::proposals::{is_lifetime, lifetimes};
+use super::remote::RemoteTerms;
 
 /// racoon's own phase 2 lifetime, in seconds.
 const LIFETIME: u64 = 8 * 3600;
@@ -24,11 +28,16 @@ pub(super) fn lower(lowering: &mut Lowering, statements: &[Spanned<Statement>], 
             blocks.push((sainfo, statement.span));
         }
     }
-    let anonymous = blocks.iter().position(|(sainfo, _)| {
+    let number = lowering.general_number(statements);
+    let is_general = |(sainfo, _): &(&Sainfo, Span)| {
         let remote = sainfo.remote.as_ref().map(|remote| &remote.value);
         sainfo.local.value == SainfoId::Anonymous
             && matches!(remote, None | Some(SainfoId::Anonymous))
-    });
+    };
+    let anonymous = blocks
+        .iter()
+        .position(|block| is_general(block) && remote_id(block.0) == number)
+        .or_else(|| blocks.iter().position(is_general));
     let Some((first, span)) = blocks.get(anonymous.unwrap_or(0)).copied() else {
         lowering.missing("sainfo", "missing", end);
         return;
@@ -37,11 +46,59 @@ pub(super) fn lower(lowering: &mut Lowering, statements: &[Spanned<Statement>], 
         lowering.value("sainfo", "specific", span, "");
     }
     let check = lowering.check;
-    lowering.first_sainfo(first, span, check);
+    if let Some(terms) = lowering.phase2(first, span, check, true) {
+        lowering.policy.phase2 = terms.policy;
+        for configured in &mut lowering.connections {
+            configured.connection.pfs = terms.pfs;
+        }
+    }
+    let mut used = vec![first.local.span];
+    for index in 0..lowering.terms.len() {
+        let Some(terms) = lowering.terms.get(index).copied() else {
+            continue;
+        };
+        let own = blocks
+            .iter()
+            .filter(|(sainfo, _)| remote_id(sainfo) == terms.number);
+        let (sainfo, span) = own
+            .clone()
+            .find(|(sainfo, _)| is_for(sainfo, &terms))
+            .or_else(|| own.clone().find(|block| is_general(block)))
+            .copied()
+            .unwrap_or((first, span));
+        used.push(sainfo.local.span);
+        lowering.phase2_of_remote(index, &terms, sainfo, span);
+    }
     for (sainfo, span) in blocks {
-        if !std::ptr::eq(sainfo, first) {
+        if !used.contains(&sainfo.local.span) {
             lowering.other_sainfo(sainfo, span, first);
         }
+    }
+}
+
+/// What a block says.
+struct Phase2 {
+    policy: Phase2Policy,
+    pfs: Option<Group>,
+}
+
+/// The `ph1id` that a block asks for.
+fn remote_id(sainfo: &Sainfo) -> u64 {
+    let written = sainfo.body.iter().rev().find_map(|item| match &item.value {
+        SainfoItem::RemoteId(number) => Some(number.value),
+        _ => None,
+    });
+    written.unwrap_or(0)
+}
+
+/// Whether the peer's side is that peer alone.
+fn is_for(sainfo: &Sainfo, terms: &RemoteTerms) -> bool {
+    match sainfo.remote.as_ref().map(|remote| &remote.value) {
+        Some(SainfoId::Network(network)) => {
+            network.host.value == Host::Address(terms.peer)
+                && network.prefix.is_none_or(|length| length >= 32)
+        }
+        _ => false,
     }
 }
 
@@ -58,42 +115,84 @@ impl Lowering {
         }
     }
 
-    fn first_sainfo(&mut self, sainfo: &Sainfo, span: Span, check: ProposalCheck) {
-        if let Some(suites) = self.suites(sainfo, span, check) {
-            let phase2 = &mut self.policy.phase2;
-            phase2.allow_3des = suites
-                .iter()
-                .any(|suite| suite.cipher == EspTransform::TRIPLE_DES);
-            phase2.suites = suites;
-            if let Some(place) = place_of(sainfo, "encryption_algorithm") {
-                self.from("phase2.suites", place);
+    /// `ph1id` of `remote anonymous`.
+    fn general_number(&self, statements: &[Spanned<Statement>]) -> u64 {
+        let written = statements
+            .iter()
+            .find_map(|statement| match &statement.value {
+                Statement::Remote(remote) if remote.peer.value == RemotePeer::Anonymous => {
+                    remote.body.iter().rev().find_map(|item| match &item.value {
+                        RemoteItem::Number("ph1id", number) => Some(number.value),
+                        _ => None,
+                    })
+                }
+                _ => None,
+            });
+        written.unwrap_or(0)
+    }
+
+    fn phase2_of_remote(&mut self, index: usize, terms: &RemoteTerms, sainfo: &Sainfo, span: Span) {
+        let Some(own) = self.phase2(sainfo, span, terms.check, false) else {
+            return;
+        };
+        if let Some(remote) = self.policy.remotes.get_mut(index) {
+            remote.phase2 = own.policy;
+        }
+        for configured in &mut self.connections {
+            if configured.connection.peer.ip() == terms.peer {
+                configured.connection.pfs = own.pfs;
             }
         }
+    }
+
+    /// What a block allows; `None` when something of it is refused.
+    fn phase2(
+        &mut self,
+        sainfo: &Sainfo,
+        span: Span,
+        check: ProposalCheck,
+        is_general: bool,
+    ) -> Option<Phase2> {
+        let suites = self.suites(sainfo, span, check);
         let (seconds, place) = lifetime(sainfo).unwrap_or((LIFETIME, span));
-        if is_lifetime(seconds) {
-            let phase2 = &mut self.policy.phase2;
-            (phase2.lifetime, phase2.lifetime_max) = lifetimes(seconds, check);
-            if place != span {
-                self.from("phase2.lifetime", place);
-            }
-        } else {
+        if !is_lifetime(seconds) {
             self.value("sainfo lifetime time", "out of range", place, "");
         }
         let kilobytes = sainfo.body.iter().rev().find_map(|item| match &item.value {
             SainfoItem::Lifetime(lifetime) => lifetime.value.kilobytes(),
             _ => None,
         });
-        self.policy.phase2.lifetime_kilobytes = kilobytes.unwrap_or(0);
         let pfs = self.pfs(sainfo);
-        if let Some(place) = place_of(sainfo, "pfs_group") {
-            self.from("phase2.require_pfs", place);
+        if is_general {
+            self.phase2_origins(sainfo);
         }
-        if let Some(place) = place_of(sainfo, "lifetime byte") {
-            self.from("phase2.lifetime_kilobytes", place);
-        }
-        self.policy.phase2.require_pfs = pfs.is_some() && check != ProposalCheck::Obey;
-        for configured in &mut self.connections {
-            configured.connection.pfs = pfs;
+        let suites = suites.filter(|_| is_lifetime(seconds))?;
+        let (lifetime, lifetime_max) = lifetimes(seconds, check);
+        let is_3des = |suite: &EspSuite| suite.cipher == EspTransform::TRIPLE_DES;
+        Some(Phase2 {
+            policy: Phase2Policy {
+                allow_3des: suites.iter().any(is_3des),
+                suites,
+                lifetime,
+                lifetime_max,
+                lifetime_kilobytes: kilobytes.unwrap_or(0),
+                require_pfs: pfs.is_some() && check != ProposalCheck::Obey,
+                ..Phase2Policy::default()
+            },
+            pfs,
+        })
+    }
+
+    fn phase2_origins(&mut self, sainfo: &Sainfo) {
+        for (word, path) in [
+            ("encryption_algorithm", "phase2.suites"),
+            ("lifetime time", "phase2.lifetime"),
+            ("lifetime byte", "phase2.lifetime_kilobytes"),
+            ("pfs_group", "phase2.require_pfs"),
+        ] {
+            if let Some(place) = place_of(sainfo, word) {
+                self.from(path, place);
+            }
         }
     }
 
