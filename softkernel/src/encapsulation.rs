@@ -44,8 +44,8 @@ pub struct Encapsulations {
     connected: usize,
     /// Connected sockets without binder.
     orphans: Vec<Key>,
-    /// State of the SADB at which the orphans were last looked at.
-    generation: u64,
+    /// State of the SADB at which all orphans were last looked at.
+    generation: Option<u64>,
 }
 
 impl Encapsulations {
@@ -106,17 +106,17 @@ impl Encapsulations {
         }
         if key.1.is_some() {
             self.orphans.push(key);
-            // Not looked at yet.
-            self.generation = 0;
+            self.generation = None;
         }
     }
 
     /// Closes connected sockets that neither a daemon nor an SA needs.
     pub fn close_unused(&mut self, ipsec: &Ipsec) {
-        if self.orphans.is_empty() || self.generation == ipsec.sa_generation() {
+        let generation = Some(ipsec.sa_generation());
+        if self.orphans.is_empty() || self.generation == generation {
             return;
         }
-        self.generation = ipsec.sa_generation();
+        self.generation = generation;
         let Self {
             sockets,
             connected,

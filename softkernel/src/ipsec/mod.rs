@@ -294,7 +294,7 @@ impl Ipsec {
         self.spd.generation()
     }
 
-    /// Goes up whenever an SA comes alive, moves or goes; never 0 once there was one.
+    /// Goes up whenever an SA comes alive, moves or goes.
     pub fn sa_generation(&self) -> u64 {
         self.sadb.generation()
     }
