@@ -19,7 +19,11 @@ inside() {
 }
 
 network_up() {
-	for _module in ipsec ng_socket ng_ksocket ng_l2tp ng_ppp ng_tcpmss ng_iface if_epair; do
+	_modules=if_tuntap
+	if [ $KERNEL = system ]; then
+		_modules="ipsec ng_socket ng_ksocket ng_l2tp ng_ppp ng_tcpmss ng_iface"
+	fi
+	for _module in $_modules if_epair; do
 		loaded $_module || kldload $_module
 	done
 	if [ "$(sysctl -n kern.features.vimage 2>/dev/null)" != 1 ]; then
