@@ -12,13 +12,16 @@ from .errors import CaseFailed, LabError
 
 # In starting order; they end in the opposite one.
 NAMES = ["softkernel", "ike-daemon", "l2tpd"]
+# What a daemon reads instead of its own file where it is there.
+DROP_INS = {"ike-daemon": "racoon.conf", "l2tpd": "mpd.conf"}
 
 
 class Daemons:
     """One set of the three, with its own configuration and runtime folder."""
 
     def __init__(self, programs, namespace, folder, configuration):
-        """`configuration` maps file names to texts; each daemon reads `<name>.yaml`."""
+        """`configuration` maps file names to texts; each daemon reads `<name>.yaml`, or what is in
+        `DROP_INS`."""
         self.programs = pathlib.Path(programs)
         self.namespace = namespace
         self.folder = pathlib.Path(folder)
@@ -41,7 +44,9 @@ class Daemons:
 
     def start_one(self, name):
         """Starts one daemon and waits for its control socket to answer."""
-        argv = [str(self.programs / name), "--config", str(self.folder / f"{name}.yaml"),
+        drop_in = self.folder / DROP_INS.get(name, f"{name}.yaml")
+        config = drop_in if drop_in.exists() else self.folder / f"{name}.yaml"
+        argv = [str(self.programs / name), "--config", str(config),
                 "--runtime-dir", str(self.runtime)]
         if self.namespace:
             argv = ["ip", "netns", "exec", self.namespace, *argv]

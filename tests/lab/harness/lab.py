@@ -74,10 +74,12 @@ class Ping:
 class Lab:
     """One set of networks, at most one guest, and a fresh server for every case."""
 
-    def __init__(self, programs, cache, megabytes=1024):
+    def __init__(self, programs, cache, megabytes=1024, server="server"):
+        """`server` is the folder beside this one with the server's configuration."""
         self.programs = pathlib.Path(programs).resolve()
         self.cache = pathlib.Path(cache).resolve()
         self.megabytes = megabytes
+        self.kind = server
         self.results = self.cache / "results"
         self.network = Network()
         self.guest = None
@@ -119,7 +121,7 @@ class Lab:
         self.used = []
         self.others = []
         self.server = Daemons(self.programs, self.network.name("server"), self.folder / "server",
-                              configuration("server"))
+                              configuration(self.kind))
         self.server.start()
 
     def end_case(self):
@@ -224,9 +226,12 @@ class Lab:
 
 
 def configuration(kind, **values):
-    """The files of ../server or ../own-client with `$name` filled in."""
-    folder = CONFIGURATION.with_name(kind)
+    """The files of ../server, ../server-racoon or ../own-client with `$name` filled in. What the
+    second lacks it has of the first."""
+    folders = [CONFIGURATION.with_name(kind)]
+    if kind.startswith("server-"):
+        folders.insert(0, CONFIGURATION)
     values = {"psk": PSK, "server": network.SERVER, "own": network.OWN_CLIENT,
               "inside": INSIDE, **values}
     return {path.name: string.Template(path.read_text()).substitute(values)
-            for path in folder.iterdir()}
+            for folder in folders for path in folder.iterdir()}
