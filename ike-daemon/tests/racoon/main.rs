@@ -5,7 +5,9 @@
 
 mod certificates;
 mod directives;
+mod fuzz;
 mod keys;
+mod samples;
 mod setups;
 
 use std::fs;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ike_pki::{TrustStore, Weaknesses};
 use ike_proto::policy::{Authentication, Method};
+use ike_proto::wire::id::Identification;
 use racoon_conf::Span;
 use racoon_conf::ast::{PeersCert, RemoteItem};
 use racoon_conf::words::CertificateKind;
@@ -88,6 +89,23 @@ impl Lowering {
             files.peers = texts;
         }
         (authentication, files)
+    }
+
+    /// The name in the certificate of a block.
+    pub(super) fn certificate_subject(&mut self, block: &Block<'_>) -> Option<Identification> {
+        let file = block.last(|item| match item {
+            RemoteItem::CertificateType(_, file, _) => Some(file.clone()),
+            _ => None,
+        })?;
+        match credentials::read_certificates(&self.certificate_path(&file.value)) {
+            Ok(found) => found
+                .first()
+                .map(|first| Identification::from_name(first.subject())),
+            Err(why) => {
+                self.problem(file.span, format!("`certificate_type`: {why}"));
+                None
+            }
+        }
     }
 
     /// A relative path starts at `path certificate`.

@@ -439,6 +439,11 @@ pub const VALUES: &[Value] = &[
     ),
     value(
         "remote",
+        "same address",
+        Class::NoOp("ports do not tell peers apart; the last block for an address counts"),
+    ),
+    value(
+        "remote",
         "named without address",
         not(
             "nobody is meant: a name alone is no address",

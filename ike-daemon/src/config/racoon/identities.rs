@@ -28,7 +28,12 @@ impl Lowering {
                 _ => None,
             })?;
         if identifier.kind.value == IdKind::Asn1Dn && identifier.value.is_none() && !certified {
-            self.value("remote my_identifier", "asn1dn", identifier.kind.span, "");
+            // Without signatures the core has no certificate to look into.
+            let subject = self.certificate_subject(block);
+            if subject.is_none() {
+                self.value("remote my_identifier", "asn1dn", identifier.kind.span, "");
+            }
+            return subject;
         }
         self.identity("remote my_identifier", identifier)
     }

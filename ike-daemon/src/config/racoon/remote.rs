@@ -215,6 +215,12 @@ impl Lowering {
         let is_general = is_first && first_is_general;
         let mut local_identity = None;
         let mut certified = is_general && !self.policy.authentication.own.is_empty();
+        if let Some((peer, _)) = address.filter(|_| !is_general) {
+            let mut known = self.policy.remotes.iter();
+            if known.any(|known| known.networks.contains(&IpNet::from(peer.ip()))) {
+                self.value("remote", "same address", block.span, "");
+            }
+        }
         if let Some((peer, _)) = address.filter(|_| !is_general)
             && let Some(remote) = self.remote(block, peer.ip())
         {
