@@ -30,8 +30,13 @@ impl Socket {
     /// Opens the operating system's PF_KEY socket. Needs root.
     ///
     /// # Errors
-    /// socket(2), for instance `EPERM`, or `EAFNOSUPPORT` where the kernel has no PF_KEY.
+    /// socket(2), for instance `EPERM`, or `EAFNOSUPPORT` where the kernel has no PF_KEY;
+    /// `EPROTONOSUPPORT` where FreeBSD's has PF_KEY but no IPsec behind it.
     pub fn open_system() -> io::Result<Self> {
+        #[cfg(target_os = "freebsd")]
+        if !has_ipsec() {
+            return Err(io::Error::from_raw_os_error(libc::EPROTONOSUPPORT));
+        }
         let numbering = Numbering::system();
         let inner = socket2::Socket::new(
             Domain::from(numbering.domain()),
@@ -101,6 +106,18 @@ impl Socket {
     pub fn receive_buffer() -> Vec<u8> {
         vec![0; MAX_MESSAGE]
     }
+}
+
+/// Whether FreeBSD's kernel carries ESP. GENERIC has PF_KEY from the start (`options
+/// IPSEC_SUPPORT`) and takes SAs, but only with the module, loaded or built in, anybody uses them.
+#[cfg(target_os = "freebsd")]
+fn has_ipsec() -> bool {
+    unsafe extern "C" {
+        // <sys/module.h>
+        fn modfind(name: *const libc::c_char) -> libc::c_int;
+    }
+    // SAFETY: the argument is a string with its NUL, and the call keeps nothing of it.
+    unsafe { modfind(c"ipsec".as_ptr()) >= 0 }
 }
 
 impl AsRawFd for Socket {

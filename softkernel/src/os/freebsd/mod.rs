@@ -7,26 +7,19 @@ pub mod tun;
 
 use std::io;
 
-use socket2::{Domain, Protocol, Socket, Type};
-
 /// How the devices may be had.
 pub const PRIVILEGE: &str =
     "run as root; in a jail, with vnet, allow.raw_sockets and tun* shown by devfs.rules";
 /// What is missing when there is no TUN device.
 pub const NO_TUN: &str = "see sysctl net.link.tun.devfs_cloning, and devfs.rules in a jail";
 
-/// `<sys/socket.h>`.
-const PF_KEY: i32 = 27;
-const PF_KEY_V2: i32 = 2;
-
-/// Whether raw sockets get the ESP packets of this host. A kernel with IPsec, which is one that
-/// has PF_KEY, keeps them all for itself.
+/// Whether raw sockets get the ESP packets of this host. A kernel with IPsec keeps them all for
+/// itself.
 ///
 /// # Errors
 /// No privilege to find out.
 pub fn esp_reaches_sockets() -> io::Result<bool> {
-    let protocol = Protocol::from(PF_KEY_V2);
-    match Socket::new(Domain::from(PF_KEY), Type::RAW, Some(protocol)) {
+    match pfkey::Socket::open_system() {
         Ok(_) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
         Err(_) => Ok(true),

@@ -53,7 +53,8 @@ fi
 # What a killed one leaves, the next takes over.
 crash server softkernel
 check "softkernel starts after a crash" start_daemon server softkernel
-eventually "the client is online after it" 90 online
+# The client notices by its HELLO (RFC 2661 section 5.5), which it sends after a minute of silence.
+eventually "the client is online after it" 240 online
 
 stop_side client
 stop_side server
