@@ -5,6 +5,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 use tanuki_daemon::config::parsed;
 
+use super::values::scalar;
+
 /// A user of this system, by name or number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct User(pub(super) u32);
@@ -64,16 +66,6 @@ fn number(
         )),
         Err(error) => Err(format!("{what} `{text}`: {error}")),
     }
-}
-
-macro_rules! scalar {
-    ($($name:ident),*) => {$(
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                parsed(deserializer)
-            }
-        }
-    )*};
 }
 
 scalar!(User, Group, Permissions);

@@ -27,6 +27,8 @@ macro_rules! scalar {
     )*};
 }
 
+pub(super) use scalar;
+
 scalar!(
     Period,
     Peer,

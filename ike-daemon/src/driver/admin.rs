@@ -1,7 +1,7 @@
 //! Requests of racoonctl.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ike_proto::error::CommandError;
 use ike_proto::io::{ChildId, IkeId};
@@ -263,11 +263,10 @@ impl Daemon {
             };
             id += 1;
             let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
-            let wall = i64::try_from(wall_clock()).unwrap_or(i64::MAX);
             SchedDump {
                 due: seconds((now + left).saturating_duration_since(self.started())),
                 id,
-                created: wall.saturating_sub(seconds(age)),
+                created: seconds_at(age),
                 tick: seconds(age.saturating_add(left)),
             }
             .emit(&mut body);
@@ -303,6 +302,15 @@ pub(super) fn sa_dump(sas: &[Message]) -> Zeroizing<Vec<u8>> {
     body
 }
 
+/// When that was, in seconds since 1970. Both in full: else it moves by a second now and then.
+fn seconds_at(age: Duration) -> i64 {
+    let then = SystemTime::now().checked_sub(age);
+    let since = then.and_then(|then| then.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
 fn phase1(sa: &IkeSaView, pairs: &[ChildSaView]) -> Ph1Dump {
     let mut cookies = [0; 16];
     let digits = sa
@@ -315,10 +323,7 @@ fn phase1(sa: &IkeSaView, pairs: &[ChildSaView]) -> Ph1Dump {
             *octet = *octet << 4 | value;
         }
     }
-    let created = sa.established.map_or(0, |age| {
-        let wall = wall_clock().saturating_sub(age.as_secs());
-        i64::try_from(wall).unwrap_or(i64::MAX)
-    });
+    let created = sa.established.map_or(0, seconds_at);
     let phase2s = pairs.iter().filter(|pair| pair.ike == sa.id).count();
     Ph1Dump {
         cookies,

@@ -181,6 +181,11 @@ impl Daemon {
         self.kernels.is_idle() && self.parts.network.is_idle()
     }
 
+    /// Whether no program of the operator runs any more.
+    pub(super) fn programs_ended(&self) -> bool {
+        self.programs.is_idle()
+    }
+
     /// Gives the core its policy, with our own addresses filled in by the routing table.
     pub(super) fn apply_policy(&mut self) {
         let mut policy = self.config.policy.clone();

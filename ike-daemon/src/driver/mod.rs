@@ -153,11 +153,11 @@ pub async fn run(
     }
 }
 
-/// Lets the kernel and the network take what is queued.
+/// Lets the kernel and the network take what is queued, and the operator's programs end.
 async fn farewell(daemon: &mut Daemon, from_kernel: &mut mpsc::Receiver<(Carrier, LinkEvent)>) {
     daemon.drain();
     let end = Instant::now() + FAREWELL;
-    while !daemon.is_idle() && Instant::now() < end {
+    while !(daemon.is_idle() && daemon.programs_ended()) && Instant::now() < end {
         let pause = Instant::now() + Duration::from_millis(20);
         tokio::select! {
             Some((kernel, event)) = from_kernel.recv() => daemon.kernel_event(kernel, event),

@@ -55,6 +55,11 @@ impl Programs {
         }
     }
 
+    /// Whether all of them have ended.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.available_permits() == WAITING
+    }
+
     fn start(&self, hook: Hook) {
         let log = self.log.clone();
         let Ok(place) = self.waiting.clone().try_acquire_owned() else {
