@@ -102,6 +102,13 @@ impl Users {
         self.by_name.get(name).or(self.anybody.as_ref())
     }
 
+    /// Whether a password comes from a program.
+    #[must_use]
+    pub fn has_program(&self) -> bool {
+        let mut all = self.by_name.values().chain(&self.anybody);
+        all.any(|user| matches!(user.password, Password::Program(_)))
+    }
+
     /// Everybody with a name, by name.
     pub fn iter(&self) -> impl Iterator<Item = &User> {
         self.by_name.values()

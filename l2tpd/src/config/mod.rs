@@ -3,9 +3,10 @@
 
 mod file;
 mod model;
-mod mpd;
+pub mod mpd;
 pub mod profile;
 mod scalar;
+pub mod write;
 mod yaml;
 
 pub(crate) use file::read_bounded;

@@ -456,18 +456,18 @@ impl Server {
             return;
         };
         let grew = traffic.received_frames > session.traffic.received_frames;
-        let both = |traffic: &Traffic| traffic.received_frames + traffic.sent_frames;
-        let frames = both(&traffic).saturating_sub(both(&session.traffic));
         session.traffic = traffic;
         let control = session.link.as_ref().map_or(0, |link| {
-            let counters = link.view().counters;
+            let counters = link.counters();
             counters.frames_in + counters.frames_out
         });
-        // Echo-Requests and their like keep nobody from being idle.
-        if frames > control.saturating_sub(session.control_frames) {
+        // Echo-Requests and their like keep nobody from being idle. What the kernel has counted and
+        // we have not seen yet, or the other way round, is seen as a packet once at most.
+        let packets = (traffic.received_frames + traffic.sent_frames).saturating_sub(control);
+        if packets > session.packets {
+            session.packets = packets;
             session.last_packet = now;
         }
-        session.control_frames = control;
         if grew {
             if let Some(link) = session.link.as_mut() {
                 link.note_traffic(now);

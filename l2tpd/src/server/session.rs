@@ -81,8 +81,8 @@ pub(super) struct Session {
     pub(super) traffic: Traffic,
     /// When a packet of the user's was last seen.
     pub(super) last_packet: Instant,
-    /// Control frames of the link when the counters were last read.
-    pub(super) control_frames: u64,
+    /// The most frames of the kernel's count that were no control frames.
+    pub(super) packets: u64,
     pub(super) reading: bool,
     /// The first reason to end; later ones follow from it.
     pub(super) reason: Option<String>,
@@ -122,7 +122,7 @@ impl Session {
             due: None,
             traffic: Traffic::default(),
             last_packet: now,
-            control_frames: 0,
+            packets: 0,
             reading: false,
             reason: None,
         }
@@ -137,7 +137,12 @@ impl Session {
 
     /// When the session ends by itself, unless something happens until then, and why.
     pub(super) fn end(&self) -> Option<(Instant, CloseReason)> {
-        let bundle = self.bundle.as_ref().filter(|_| self.was_up)?;
+        let link = self.link.as_ref().filter(|_| self.was_up)?;
+        // Once is enough.
+        if link.phase() != ppp_proto::Phase::Network {
+            return None;
+        }
+        let bundle = self.bundle.as_ref()?;
         let idle = bundle
             .idle_timeout
             .map(|limit| (self.last_packet + limit, CloseReason::Idle));

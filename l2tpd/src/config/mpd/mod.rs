@@ -6,10 +6,14 @@
 //! | `bundles.rs` | `set bundle`, `set ipcp`, `set iface` |
 //! | `links.rs` | links that take calls, and where they listen |
 //! | `connections.rs` | links that call |
+//! | `origins.rs` | where each setting of YAML comes from, for `tanuki-import` |
 
 mod bundles;
 mod connections;
 mod links;
+mod origins;
+
+pub use origins::{Imported, import};
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,6 +43,10 @@ const SECRETS: &str = "mpd.secret";
 /// # Errors
 /// Every problem found, each with its place and what would be accepted.
 pub(super) fn load(file: &ConfigFile, bytes: &[u8]) -> Result<Loaded, Problems> {
+    load_model(file, bytes).map(|(loaded, _)| loaded)
+}
+
+fn load_model(file: &ConfigFile, bytes: &[u8]) -> Result<(Loaded, Model), Problems> {
     let folder = file.path.parent().unwrap_or(Path::new("")).to_owned();
     let request = Request {
         file: file.path.display().to_string(),
@@ -61,10 +69,10 @@ pub(super) fn load(file: &ConfigFile, bytes: &[u8]) -> Result<Loaded, Problems> 
         None
     };
     match config {
-        Some(config) if lowering.problems.is_empty() => Ok(Loaded {
-            config,
-            notices: lowering.notices,
-        }),
+        Some(config) if lowering.problems.is_empty() => {
+            let notices = lowering.notices;
+            Ok((Loaded { config, notices }, done.model))
+        }
         _ => {
             let mut problems = problems_of_mpd(&lowering.problems);
             if done.suppressed > 0 {

@@ -2,6 +2,7 @@
 
 mod console;
 mod lifecycle;
+mod profiles;
 mod restarts;
 mod trouble;
 mod world;

@@ -13,8 +13,49 @@ use crate::config::{Config, UserLimit, UsersFile};
 use crate::console::Role;
 use crate::secret::Secret;
 
+/// The configuration; as YAML it leads to the same.
 fn accepted(text: &str) -> Config {
-    load(text).unwrap().config
+    let config = load(text).unwrap().config;
+    let written = crate::config::write::yaml(&config, None, &|_| None);
+    let source = tanuki_daemon::config::Source::new("/l2tpd.yaml", written.text.clone());
+    let again = Config::from_source(&source).unwrap_or_else(|problems| {
+        panic!("{problems}\n{}", written.text);
+    });
+    assert_eq!(again.listen, config.listen);
+    assert_eq!(again.users, config.users);
+    assert_eq!(again.l2tp, config.l2tp);
+    for (name, ranges) in &config.pools {
+        assert_eq!(again.pools.get(name), Some(ranges), "{}", written.text);
+    }
+    let left = |path: &str| written.left.iter().any(|(left, _)| left == path);
+    for (name, bundle) in &config.bundles {
+        if !left(&format!("bundles.{name}.mtu")) {
+            assert_eq!(again.bundles.get(name), Some(bundle), "{}", written.text);
+        }
+    }
+    if !config.links.is_empty() && !written.left.iter().any(|(path, _)| path.ends_with(".mtu")) {
+        assert_eq!(again.links, config.links, "{}", written.text);
+    }
+    for (name, connection) in &config.connections {
+        let again = &again.connections[name];
+        assert_eq!(
+            (
+                again.server,
+                again.local,
+                &again.user,
+                &again.password,
+                again.attempts
+            ),
+            (
+                connection.server,
+                connection.local,
+                &connection.user,
+                &connection.password,
+                connection.attempts
+            )
+        );
+    }
+    config
 }
 
 /// The road warriors' server that most how-tos for racoon end with.
