@@ -201,7 +201,9 @@ fn ports(config: &Config, kernels: &[(Carrier, KernelSocket)], paths: &Paths) ->
 
 fn cannot_listen((address, error): (SocketAddr, io::Error)) -> Failure {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another IKE daemon is running: stop it first",
+        io::ErrorKind::AddrInUse => {
+            "; another IKE daemon is running (sockstat -l shows it): stop it first"
+        }
         io::ErrorKind::PermissionDenied => "; start as root",
         io::ErrorKind::AddrNotAvailable => "; `listen` names an address this host does not have",
         _ => "",
@@ -209,6 +211,7 @@ fn cannot_listen((address, error): (SocketAddr, io::Error)) -> Failure {
     let code = match error.kind() {
         io::ErrorKind::PermissionDenied => exit::NO_PERMISSION,
         io::ErrorKind::AddrNotAvailable => exit::CONFIG,
+        io::ErrorKind::AddrInUse => exit::UNAVAILABLE,
         _ => exit::OS,
     };
     Failure::new(code, format!("UDP {address}: {error}{hint}"))

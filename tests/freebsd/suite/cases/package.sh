@@ -4,8 +4,9 @@ for program in sbin/ike-daemon sbin/l2tpd sbin/softkernel bin/ikectl bin/l2tpctl
 	check "$program runs" "/usr/local/$program" --version
 done
 check "samples are closed to others" nothing find /usr/local/etc/tanuki -name '*.sample' -perm +077
-check "rcorder" sh -c 'rcorder /etc/rc.d/* /usr/local/etc/rc.d/* >"$0" 2>"$0.errors" &&
-	! grep -E "ike_daemon|l2tpd|softkernel" "$0.errors"' "$WORK/order"
+# A small installation lacks some of what its own scripts want, so the exit code says nothing.
+rcorder /etc/rc.d/* /usr/local/etc/rc.d/* >"$WORK/order" 2>"$WORK/complaints"
+check "rcorder has nothing to say of ours" nothing grep -E "ike_daemon|l2tpd|softkernel" "$WORK/complaints"
 
 # before FIRST SECOND: in the order of the boot.
 before() {

@@ -49,7 +49,7 @@ shows "l2tpd uses the system's kernel" 'tanuki|socket' ngctl list
 # The terminal, the environment and the working folder of whoever started them are not theirs.
 for program in ike-daemon l2tpd softkernel; do
 	check "$program has no terminal" test "$(ps -o tty= -p "$(pid $program)" | tr -d ' ')" = -
-	check "$program keeps no folder" sh -c "procstat -f $(pid $program) | grep -q ' cwd .* /\$'"
+	check "$program keeps no folder" sh -c "procstat -f $(pid $program) | grep -Eq ' cwd .* / *\$'"
 done
 if [ -S /var/run/log ]; then
 	check "the log is syslog's" grep -q 'ike-daemon\[[0-9]*\]: ready' /var/log/daemon.log /var/log/tanuki.log
