@@ -69,13 +69,15 @@ chmod 755 "$WORK/run"
 
 # A jail that shares the host's network and may do nothing with it.
 in_jail() {
-	jail -c path=/ name=tanuki-bare host.hostname=bare ip4=inherit ip6=inherit command="$@"
+	jexec tanuki-bare "$@"
 }
+jail -c path=/ name=tanuki-bare host.hostname=bare ip4=inherit ip6=inherit persist
+undo 'jail -r tanuki-bare'
 for name in ike-daemon l2tpd softkernel; do
 	refused "$name in a jail" 77 'jail' daemon $name in_jail
 	ended
-	jail -r tanuki-bare 2>/dev/null
 done
+jail -r tanuki-bare
 
 # Ports in use: syslogd is everywhere, and takes a port for itself alone.
 for port in 500 1701; do
