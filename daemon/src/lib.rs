@@ -13,6 +13,7 @@
 //! | [`log`] | slog to standard error, a file, or syslog |
 //! | [`pidfile`] | one instance at a time |
 //! | [`range`] | consecutive IPv4 addresses |
+//! | [`retry`] | pauses between attempts |
 //! | [`runtime_dir`] | the folder for sockets, pid file and state |
 //! | [`secret`] | octets that are wiped and never printed |
 //! | [`signals`] | TERM, INT, HUP, USR1, USR2 as an enum |
@@ -31,6 +32,7 @@ pub mod kernel_module;
 pub mod log;
 pub mod pidfile;
 pub mod range;
+pub mod retry;
 pub mod runtime_dir;
 pub mod secret;
 pub mod signals;

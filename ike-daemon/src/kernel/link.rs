@@ -3,18 +3,16 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ike_proto::carrier::Carrier;
 use pfkey::socket::AsyncSocket;
 use pfkey::{Request, Socket};
+use tanuki_daemon::retry::Pauses;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Messages waiting for the kernel.
 const QUEUE: usize = 4096;
-/// Between attempts to reach softkernel.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// Which kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,12 +110,14 @@ impl Events {
 
 async fn keep_open(socket: KernelSocket, mut outgoing: mpsc::Receiver<Request>, events: Events) {
     let mut told = false;
+    let mut pauses = Pauses::default();
     loop {
         let problem = match socket.open().and_then(AsyncSocket::new) {
             Ok(open) => {
                 // Nothing of the time before can be answered any more.
                 while outgoing.try_recv().is_ok() {}
                 told = false;
+                pauses.reset();
                 if !events.send(LinkEvent::Up).await {
                     return;
                 }
@@ -133,7 +133,7 @@ async fn keep_open(socket: KernelSocket, mut outgoing: mpsc::Receiver<Request>, 
         {
             return;
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(pauses.pause()).await;
     }
 }
 

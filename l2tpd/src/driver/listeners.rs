@@ -3,18 +3,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use l2tp_proto::{FlowId, KernelId};
 use slog::Logger;
 use tanuki_daemon::exit::Failure;
+use tanuki_daemon::retry::Pauses;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::kernel::{KernelKind, Listener, Reqids};
 
-/// Between two attempts to bind.
-const REBIND: Duration = Duration::from_millis(500);
 /// Datagrams on their way to the server; more are dropped as a full socket buffer would.
 const QUEUE: usize = 1024;
 
@@ -137,6 +135,7 @@ struct Binder {
 impl Binder {
     async fn run(self, mut bound: Option<Listener>, mut to_send: mpsc::Receiver<Datagram>) {
         let mut complained = false;
+        let mut pauses = Pauses::default();
         loop {
             let listener = match bound.take() {
                 Some(listener) => Ok(listener),
@@ -147,6 +146,7 @@ impl Binder {
                     slog::debug!(self.log, "listening";
                         "address" => %self.local, "kernel" => %self.kernel);
                     complained = false;
+                    pauses.reset();
                     if let Err(error) = self.pass(&listener, &mut to_send).await {
                         slog::debug!(self.log, "listener"; "address" => %self.local,
                             "kernel" => %self.kernel, "reason" => %error);
@@ -158,7 +158,7 @@ impl Binder {
                     }
                 }
             }
-            tokio::time::sleep(REBIND).await;
+            tokio::time::sleep(pauses.pause()).await;
         }
     }
 

@@ -10,6 +10,7 @@ use l2tp_proto::KernelId;
 use netgraph::generic::GetNodeInfo;
 use netgraph::node::{l2tp, ppp};
 use netgraph::{Event as NetgraphEvent, Netgraph, NgMessage};
+use tanuki_daemon::retry::Pauses;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -17,8 +18,6 @@ use super::executor::Executor;
 use super::names;
 use crate::server::{Input, KernelError, KernelOp, OpId};
 
-/// Between two attempts to reach the soft kernel.
-const RETRY: Duration = Duration::from_millis(250);
 /// Events on their way to the server; when it is behind, the kernel's socket buffers them.
 const QUEUE: usize = 1024;
 
@@ -138,10 +137,12 @@ struct Gone;
 
 async fn run(kind: KernelKind, mut asked: Asked, told: Told) {
     let mut complained = false;
+    let mut pauses = Pauses::default();
     loop {
         match connect(&kind).await {
             Ok((mut executor, nodes)) => {
                 complained = false;
+                pauses.reset();
                 if told.send(KernelEvent::Up { nodes }).await.is_err() {
                     return;
                 }
@@ -161,7 +162,7 @@ async fn run(kind: KernelKind, mut asked: Asked, told: Told) {
                 }
             }
         }
-        if refuse_for_a_while(&mut asked, &told).await == End::Over {
+        if refuse_for_a_while(pauses.pause(), &mut asked, &told).await == End::Over {
             return;
         }
     }
@@ -218,8 +219,8 @@ async fn serve(executor: &mut Executor, asked: &mut Asked, told: &Told) -> End {
 }
 
 /// While there is no kernel every operation fails at once.
-async fn refuse_for_a_while(asked: &mut Asked, told: &Told) -> End {
-    let pause = tokio::time::sleep(RETRY);
+async fn refuse_for_a_while(limit: Duration, asked: &mut Asked, told: &Told) -> End {
+    let pause = tokio::time::sleep(limit);
     tokio::pin!(pause);
     loop {
         tokio::select! {
