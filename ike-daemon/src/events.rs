@@ -135,6 +135,25 @@ impl EventLog {
                     "remedy" => remedy),
                 None => warn!(log, "refused"; "peer" => %peer, "reason" => %reason),
             },
+            Event::UserUp { ike, peer, user } => {
+                info!(log, "user logged in"; "ike" => ike.0, "peer" => %peer, "user" => user);
+            }
+            Event::AddressGiven {
+                reqid,
+                peer,
+                user,
+                address,
+            } => {
+                info!(log, "address given"; "client" => reqid.0, "peer" => %peer,
+                    "user" => user.as_deref().unwrap_or("-"), "address" => %address);
+            }
+            Event::AddressTaken {
+                reqid,
+                connection,
+                address,
+                dns,
+            } => info!(log, "address received"; "client" => reqid.0, "connection" => connection,
+                "address" => %address, "dns" => ?dns),
             Event::CertificateRefused {
                 peer,
                 identity,

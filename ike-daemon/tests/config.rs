@@ -74,6 +74,7 @@ fn certificates() -> tempfile::TempDir {
         ("server.key.pem", "vpn.example.org.key"),
         ("root.pem", "ca.pem"),
         ("root.crl.pem", "crl.pem"),
+        ("../../../../etc/users.yaml.sample", "users.yaml"),
     ] {
         let to = folder.path().join(to);
         std::fs::copy(format!("{fixtures}/{from}"), &to).unwrap();

@@ -57,6 +57,9 @@ pub struct ClientCheckpoint {
     /// Policies in softkernel, where it runs beside the system's kernel.
     #[serde(default)]
     pub soft_policies: Vec<SecurityPolicy>,
+    /// The address we gave it for tunnel mode.
+    #[serde(default)]
+    pub lease: Option<std::net::Ipv4Addr>,
 }
 
 /// One established ISAKMP SA.
@@ -105,6 +108,9 @@ pub struct IkeCheckpoint {
     pub hash: u16,
     /// Group: IANA number.
     pub group: u16,
+    /// The name that was given by XAUTH.
+    #[serde(default)]
+    pub user: Option<String>,
     /// Authentication method: IANA number.
     #[serde(default = "psk")]
     pub method: u16,

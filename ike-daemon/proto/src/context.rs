@@ -12,8 +12,9 @@ use crate::carrier::{Carrier, Carriers, Encapsulated, Inner, PeerPort, Place, Pl
 use crate::error::{DownReason, Refusal};
 use crate::fragment::split;
 use crate::ikev1::child::Child;
-use crate::io::{ChildId, Event, IkeId, KernelRequest, Mode, Output, Transmit};
+use crate::io::{ChildId, Event, IkeId, KernelRequest, Mode, Output, Reqid, Transmit};
 use crate::job::{Job, JobId};
+use crate::leases::Leases;
 use crate::nat::Path;
 use crate::policy::{Fragmentation, Policy};
 use crate::view::Counters;
@@ -34,6 +35,12 @@ pub(crate) enum Effect {
     Established { initial_contact: bool },
     /// Phase 1 failed or the SA ended; remove it.
     Ended(DownReason),
+    /// What had to come before Quick Mode is through: XAUTH, or an address.
+    Ready,
+    /// The ISAKMP SA is established and may not stay; the peer is told.
+    Dismissed(DownReason),
+    /// Another client has taken this one's address.
+    Displaced(Reqid),
     /// The peer authenticated a message from another address or port.
     Moved(Path),
     /// INITIAL-CONTACT came in an authenticated Informational.
@@ -89,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) places: Places,
     /// Peers that must use UDP encapsulation.
     pub(crate) encapsulated: Encapsulated,
+    /// Addresses of clients in tunnel mode.
+    pub(crate) leases: Leases,
     pub(crate) generation: u64,
     reported: BTreeMap<(IpAddr, Refusal), Instant>,
     answers: TokenBucket,
@@ -112,6 +121,7 @@ impl Shared {
             carriers: Carriers::default(),
             places: Places::default(),
             encapsulated: Encapsulated::default(),
+            leases: Leases::default(),
             generation: 0,
             reported: BTreeMap::new(),
             answers: TokenBucket::default(),

@@ -287,6 +287,70 @@ numbers! {
 }
 
 numbers! {
+    /// Types of Attributes payloads, draft-dukes-ike-mode-cfg-02 3.3.
+    ConfigType(u8) {
+        /// Asks.
+        REQUEST = 1, "REQUEST";
+        /// Answers what was asked.
+        REPLY = 2, "REPLY";
+        /// Tells.
+        SET = 3, "SET";
+        /// Acknowledges what was told.
+        ACK = 4, "ACK";
+    }
+}
+
+numbers! {
+    /// Attributes of Transaction exchanges: draft-dukes-ike-mode-cfg-02 3.4,
+    /// draft-ietf-ipsec-isakmp-xauth-06 6.2, and Cisco's Unity.
+    ConfigAttribute(u16) {
+        /// An address for the client.
+        INTERNAL_IP4_ADDRESS = 1, "INTERNAL_IP4_ADDRESS";
+        /// Its netmask.
+        INTERNAL_IP4_NETMASK = 2, "INTERNAL_IP4_NETMASK";
+        /// A name server.
+        INTERNAL_IP4_DNS = 3, "INTERNAL_IP4_DNS";
+        /// A WINS server.
+        INTERNAL_IP4_NBNS = 4, "INTERNAL_IP4_NBNS";
+        /// What software it is.
+        APPLICATION_VERSION = 7, "APPLICATION_VERSION";
+        /// Kind of XAUTH.
+        XAUTH_TYPE = 16520, "XAUTH_TYPE";
+        /// Name.
+        XAUTH_USER_NAME = 16521, "XAUTH_USER_NAME";
+        /// Password.
+        XAUTH_USER_PASSWORD = 16522, "XAUTH_USER_PASSWORD";
+        /// Whether they are right.
+        XAUTH_STATUS = 16527, "XAUTH_STATUS";
+        /// A text to show.
+        UNITY_BANNER = 28672, "UNITY_BANNER";
+        /// Whether the password may be kept.
+        UNITY_SAVE_PASSWD = 28673, "UNITY_SAVE_PASSWD";
+        /// The domain of short names.
+        UNITY_DEF_DOMAIN = 28674, "UNITY_DEF_DOMAIN";
+        /// Domains to ask our name servers for.
+        UNITY_SPLITDNS_NAME = 28675, "UNITY_SPLITDNS_NAME";
+        /// Networks through the tunnel.
+        UNITY_SPLIT_INCLUDE = 28676, "UNITY_SPLIT_INCLUDE";
+        /// Networks beside the tunnel.
+        UNITY_LOCAL_LAN = 28678, "UNITY_LOCAL_LAN";
+    }
+}
+
+impl ConfigAttribute {
+    /// Those of XAUTH, from XAUTH_TYPE to XAUTH_ANSWER.
+    pub const XAUTH: std::ops::RangeInclusive<u16> = 16520..=16529;
+}
+
+numbers! {
+    /// Kinds of XAUTH, draft-ietf-ipsec-isakmp-xauth-06 6.3.
+    XauthType(u16) {
+        /// Name and password.
+        GENERIC = 0, "Generic";
+    }
+}
+
+numbers! {
     /// What a lifetime counts, RFC 2407 4.5, RFC 2409 A.
     LifeType(u16) {
         /// Seconds.

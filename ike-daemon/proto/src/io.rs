@@ -13,7 +13,7 @@
 //! ```
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -479,6 +479,37 @@ pub enum Event {
         peer: SocketAddr,
         /// Why; `Refusal::remedy` says what the operator can do.
         reason: Refusal,
+    },
+    /// A client gave a name and a password that are right.
+    UserUp {
+        /// Its ISAKMP SA.
+        ike: IkeId,
+        /// Where it is.
+        peer: SocketAddr,
+        /// The name.
+        user: String,
+    },
+    /// A client has an address for tunnel mode.
+    AddressGiven {
+        /// The client.
+        reqid: Reqid,
+        /// Where it is.
+        peer: SocketAddr,
+        /// Whose name it gave, if it had to.
+        user: Option<String>,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A responder has given us an address for tunnel mode.
+    AddressTaken {
+        /// The responder.
+        reqid: Reqid,
+        /// The connection it is for.
+        connection: String,
+        /// The address.
+        address: Ipv4Addr,
+        /// Name servers to ask through the tunnel.
+        dns: Vec<Ipv4Addr>,
     },
     /// Why a peer's certificate was refused, in words; with `Refused`, and as seldom.
     CertificateRefused {

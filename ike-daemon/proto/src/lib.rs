@@ -27,6 +27,7 @@ pub mod iana;
 mod ikev1;
 pub mod io;
 mod job;
+mod leases;
 mod nat;
 pub mod negotiate;
 pub mod policy;

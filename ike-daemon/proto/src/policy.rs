@@ -288,6 +288,21 @@ pub struct Connection {
     pub pfs: Option<Group>,
     /// Say INITIAL-CONTACT when this is our only ISAKMP SA with the peer.
     pub initial_contact: bool,
+    /// What we answer to XAUTH; without it no method with XAUTH is offered.
+    pub login: Option<Login>,
+    /// Ask for an address by Mode Config and use it as our side of tunnel mode.
+    pub mode_config: bool,
+    /// Begin with Aggressive Mode, which needs a single group.
+    pub aggressive: bool,
+}
+
+/// A name and a password of ours.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
 }
 
 impl Default for Policy {

@@ -138,6 +138,10 @@ pub struct Capabilities {
     pub dpd: bool,
     /// IKE fragmentation, and the vendor id to answer with: as long as the peer's.
     pub fragmentation: Option<&'static [u8]>,
+    /// XAUTH.
+    pub xauth: bool,
+    /// Cisco Unity's attributes in Mode Config.
+    pub unity: bool,
     /// Windows says INITIAL-CONTACT this way.
     pub initial_contact: bool,
     /// A guess at what the peer is.
@@ -172,6 +176,8 @@ impl Capabilities {
             }
             match id {
                 DPD => found.dpd = true,
+                XAUTH => found.xauth = true,
+                UNITY => found.unity = true,
                 FRAGMENTATION => found.fragmentation = Some(FRAGMENTATION),
                 _ if can_fragment(id) => found.fragmentation = Some(FRAGMENTATION_CAPABLE),
                 MS_INITIAL_CONTACT => found.initial_contact = true,

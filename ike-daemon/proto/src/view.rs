@@ -47,6 +47,12 @@ pub struct IkeSaView {
     pub hash: String,
     /// Group, such as `modp2048`.
     pub group: String,
+    /// The name that was given by XAUTH.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The address that the client has for tunnel mode.
+    #[serde(default)]
+    pub address: Option<std::net::Ipv4Addr>,
     /// Authentication method, such as `psk`; empty while unknown.
     #[serde(default)]
     pub authentication: String,

@@ -259,7 +259,7 @@ fn xauth_methods_are_walked_past() {
     sa.proposals[0].transforms = vec![xauth];
     assert_eq!(
         chosen(&sa, &Phase1Policy::default()),
-        Err(Refusal::AuthMethod)
+        Err(Refusal::OnlyXauth)
     );
 }
 

@@ -6,13 +6,16 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash, Secret};
 use ike_proto::Policy;
 use ike_proto::iana::EspTransform;
 use ike_proto::io::Mode;
-use ike_proto::policy::{Connection, Phase1Policy, Phase2Policy, Remote, SecretEntry, SecretPeer};
+use ike_proto::policy::{
+    Connection, Login, Phase1Policy, Phase2Policy, Remote, SecretEntry, SecretPeer,
+};
 use tanuki_daemon::config::{Problem, Problems, Source};
 use zeroize::Zeroizing;
 
@@ -57,6 +60,13 @@ pub(super) fn lower(source: &Source, file: File, policies: &[PathBuf]) -> Result
     check.aggressive(&file, &mut policy);
     check.fragmentation(&file, &mut policy);
     check.phase1("phase1", &file.phase1, &mut policy.phase1);
+    let mode_config = file
+        .mode_config
+        .as_ref()
+        .map(|section| Arc::new(check.mode_config("mode_config", section)));
+    policy.mode_config = mode_config;
+    // Clients with an address of ours come in tunnel mode.
+    policy.phase2.tunnel = policy.mode_config.is_some();
     check.phase2("phase2", &file.phase2, &mut policy.phase2);
     policy.remotes = file
         .remotes
@@ -70,6 +80,7 @@ pub(super) fn lower(source: &Source, file: File, policies: &[PathBuf]) -> Result
         Some((name.clone(), certificates::files(own)))
     });
     let authentication_files = remotes.chain([general]).collect();
+    check.xauth_has_users(&policy);
     check.nat(&file, &mut policy);
     check.timers(&file, &mut policy);
     check.limits(&file, &mut policy);
@@ -254,7 +265,13 @@ impl Check<'_> {
         }
         let mut phase1 = general.phase1.clone();
         self.phase1(&format!("{path}.phase1"), &section.phase1, &mut phase1);
+        let mode_config = section
+            .mode_config
+            .as_ref()
+            .map(|own| Arc::new(self.mode_config(&format!("{path}.mode_config"), own)))
+            .or_else(|| general.mode_config.clone());
         let mut phase2 = general.phase2.clone();
+        phase2.tunnel |= mode_config.is_some();
         self.phase2(&format!("{path}.phase2"), &section.phase2, &mut phase2);
         let authentication = match &section.authentication {
             Some(own) => self.authentication(&format!("{path}.authentication"), own),
@@ -267,7 +284,7 @@ impl Check<'_> {
             authentication,
             phase1,
             phase2,
-            mode_config: general.mode_config.clone(),
+            mode_config,
         }
     }
 
@@ -409,6 +426,8 @@ impl Check<'_> {
     }
 
     fn phase2(&mut self, path: &str, section: &Phase2Section, phase2: &mut Phase2Policy) {
+        // With addresses to give, there is no need of networks.
+        let addresses = phase2.tunnel;
         if let Some(list) = &section.suites {
             phase2.suites = list.iter().map(|suite| suite.0).collect();
             if phase2.suites.is_empty() {
@@ -429,7 +448,14 @@ impl Check<'_> {
         }
         if let Some(modes) = &section.modes {
             phase2.transport = modes.0.iter().any(|mode| mode.0 == Mode::Transport);
-            phase2.tunnel = modes.0.iter().any(|mode| mode.0 == Mode::Tunnel);
+            phase2.tunnel |= modes.0.iter().any(|mode| mode.0 == Mode::Tunnel);
+            let without = phase2.networks.is_empty() && section.networks.is_none();
+            if modes.0.iter().any(|mode| mode.0 == Mode::Tunnel) && without && !addresses {
+                self.problem(
+                    &format!("{path}.modes"),
+                    "tunnel mode needs `networks`: the subnets behind us that peers may reach",
+                );
+            }
             if modes.0.is_empty() {
                 self.problem(
                     &format!("{path}.modes"),
@@ -452,12 +478,6 @@ impl Check<'_> {
         }
         if let Some(networks) = &section.networks {
             phase2.networks = networks.iter().map(|net| net.0).collect();
-        }
-        if phase2.tunnel && phase2.networks.is_empty() {
-            self.problem(
-                &format!("{path}.modes"),
-                "tunnel mode needs `networks`: the subnets behind us that peers may reach",
-            );
         }
         set(&mut phase2.require_pfs, section.require_pfs);
         set(&mut phase2.lifetime_kilobytes, section.lifetime_kilobytes);
@@ -645,7 +665,10 @@ impl Check<'_> {
         }
         let tunnel = mode == Mode::Tunnel;
         let networks = [
-            ("local_network", section.local_network.is_some()),
+            (
+                "local_network",
+                section.local_network.is_some() || section.mode_config == Some(true),
+            ),
             ("peer_network", section.peer_network.is_some()),
         ];
         for (key, given) in networks {
@@ -683,11 +706,35 @@ impl Check<'_> {
             peer_network: section.peer_network.map(|net| net.0),
             pfs: section.pfs.map(|group| group.0),
             initial_contact: section.initial_contact.unwrap_or(true),
+            login: self.login(&path, section),
+            mode_config: section.mode_config.unwrap_or(false),
+            aggressive: section.aggressive.unwrap_or(false),
         };
         (self.problems.len() == before).then_some(ConfiguredConnection {
             connection,
             start: section.start,
         })
+    }
+}
+
+impl Check<'_> {
+    /// What we answer when a server asks for name and password.
+    fn login(&mut self, path: &str, section: &ConnectionSection) -> Option<Login> {
+        match (&section.user, &section.password) {
+            (Some(user), Some(password)) => Some(Login {
+                user: user.clone(),
+                password: Secret::from(password.as_bytes()),
+            }),
+            (Some(_), None) => {
+                self.problem(&format!("{path}.user"), "without `password`");
+                None
+            }
+            (None, Some(_)) => {
+                self.problem(&format!("{path}.password"), "without `user`");
+                None
+            }
+            (None, None) => None,
+        }
     }
 }
 

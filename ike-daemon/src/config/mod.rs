@@ -4,6 +4,7 @@
 //! * `account`: owners and permissions
 //! * `values`: single values and their refusals
 //! * `certificates`, `credentials`: keys, certificates, authorities, and their files
+//! * `mode_config`: addresses and users for tunnel mode
 //! * `check`: what depends on several values, and the step to the model
 //! * `model`: what the daemon wants to know
 //! * `overrides`: what the command line says about it
@@ -15,6 +16,7 @@ mod account;
 mod certificates;
 mod check;
 mod credentials;
+mod mode_config;
 mod model;
 mod overrides;
 pub mod racoon;

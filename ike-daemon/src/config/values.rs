@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,9 +12,10 @@ use ike_pki::NamePattern;
 use ike_proto::iana::{EspAuth, EspTransform};
 use ike_proto::policy::{EspSuite, Fragmentation, Method, PeerPattern, SecretPeer, Service};
 use ike_proto::wire::id::Identification;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use tanuki_daemon::config::parsed;
+use tanuki_daemon::range::{Range, RangeError};
 
 /// Makes a type readable from a YAML scalar by its `FromStr`.
 macro_rules! scalar {
@@ -46,7 +47,10 @@ scalar!(
     MethodName,
     FileName,
     PeerName,
-    ScriptPath
+    ScriptPath,
+    Addresses,
+    Ipv4,
+    Network4
 );
 
 /// A span of time: `30` (seconds), `500ms`, `30s`, `10m`, `8h`, `1d`.
@@ -349,6 +353,51 @@ impl FromStr for FragmentationName {
             "force" => Ok(Self(Fragmentation::Force)),
             _ => Err(format!(
                 "unknown fragmentation `{text}`; expected on, off or force"
+            )),
+        }
+    }
+}
+
+/// Addresses to give away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Addresses(pub(super) Range);
+
+impl FromStr for Addresses {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map(Self)
+            .map_err(|error: RangeError| error.to_string())
+    }
+}
+
+/// One IPv4 address, or mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ipv4(pub(super) Ipv4Addr);
+
+impl FromStr for Ipv4 {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| format!("`{text}` is no IPv4 address; expected such as 192.0.2.1"))
+    }
+}
+
+/// An IPv4 subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Network4(pub(super) Ipv4Net);
+
+impl FromStr for Network4 {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(Network(IpNet::V4(net))) => Ok(Self(net)),
+            _ => Err(format!(
+                "`{text}` is no IPv4 subnet; expected such as 10.1.0.0/16"
             )),
         }
     }

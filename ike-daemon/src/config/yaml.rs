@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 use super::account::{Group, Permissions, User};
 use super::model::{KernelChoice, Start};
 use super::values::{
-    CipherName, Endpoint, FileName, FragmentationName, GroupName, HashName, Host, MethodName,
-    ModeName, Name, Network, OneOrMany, Peer, PeerName, Period, ScriptPath, ServiceName, Suite,
+    Addresses, CipherName, Endpoint, FileName, FragmentationName, GroupName, HashName, Host, Ipv4,
+    MethodName, ModeName, Name, Network, Network4, OneOrMany, Peer, PeerName, Period, ScriptPath,
+    ServiceName, Suite,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +33,7 @@ pub(super) struct File {
     pub(super) dpd: DpdSection,
     pub(super) retransmit: RetransmitSection,
     pub(super) limits: LimitsSection,
+    pub(super) mode_config: Option<ModeConfigSection>,
     pub(super) remotes: BTreeMap<String, RemoteSection>,
     pub(super) kernel: KernelChoice,
     pub(super) connections: BTreeMap<String, ConnectionSection>,
@@ -97,6 +99,23 @@ pub(super) struct RemoteSection {
     pub(super) phase1: Phase1Section,
     #[serde(default)]
     pub(super) phase2: Phase2Section,
+    pub(super) mode_config: Option<ModeConfigSection>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ModeConfigSection {
+    pub(super) pool: Option<OneOrMany<Addresses>>,
+    pub(super) netmask: Option<Ipv4>,
+    pub(super) dns: Option<OneOrMany<Ipv4>>,
+    pub(super) wins: Option<OneOrMany<Ipv4>>,
+    pub(super) domain: Option<String>,
+    pub(super) split_include: Vec<Network4>,
+    pub(super) split_exclude: Vec<Network4>,
+    pub(super) split_dns: Vec<String>,
+    pub(super) banner: Option<String>,
+    pub(super) save_password: Option<bool>,
+    pub(super) users: Option<FileName>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -181,6 +200,10 @@ pub(super) struct ConnectionSection {
     pub(super) peer_network: Option<Network>,
     pub(super) pfs: Option<GroupName>,
     pub(super) initial_contact: Option<bool>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<Zeroizing<String>>,
+    pub(super) mode_config: Option<bool>,
+    pub(super) aggressive: Option<bool>,
     #[serde(default)]
     pub(super) start: Start,
 }

@@ -145,6 +145,9 @@ impl Phase1s {
             }
             Event::Refused { .. }
             | Event::CertificateRefused { .. }
+            | Event::UserUp { .. }
+            | Event::AddressGiven { .. }
+            | Event::AddressTaken { .. }
             | Event::ConnectionFailed { .. }
             | Event::Carried { .. }
             | Event::NatDetected { .. } => Meaning::default(),
@@ -173,14 +176,25 @@ fn ended(established: bool, reason: &DownReason) -> Vec<EventKind> {
     vec![match reason {
         DownReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN)
         | DownReason::Refused(
-            Refusal::NoPhase1Proposal | Refusal::OnlyModp1024 | Refusal::AuthMethod,
+            Refusal::NoPhase1Proposal
+            | Refusal::OnlyModp1024
+            | Refusal::AuthMethod
+            | Refusal::OnlyCertificates
+            | Refusal::OnlyXauth,
         ) => EventKind::Phase1NoProposal,
         DownReason::PeerRefused(_)
         | DownReason::Refused(
             Refusal::NoSecret
             | Refusal::UnknownGroup
             | Refusal::WrongSecret
-            | Refusal::WrongIdentity,
+            | Refusal::WrongIdentity
+            | Refusal::NoCertificate
+            | Refusal::CertificateIdentity
+            | Refusal::ExpiredCertificate
+            | Refusal::RevokedCertificate
+            | Refusal::StaleRevocationList
+            | Refusal::UntrustedCertificate
+            | Refusal::BadSignature,
         ) => EventKind::Phase1AuthFailed,
         DownReason::DeletedLocally => EventKind::Phase1Down,
         _ => EventKind::Phase1NoResponse,

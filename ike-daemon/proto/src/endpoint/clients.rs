@@ -95,23 +95,82 @@ impl Endpoint {
             };
             self.shared.event(event);
         }
-        let mut wishes = Vec::new();
-        if let Some(session) = self.sessions.get_mut(&id) {
-            wishes = std::mem::take(&mut session.wishes);
-            if let Some(established) = session.established_mut() {
-                established.client = reqid;
-            }
+        let mut xauth = false;
+        if let Some(session) = self.sessions.get_mut(&id)
+            && let Some(established) = session.established_mut()
+        {
+            established.client = reqid;
+            xauth = !established.xauth.is_through();
+            established.initial_contact = initial_contact;
         }
         self.supersede_sessions(now, reqid, id, replaces.filter(|_| initiator));
+        self.move_client(reqid, path.peer);
+        self.evict_sessions(now, rng, reqid, id);
+        match (xauth, initiator) {
+            (false, _) => self.session_ready(now, rng, id),
+            (true, false) => self.with_session(now, rng, id, |session, cx| {
+                session.ask_password(cx);
+            }),
+            // We are asked.
+            (true, true) => {}
+        }
+    }
+
+    /// Phase 1 and what comes after it are complete: Quick Modes may begin. As initiator an address
+    /// comes first, where one is wanted.
+    pub(super) fn session_ready(&mut self, now: Instant, rng: &mut dyn CryptoRng, id: IkeId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let wants_address = session
+            .connection
+            .as_deref()
+            .and_then(|name| self.shared.policy.connection(name))
+            .is_some_and(|connection| connection.mode_config)
+            && session.initiator
+            && !session.wishes.is_empty();
+        let Some(established) = session.established_mut() else {
+            return;
+        };
+        let initial_contact = std::mem::take(&mut established.initial_contact);
+        let address = established.address;
+        if wants_address && address.is_none() {
+            self.with_session(now, rng, id, |session, cx| session.ask_address(cx));
+            return;
+        }
+        let mut wishes = std::mem::take(&mut session.wishes);
         if initial_contact {
             self.initial_contact(now, rng, id);
         }
-        self.move_client(reqid, path.peer);
-        self.evict_sessions(now, rng, reqid, id);
+        for wish in &mut wishes {
+            if let Some(address) = address {
+                wish.traffic.come_from(address);
+            }
+        }
         for wish in wishes {
             self.with_session(now, rng, id, |session, cx| {
                 session.start_quick_mode(cx, wish)
             });
+        }
+    }
+
+    /// An established ISAKMP SA that came to nothing: no password, no address.
+    pub(super) fn session_dismissed(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        id: IkeId,
+        reason: DownReason,
+    ) {
+        let connection = self
+            .sessions
+            .get(&id)
+            .filter(|session| !session.wishes.is_empty())
+            .and_then(|session| session.connection.clone());
+        self.remove_session(now, rng, id, reason.clone(), true);
+        if let Some(connection) = connection {
+            self.shared
+                .event(Event::ConnectionFailed { connection, reason });
         }
     }
 
@@ -502,6 +561,7 @@ impl Endpoint {
                 let request = KernelRequest::RemovePolicy(policy);
                 self.shared.kernel(carrier, request);
             }
+            self.shared.leases.release(reqid);
             self.shared.changed();
             self.shared.event(Event::ClientGone {
                 reqid,

@@ -98,11 +98,25 @@ impl Endpoint {
             .secrets_for(peer, start.expected_identity.as_ref())
             .is_empty();
         let authentication = policy.terms(peer).authentication;
+        let connection = start
+            .connection
+            .as_deref()
+            .and_then(|name| policy.connection(name));
+        let login = connection.is_some_and(|connection| connection.login.is_some());
+        let aggressive = connection.is_some_and(|connection| connection.aggressive);
+        // Rekeying is no occasion to prove less.
+        let before = start
+            .replaces
+            .and_then(|old| self.sessions.get(&old))
+            .and_then(|old| old.established())
+            .map(|established| established.method);
         let methods: Vec<Method> = authentication
             .methods
             .iter()
             .copied()
             .filter(|method| authentication.can(*method, true, secret))
+            .filter(|method| login || !method.uses_xauth())
+            .filter(|method| before.is_none_or(|before| before == *method))
             .collect();
         if methods.is_empty() {
             return Err(CommandError::NoSecret(peer));
@@ -123,7 +137,16 @@ impl Endpoint {
             shared: &mut self.shared,
             effects: &mut effects,
         };
-        let mut session = Session::initiate(&mut cx, start.path, local_identity, &methods);
+        let session = match aggressive {
+            true => Session::initiate_aggressive(&mut cx, start.path, local_identity, &methods),
+            false => Some(Session::initiate(
+                &mut cx,
+                start.path,
+                local_identity,
+                &methods,
+            )),
+        };
+        let mut session = session.ok_or(CommandError::NoSecret(peer))?;
         session.connection = start.connection;
         session.expected_identity = start.expected_identity;
         session.replaces = start.replaces;

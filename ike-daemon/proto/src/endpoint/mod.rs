@@ -453,6 +453,11 @@ impl Endpoint {
                 self.session_established(now, rng, id, initial_contact);
             }
             Effect::Ended(reason) => self.remove_session(now, rng, id, reason, false),
+            Effect::Ready => self.session_ready(now, rng, id),
+            Effect::Dismissed(reason) => self.session_dismissed(now, rng, id, reason),
+            Effect::Displaced(reqid) => {
+                self.remove_client(now, rng, reqid, &DownReason::Replaced, true);
+            }
             Effect::Moved(path) => self.session_moved(id, path),
             Effect::InitialContact => self.initial_contact(now, rng, id),
             Effect::DeleteEsp(spis) => self.deleted_esp(now, rng, id, &spis),

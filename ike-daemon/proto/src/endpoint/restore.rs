@@ -16,6 +16,7 @@ use crate::ikev1::child::{Child, ChildStage};
 use crate::ikev1::dpd::Dpd;
 use crate::ikev1::main_mode::Phase;
 use crate::ikev1::protect::{MessageIds, MessageKey, SaKeys};
+use crate::ikev1::transaction::Xauth;
 use crate::ikev1::{Established, Session};
 use crate::io::SecurityPolicy;
 use crate::nat::{NatState, Path};
@@ -96,14 +97,17 @@ impl Endpoint {
                         Carrier::System => of(client, Carrier::Soft),
                         Carrier::Soft => Vec::new(),
                     },
+                    lease: self.shared.leases.of(client.reqid),
                 })
                 .collect(),
             ike_sas: self
                 .sessions
                 .values()
                 .filter_map(|session| {
+                    // Without a password it is not worth keeping: it is asked for again.
                     session
                         .established()
+                        .filter(|e| e.xauth.is_through())
                         .map(|e| session_checkpoint(session, e, clock))
                 })
                 .collect(),
@@ -172,6 +176,9 @@ impl Endpoint {
                 fresh_since: None,
             };
             self.clients.insert(saved.reqid, client);
+            if let Some(address) = saved.lease {
+                self.shared.leases.hold(saved.reqid, address);
+            }
         }
         for session in sessions {
             let id = session.id;
@@ -244,6 +251,7 @@ fn session_checkpoint(session: &Session, established: &Established, clock: Clock
         hash: established.suite.hash.iana(),
         group: established.suite.group.iana(),
         method: established.method.iana().0,
+        user: established.xauth.user().map(str::to_owned),
         skeyid_d: HexBytes::from(keys.skeyid_d.expose()),
         skeyid_a: HexBytes::from(keys.skeyid_a.expose()),
         key: HexBytes::from(keys.message.key.expose()),
@@ -323,6 +331,10 @@ fn restore_session(saved: &IkeCheckpoint, clock: Clock) -> Result<Session, Comma
         keepalive: (nat.local && path.natt_port).then_some(clock.now),
         superseded: saved.superseded,
         retire: saved.retire.map(|at| clock.to_instant(at)),
+        xauth: saved.user.clone().map_or(Xauth::None, Xauth::Done),
+        initial_contact: false,
+        transactions: BTreeMap::new(),
+        address: None,
     };
     let cookies = (
         cookie(&saved.initiator_cookie)?,

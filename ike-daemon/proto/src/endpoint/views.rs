@@ -20,6 +20,7 @@ impl Endpoint {
                 let places = &self.shared.places;
                 IkeSaView {
                     kernel: reqid.and_then(|reqid| places.of_client(address, reqid)),
+                    address: reqid.and_then(|reqid| self.shared.leases.of(reqid)),
                     ..ike_view(session, now)
                 }
             })
@@ -61,6 +62,7 @@ impl Endpoint {
             + self.shared.pending.len()
             + self.shared.places.len()
             + self.reassembly.len()
+            + self.shared.leases.len()
     }
 }
 
@@ -90,7 +92,9 @@ fn ike_view(session: &Session, now: Instant) -> IkeSaView {
         cipher: suite.map_or_else(String::new, |suite| suite.cipher.name().to_owned()),
         hash: suite.map_or_else(String::new, |suite| suite.hash.name().to_owned()),
         group: suite.map_or_else(String::new, |suite| suite.group.name().to_owned()),
+        user: established.and_then(|established| established.xauth.user().map(str::to_owned)),
         authentication: agreed.map_or_else(String::new, |(_, method)| method.name().to_owned()),
+        address: None,
         vendor: session.vendor.clone(),
         dpd: session.dpd_supported,
         fragmentation: session.fragments,

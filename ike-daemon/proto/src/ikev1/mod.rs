@@ -2,6 +2,7 @@
 //!
 //! * [`main_mode`], [`aggressive_mode`]: phase 1; [`signature`]: with certificates
 //! * [`quick_mode`]: phase 2; [`traffic`]: its identities; [`child`]: its result
+//! * [`transaction`]: XAUTH and Mode Config, between the two
 //! * [`informational`]: notifications, Delete; [`dpd`]: dead peer detection
 //! * [`protect`]: encryption, IVs, message ids
 
@@ -14,9 +15,10 @@ pub(crate) mod protect;
 pub(crate) mod quick_mode;
 pub(crate) mod signature;
 pub(crate) mod traffic;
+pub(crate) mod transaction;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ike_crypto::Cookie;
@@ -36,6 +38,7 @@ use dpd::{Dpd, DpdAction};
 use main_mode::Phase;
 use protect::{MessageIds, SaKeys};
 use quick_mode::{QuickMode, QuickWish};
+use transaction::{Transaction, Xauth};
 
 /// One ISAKMP SA.
 #[derive(Debug)]
@@ -99,6 +102,12 @@ pub(crate) struct Established {
     pub(crate) superseded: bool,
     /// When to delete it after it was superseded by our own rekeying.
     pub(crate) retire: Option<Instant>,
+    pub(crate) xauth: Xauth,
+    /// INITIAL-CONTACT that counts once XAUTH is through.
+    pub(crate) initial_contact: bool,
+    pub(crate) transactions: BTreeMap<u32, Transaction>,
+    /// As initiator: the address that Mode Config gave us.
+    pub(crate) address: Option<Ipv4Addr>,
 }
 
 /// Answers to unauthenticated rubbish per exchange.
@@ -173,6 +182,9 @@ impl Session {
             ExchangeType::QUICK_MODE if matches!(self.phase, Phase::Am2Sent(_)) => {
                 self.am3_is_missing(cx);
             }
+            ExchangeType::TRANSACTION if header.message_id != 0 => {
+                self.handle_transaction(cx, path, header, body, datagram);
+            }
             ExchangeType::QUICK_MODE if header.message_id != 0 => {
                 self.handle_quick_mode(cx, path, header, body, datagram);
             }
@@ -223,6 +235,7 @@ impl Session {
                 for quick in established.quick.values() {
                     add(Some(quick.due()));
                 }
+                add(self.transactions_due());
             }
             _ => add(Some(self.started + self.patience(cx_policy))),
         }
@@ -244,6 +257,7 @@ impl Session {
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) -> Option<SessionDue> {
         self.fire_retransmit(cx);
         self.fire_quick_modes(cx);
+        self.fire_transactions(cx);
         let now = cx.now;
         if self.established().is_none() {
             if now >= self.started + self.patience(&cx.shared.policy) {

@@ -1,7 +1,7 @@
 //! What a Quick Mode may carry: the identities IDci and IDcr (RFC 2409 5.5, RFC 2407 4.6.2), and
 //! the original addresses behind NAT (RFC 3947 5.2).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
@@ -22,6 +22,16 @@ pub(crate) struct Traffic {
     pub(crate) ids: Option<(IdPayload, IdPayload)>,
     pub(crate) peer_original: Option<IpAddr>,
     pub(crate) local_original: Option<IpAddr>,
+}
+
+impl Traffic {
+    /// As initiator in tunnel mode: our side is the address that Mode Config gave us.
+    pub(crate) fn come_from(&mut self, address: Ipv4Addr) {
+        self.selectors.local.network = IpAddr::V4(address).into();
+        if let Some((own, _)) = &mut self.ids {
+            own.identity = Identification::from_address(address.into());
+        }
+    }
 }
 
 /// The ID payloads of a Quick Mode message: none or two.
@@ -53,6 +63,7 @@ pub(crate) fn admit(
     mode: Mode,
     ids: Option<(IdPayload, IdPayload)>,
     original: (Option<IpAddr>, Option<IpAddr>),
+    lease: Option<Ipv4Addr>,
 ) -> Result<Traffic, Refusal> {
     let (idci, idcr) = ids.unwrap_or_else(|| {
         let id = |address| IdPayload {
@@ -87,7 +98,7 @@ pub(crate) fn admit(
         Mode::Tunnel => {
             let peer = idci.identity.network().ok_or(Refusal::BadTraffic)?;
             let local = idcr.identity.network().ok_or(Refusal::BadTraffic)?;
-            admit_networks(policy, path, local, peer)?;
+            admit_networks(policy, path, local, peer, lease)?;
             TrafficSelectors {
                 local: Selector {
                     network: local,
@@ -156,8 +167,21 @@ fn admit_service(policy: &Phase2Policy, protocol: u8, port: u16) -> Result<(), R
 }
 
 /// Tunnel mode: our side must be one of the networks on offer, the peer's side the peer itself or
-/// what a connection to it names. Otherwise one client could take another's traffic.
-fn admit_networks(policy: &Policy, path: &Path, local: IpNet, peer: IpNet) -> Result<(), Refusal> {
+/// what a connection to it names, or the address we gave it. Otherwise one client could take another's traffic.
+fn admit_networks(
+    policy: &Policy,
+    path: &Path,
+    local: IpNet,
+    peer: IpNet,
+    lease: Option<Ipv4Addr>,
+) -> Result<(), Refusal> {
+    // A client with an address of ours comes with that and no other.
+    if let (Some(lease), Some(config)) = (lease, policy.terms(path.peer.ip()).mode_config) {
+        return match peer == IpNet::from(IpAddr::V4(lease)) && config.reaches(&local) {
+            true => Ok(()),
+            false => Err(Refusal::BadTraffic),
+        };
+    }
     let connection = policy.connections.iter().find(|connection| {
         connection.mode == Mode::Tunnel && connection.peer.ip() == path.peer.ip()
     });
@@ -258,6 +282,7 @@ mod tests {
             Mode::Transport,
             Some((idci, idcr)),
             (None, None),
+            None,
         )
         .map(|traffic| traffic.selectors)
     }
@@ -314,6 +339,7 @@ mod tests {
             Mode::Transport,
             None,
             (None, None),
+            None,
         )
         .unwrap();
         assert_eq!(traffic.selectors.protocol, 0);
@@ -390,6 +416,7 @@ mod tests {
             Mode::Transport,
             Some((id("192.168.1.5", 6, 0), id("203.0.113.1", 17, 1701))),
             (None, None),
+            None,
         );
         assert_eq!(mismatch, Err(Refusal::BadTraffic));
     }
@@ -399,9 +426,17 @@ mod tests {
         let policy = Policy::default();
         let ids = || Some((id("192.168.1.5", 17, 0), id("203.0.113.1", 17, 1701)));
         let ask = |nat, original| {
-            admit(&policy, &path(), &nat, Mode::Transport, ids(), original)
-                .map(|traffic| (traffic.peer_original, traffic.local_original))
-                .unwrap()
+            admit(
+                &policy,
+                &path(),
+                &nat,
+                Mode::Transport,
+                ids(),
+                original,
+                None,
+            )
+            .map(|traffic| (traffic.peer_original, traffic.local_original))
+            .unwrap()
         };
         let private: IpAddr = "192.168.1.5".parse().unwrap();
         let told: IpAddr = "10.9.8.7".parse().unwrap();
@@ -431,6 +466,7 @@ mod tests {
                 Mode::Tunnel,
                 ids,
                 (None, None),
+                None,
             )
             .is_ok()
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ike_crypto::Secret;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 /// What is handed out to clients in tunnel mode (draft-dukes-ike-mode-cfg-02, Cisco Unity), and who
 /// may ask for it by XAUTH.
@@ -34,6 +34,23 @@ pub struct ModeConfig {
     pub users: BTreeMap<String, XauthUser>,
 }
 
+impl ModeConfig {
+    /// Whether an address is for one user only.
+    pub(crate) fn is_reserved(&self, address: Ipv4Addr) -> bool {
+        self.users
+            .values()
+            .filter_map(|user| user.addresses)
+            .any(|own| own.contains(address))
+    }
+
+    /// Whether clients may reach `network` through the tunnel.
+    pub(crate) fn reaches(&self, network: &IpNet) -> bool {
+        let within = |own: &Ipv4Net| IpNet::V4(*own).contains(network);
+        let everything = self.split_include.is_empty() && matches!(network, IpNet::V4(_));
+        everything || self.split_include.iter().any(within)
+    }
+}
+
 /// One user.
 #[derive(Clone, Debug)]
 pub struct XauthUser {
@@ -53,6 +70,11 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
+    /// All of them, from the lowest on.
+    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> + use<> {
+        (u32::from(self.first)..=u32::from(self.last)).map(Ipv4Addr::from)
+    }
+
     /// Whether `address` lies inside.
     pub fn contains(&self, address: Ipv4Addr) -> bool {
         (self.first..=self.last).contains(&address)

@@ -4,10 +4,11 @@
 //! * [`header`]: the ISAKMP header; [`chain`]: the generic payload header and the chain it makes
 //! * [`sa`], [`proposal`], [`transform`], [`attribute`]: what is offered and chosen
 //! * [`fragment`]: pieces of a message
-//! * [`id`], [`cert`], [`notification`], [`delete`], [`nat_d`], [`nat_oa`]
+//! * [`id`], [`cert`], [`attributes`], [`notification`], [`delete`], [`nat_d`], [`nat_oa`]
 //! * [`opaque`]: KE, HASH, NONCE and VENDOR ID, which are octets with at most a length rule
 
 pub mod attribute;
+pub mod attributes;
 pub mod cert;
 pub mod chain;
 pub mod delete;

@@ -112,6 +112,9 @@ pub fn connection(name: &str, local: &str) -> Connection {
         peer_network: None,
         pfs: None,
         initial_contact: true,
+        login: None,
+        mode_config: false,
+        aggressive: false,
     }
 }
 

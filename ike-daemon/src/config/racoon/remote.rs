@@ -256,6 +256,9 @@ impl Lowering {
             local_network: None,
             peer_network: None,
             pfs: None,
+            login: None,
+            mode_config: false,
+            aggressive: false,
             initial_contact: block.switch("initial_contact", true).value,
         };
         self.remotes.push((peer.ip(), self.connections.len(), span));

@@ -36,6 +36,33 @@ impl Session {
         let offer = offer_phase1(terms.phase1, methods);
         let mut mm1 = Builder::new();
         mm1.push(PayloadType::SA, offer.body());
+        mm1.append(Self::own_vendor_ids(cx, methods));
+        let id = IkeId(cx.shared.number());
+        let cookies = (cookie(cx), [0; 8]);
+        let phase = Phase::Mm1Sent(Mm1Sent { offer });
+        let mut session = Self::new(id, true, cookies, path, local_identity, cx.now, phase);
+        session.wish_encapsulation(cx);
+        session.send_main_mode(cx, &mm1);
+        session
+    }
+
+    /// Decides whether to be behind NAT: without a suite of the system's kernel only softkernel is
+    /// left.
+    pub(in crate::ikev1) fn wish_encapsulation(&mut self, cx: &mut Context<'_>) {
+        let peer = self.path.peer.ip();
+        let phase2 = cx.shared.policy.terms(peer).phase2;
+        let system = cx.shared.carriers.system.as_ref();
+        let possible = system.is_none_or(|system| {
+            phase2
+                .allowed_suites()
+                .any(|suite| system.has(suite, phase2.sha256_96))
+        });
+        self.force_encapsulation = !possible || cx.shared.wants_encapsulation(cx.now, peer);
+    }
+
+    /// The vendor ids of a first message of ours.
+    pub(in crate::ikev1) fn own_vendor_ids(cx: &Context<'_>, methods: &[Method]) -> Builder {
+        let mut chain = Builder::new();
         if cx.shared.policy.nat.enabled {
             for id in [
                 vendor::RFC_3947,
@@ -43,29 +70,18 @@ impl Session {
                 vendor::NATT_02_N,
                 vendor::NATT_02,
             ] {
-                mm1.push(PayloadType::VENDOR_ID, id);
+                chain.push(PayloadType::VENDOR_ID, id);
             }
         }
-        mm1.push(PayloadType::VENDOR_ID, vendor::DPD);
-        if cx.shared.policy.fragmentation.mode != Fragmentation::Off {
-            mm1.push(PayloadType::VENDOR_ID, vendor::FRAGMENTATION_CAPABLE);
+        chain.push(PayloadType::VENDOR_ID, vendor::DPD);
+        if methods.iter().any(|method| method.uses_xauth()) {
+            chain.push(PayloadType::VENDOR_ID, vendor::XAUTH);
+            chain.push(PayloadType::VENDOR_ID, vendor::UNITY);
         }
-        let id = IkeId(cx.shared.number());
-        let cookies = (cookie(cx), [0; 8]);
-        let phase = Phase::Mm1Sent(Mm1Sent { offer });
-        let mut session = Self::new(id, true, cookies, path, local_identity, cx.now, phase);
-        // Without a suite of the system's kernel only softkernel is left.
-        let phase2 = cx.shared.policy.terms(path.peer.ip()).phase2;
-        let system = cx.shared.carriers.system.as_ref();
-        let possible = system.is_none_or(|system| {
-            phase2
-                .allowed_suites()
-                .any(|suite| system.has(suite, phase2.sha256_96))
-        });
-        session.force_encapsulation =
-            !possible || cx.shared.wants_encapsulation(cx.now, path.peer.ip());
-        session.send_main_mode(cx, &mm1);
-        session
+        if cx.shared.policy.fragmentation.mode != Fragmentation::Off {
+            chain.push(PayloadType::VENDOR_ID, vendor::FRAGMENTATION_CAPABLE);
+        }
+        chain
     }
 
     pub(super) fn receive_mm2(
@@ -188,12 +204,9 @@ impl Session {
             return Phase::Moving;
         };
         self.nat.local |= self.force_encapsulation && self.nat.variant != NatVariant::None;
-        if self.nat.detected() && !self.path.natt_port {
-            // RFC 3947 4: from here on over port 4500.
-            let port = policy.nat.natt_port;
-            self.path.natt_port = true;
-            self.path.local.set_port(port);
-            self.path.peer.set_port(port);
+        let natt_port = policy.nat.natt_port;
+        if self.nat.detected() {
+            self.float(natt_port);
         }
         if method.proof(true) == Proof::Hash {
             let hash = self.phase1_hash(&exchanged, &keys, true, &self.own_id());
@@ -294,8 +307,17 @@ impl Session {
         Ok(self.initiator_done(cx, &exchanged, keys, presented))
     }
 
+    /// From here on over the NAT traversal port: RFC 3947 4.
+    pub(in crate::ikev1) fn float(&mut self, port: u16) {
+        if !self.path.natt_port {
+            self.path.natt_port = true;
+            self.path.local.set_port(port);
+            self.path.peer.set_port(port);
+        }
+    }
+
     /// Whether the peer is who it has to be.
-    fn expects(&self, identity: &Identification) -> bool {
+    pub(in crate::ikev1) fn expects(&self, identity: &Identification) -> bool {
         let expected = self.expected_identity.as_ref();
         expected.is_none_or(|expected| expected.matches(identity))
     }

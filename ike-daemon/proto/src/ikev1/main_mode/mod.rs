@@ -39,10 +39,11 @@ use crate::wire::notification::Notification;
 use crate::wire::opaque::nonce_fits;
 use crate::wire::sa::SaPayload;
 
-use super::aggressive_mode::{Am1Received, Am2Sent};
+use super::aggressive_mode::{Am1Received, Am1Sent, Am1Wanted, Am2Received, Am2Sent};
 use super::dpd::Dpd;
 use super::protect::{MessageIds, MessageKey, SaKeys};
 use super::signature::read_certificates;
+use super::transaction::Xauth;
 use super::{Established, Session};
 
 /// Where phase 1 stands; each state holds what is known in it.
@@ -70,6 +71,12 @@ pub(crate) enum Phase {
     Mm5Sent(Box<Mm5Sent>),
     /// Initiator: MM6 is in, the peer's signature is being checked.
     Verifying(Box<Verifying>),
+    /// Initiator: the public value of AM1 is being computed.
+    Am1Wanted(Box<Am1Wanted>),
+    /// Initiator: AM1 is out.
+    Am1Sent(Box<Am1Sent>),
+    /// Initiator: AM2 is in, the shared secret is being computed.
+    Am2Received(Box<Am2Received>),
     /// Responder: AM1 is in, the shared secret is being computed.
     Am1Received(Box<Am1Received>),
     /// Responder: AM2 is out.
@@ -200,6 +207,9 @@ impl Phase {
             Phase::Signing(_) => "MM4-received",
             Phase::Mm5Sent(_) => "MM5-sent",
             Phase::Verifying(_) => "MM6-received",
+            Phase::Am1Wanted(_) => "AM1-wanted",
+            Phase::Am1Sent(_) => "AM1-sent",
+            Phase::Am2Received(_) => "AM2-received",
             Phase::Am1Received(_) => "AM1-received",
             Phase::Am2Sent(_) => "AM2-sent",
             Phase::Established(_) => "established",
@@ -210,7 +220,9 @@ impl Phase {
     /// The algorithms and the authentication method, once agreed.
     pub(crate) fn agreed(&self) -> Option<(Phase1Suite, Method)> {
         let agreed = match self {
-            Phase::Mm1Sent(_) | Phase::Moving => return None,
+            Phase::Mm1Sent(_) | Phase::Am1Wanted(_) | Phase::Am1Sent(_) | Phase::Moving => {
+                return None;
+            }
             Phase::Mm2Sent(agreed) | Phase::Generating(agreed) => agreed,
             Phase::Mm3Sent(state) => &state.agreed,
             Phase::Exchanging(half) | Phase::Agreeing(half) => &half.agreed,
@@ -220,6 +232,7 @@ impl Phase {
             Phase::Mm5Sent(state) => &state.exchanged.agreed,
             Phase::Verifying(state) => &state.exchanged.agreed,
             Phase::Am1Received(state) => &state.half.agreed,
+            Phase::Am2Received(state) => &state.half.agreed,
             Phase::Am2Sent(state) => &state.exchanged.agreed,
             Phase::Established(established) => {
                 return Some((established.suite, established.method));
@@ -490,6 +503,8 @@ impl Session {
             Phase::Exchanging(half) => self.send_mm4(cx, half, result),
             Phase::Agreeing(half) => self.send_mm5(cx, half, result),
             Phase::Am1Received(state) => self.send_am2(cx, *state, result),
+            Phase::Am1Wanted(state) => self.send_am1(cx, *state, result.pair),
+            Phase::Am2Received(state) => self.send_am3(cx, *state, result),
             other => other,
         }
     }
@@ -546,6 +561,13 @@ impl Session {
             keepalive,
             superseded: false,
             retire: None,
+            xauth: match method.uses_xauth() {
+                true => Xauth::pending(now),
+                false => Xauth::None,
+            },
+            initial_contact: false,
+            transactions: std::collections::BTreeMap::new(),
+            address: None,
         }
     }
 }

@@ -87,7 +87,16 @@ impl Session {
             .filter(|_| self.nat.variant != NatVariant::None);
         let dpd = self.dpd_supported.then_some(vendor::DPD);
         let fragmentation = capabilities.fragmentation.filter(|_| self.fragments);
-        for id in [natt, dpd, fragmentation].into_iter().flatten() {
+        let with_user = self
+            .phase
+            .agreed()
+            .is_some_and(|(_, method)| method.uses_xauth());
+        let xauth = (capabilities.xauth && with_user).then_some(vendor::XAUTH);
+        let unity = (capabilities.unity && with_user).then_some(vendor::UNITY);
+        for id in [natt, dpd, xauth, unity, fragmentation]
+            .into_iter()
+            .flatten()
+        {
             answer.push(PayloadType::VENDOR_ID, id);
         }
     }

@@ -185,6 +185,11 @@ impl Session {
             self.refuse_silently(cx);
             return;
         }
+        if !established.xauth.is_through() {
+            // The peer sends it again.
+            self.refuse(cx, Refusal::XauthPending);
+            return;
+        }
         let Some(quick) = established.quick.get_mut(&header.message_id) else {
             if established.seen.contains(header.message_id) {
                 let counters = &mut cx.shared.counters;

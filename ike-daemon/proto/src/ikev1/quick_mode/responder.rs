@@ -162,8 +162,11 @@ impl Session {
             local: self.path.local,
             ..path
         };
-        let mut traffic =
-            admit(policy, &path, &self.nat, mode, ids, original).map_err(|reason| (reason, spi))?;
+        let lease = self
+            .established()
+            .and_then(|established| cx.shared.leases.of(established.client));
+        let mut traffic = admit(policy, &path, &self.nat, mode, ids, original, lease)
+            .map_err(|reason| (reason, spi))?;
         if !had_ids {
             traffic.ids = None;
         }

@@ -1,18 +1,9 @@
-//! Aggressive Mode with pre-shared keys, as responder: RFC 2409 5.4, with NAT-D payloads (RFC 3947
-//! 3). Only where the policy allows it: it shows the identities, and HASH_R lets the peer guess at
-//! the key offline.
-//!
-//! ```text
-//!   AM1   HDR, SA, KE, Ni, IDii, VID*   -->
-//!                              <--   HDR, SA, KE, Nr, IDir, HASH_R, VID*, NAT-D, NAT-D   AM2
-//!   AM3   HDR(*), HASH_I, NAT-D, NAT-D  -->
-//! ```
+//! The responder's side: AM1 in, AM2 out, AM3 in.
 //!
 //! An identity without a secret gets the same AM2 as any other, made with a random key, and the
 //! same answer to AM3 as a wrong key: nobody learns which groups exist by asking.
 //!
-//! AM2 is sent again only when the peer asks: by AM1, or by beginning a Quick Mode, which shows
-//! that AM3 was lost.
+//! AM2 is sent again when the peer repeats AM1, or begins a Quick Mode, which shows that AM3 was lost.
 
 use ike_crypto::{Secret, hash_i, hash_r, verify};
 
@@ -27,17 +18,17 @@ use crate::wire::chain::{Builder, Chain};
 use crate::wire::header::Header;
 use crate::wire::id::IdPayload;
 
-use super::Session;
-use super::main_mode::responder::choose;
-use super::main_mode::{
-    Exchanged, HalfExchanged, NONCE_LEN, Phase, Phase1Keys, Step, ignore, ke_and_nonce,
+use crate::ikev1::Session;
+use crate::ikev1::main_mode::responder::choose;
+use crate::ikev1::main_mode::{
+    Exchanged, HalfExchanged, NONCE_LEN, Phase, Phase1Keys, Step, ke_and_nonce,
     says_initial_contact, stay,
 };
 
 /// AM1 is in.
 #[derive(Debug)]
 pub(crate) struct Am1Received {
-    pub(super) half: HalfExchanged,
+    pub(in crate::ikev1) half: HalfExchanged,
     group: Group,
     /// SA payload, and vendor ids, of AM2.
     answer: Vec<u8>,
@@ -58,7 +49,7 @@ struct Group {
 /// AM2 is out.
 #[derive(Debug)]
 pub(crate) struct Am2Sent {
-    pub(super) exchanged: Exchanged,
+    pub(in crate::ikev1) exchanged: Exchanged,
     keys: Phase1Keys,
     group: Group,
 }
@@ -115,7 +106,7 @@ impl Session {
     }
 
     /// The shared secret is there.
-    pub(super) fn send_am2(
+    pub(in crate::ikev1) fn send_am2(
         &mut self,
         cx: &mut Context<'_>,
         state: Am1Received,
@@ -176,26 +167,7 @@ impl Session {
         }))
     }
 
-    /// An Aggressive Mode message with our cookies.
-    pub(super) fn handle_aggressive_mode(
-        &mut self,
-        cx: &mut Context<'_>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-    ) {
-        if self.answer_repeated(cx, datagram) {
-            return;
-        }
-        let step = match std::mem::replace(&mut self.phase, Phase::Moving) {
-            Phase::Am2Sent(state) => self.receive_am3(cx, state, path, header, body, datagram),
-            other => ignore(other),
-        };
-        self.conclude(cx, path, step);
-    }
-
-    fn receive_am3(
+    pub(super) fn receive_am3(
         &mut self,
         cx: &mut Context<'_>,
         state: Box<Am2Sent>,
@@ -258,7 +230,7 @@ impl Session {
 
     /// A Quick Mode with the cookies of AM2: the peer has it and its AM3 was lost. It sends AM3
     /// again when it gets AM2 again.
-    pub(super) fn am3_is_missing(&mut self, cx: &mut Context<'_>) {
+    pub(in crate::ikev1) fn am3_is_missing(&mut self, cx: &mut Context<'_>) {
         self.repeat_answer(cx);
     }
 }

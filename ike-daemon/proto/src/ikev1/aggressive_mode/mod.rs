@@ -1,0 +1,46 @@
+//! Aggressive Mode with pre-shared keys: RFC 2409 5.4, with NAT-D payloads (RFC 3947 3). Only where
+//! the policy asks for it: it shows the identities, and HASH_R lets whoever asks guess at the key
+//! offline.
+//!
+//! ```text
+//!   AM1   HDR, SA, KE, Ni, IDii, VID*   -->
+//!                              <--   HDR, SA, KE, Nr, IDir, HASH_R, VID*, NAT-D, NAT-D   AM2
+//!   AM3   HDR(*), HASH_I, NAT-D, NAT-D  -->
+//! ```
+//!
+//! AM2 and AM3 are sent again only when the peer asks for them.
+
+mod initiator;
+mod responder;
+
+use crate::context::Context;
+use crate::nat::Path;
+use crate::wire::header::Header;
+
+use super::Session;
+use super::main_mode::{Phase, ignore};
+
+pub(crate) use initiator::{Am1Sent, Am1Wanted, Am2Received};
+pub(crate) use responder::{Am1Received, Am2Sent};
+
+impl Session {
+    /// An Aggressive Mode message with our cookies.
+    pub(super) fn handle_aggressive_mode(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+    ) {
+        if self.answer_repeated(cx, datagram) {
+            return;
+        }
+        let step = match std::mem::replace(&mut self.phase, Phase::Moving) {
+            Phase::Am1Sent(state) => self.receive_am2(cx, state, path, header, body, datagram),
+            Phase::Am2Sent(state) => self.receive_am3(cx, state, path, header, body, datagram),
+            other => ignore(other),
+        };
+        self.conclude(cx, path, step);
+    }
+}
