@@ -214,6 +214,12 @@ async fn connected(more: &str) -> (Host, Host, Kernel, Kernel) {
             dump.ipsec.iter().any(|p| p.state == "installed")
         })
         .await;
+    // The daemon does not wait for the kernel to take the initiator's policies.
+    let end = Instant::now() + PATIENCE;
+    while client_kernel.policy_count() < 2 {
+        assert!(Instant::now() < end, "no policies");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     (server, client, server_kernel, client_kernel)
 }
 

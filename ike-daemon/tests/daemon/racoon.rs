@@ -231,6 +231,10 @@ async fn entries_of_a_script_come_and_go_with_the_daemon() {
             };
             until(2, 1).await;
             // A crash leaves them; the next process knows them for its own.
+            let saved = server.folder.path().join("ike-daemon/state/ike.json");
+            for entry in ["10.0.0.0/8", "10.1.0.0/16", "0x2001"] {
+                until_file_says(&saved, entry).await;
+            }
             server.crash().await;
             server.start();
             server.ready().await;
