@@ -54,3 +54,35 @@ fn every_rule_has_a_test_and_the_table_says_so() {
     }
     assert_eq!(rows, tests, "rules.md and the tests differ");
 }
+
+/// Every test and lab case that `docs/clients.md` names is there.
+#[test]
+fn what_the_page_on_clients_names_exists() {
+    const PAGE: &str = include_str!("../../../docs/clients.md");
+    const TESTS: [&str; 2] = [include_str!("../clients/main.rs"), include_str!("ike.rs")];
+    const CASES: [&str; 5] = [
+        include_str!("../../lab/cases/certificates.py"),
+        include_str!("../../lab/cases/connecting.py"),
+        include_str!("../../lab/cases/endurance.py"),
+        include_str!("../../lab/cases/native.py"),
+        include_str!("../../lab/cases/refusals.py"),
+    ];
+    let held = PAGE.split("Held by:").skip(1);
+    let mut named = 0;
+    for name in held.flat_map(|text| {
+        let list = text.split("\n\n").next().unwrap();
+        list.split('`').skip(1).step_by(2)
+    }) {
+        let there = match name.contains('_') {
+            true => TESTS
+                .iter()
+                .any(|source| source.contains(&format!("fn {name}("))),
+            false => CASES
+                .iter()
+                .any(|source| source.contains(&format!("@case(\"{name}\","))),
+        };
+        assert!(there, "docs/clients.md names {name}, which does not exist");
+        named += 1;
+    }
+    assert!(named > 20, "only {named} names were found");
+}

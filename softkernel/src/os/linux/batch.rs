@@ -103,19 +103,91 @@ impl OuterSocket {
         let mut refused = None;
         while let Some(first) = rest.first() {
             let row = self.row_length(first.len(), rest);
-            let (now, later) = rest.split_at(row);
-            rest = later;
-            if row > 1 && self.send_row(source, destination, first.len(), now).is_ok() {
+            let sent = match row {
+                1 => self
+                    .send_several(source, destination, self.until_a_row(rest))
+                    .unwrap_or(0),
+                _ => match self.send_row(source, destination, first.len(), rest.get(..row)) {
+                    Ok(()) => row,
+                    // A path that is too narrow for them, or a system without the offload.
+                    Err(_) => 0,
+                },
+            };
+            if sent > 0 {
+                rest = rest.get(sent..).unwrap_or_default();
                 continue;
             }
-            // A path that is too narrow for them, a system without the offload, or a single one.
+            let (now, later) = rest.split_at(row);
             for packet in now {
                 if let Err(error) = self.send(source, destination, packet) {
                     refused.get_or_insert((0, error)).0 += 1;
                 }
             }
+            rest = later;
         }
         refused.map_or(Ok(()), Err)
+    }
+
+    /// The packets before the next row.
+    fn until_a_row<'a, 'b>(&self, packets: &'a [IoSlice<'b>]) -> &'a [IoSlice<'b>] {
+        let alone = |from: usize| {
+            let rest = packets.get(from..).unwrap_or_default();
+            rest.first()
+                .is_some_and(|first| self.row_length(first.len(), rest) == 1)
+        };
+        let count = (0..packets.len()).take_while(|from| alone(*from)).count();
+        packets.get(..count).unwrap_or_default()
+    }
+
+    /// Several packets that make no row, as many datagrams or packets of ESP; how many were taken.
+    fn send_several(
+        &self,
+        source: IpAddr,
+        destination: SocketAddr,
+        packets: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        // Raw sockets of IPv6 refuse an address with a port.
+        let port = if self.is_raw() { 0 } else { destination.port() };
+        let destination = SocketAddr::new(destination.ip(), port);
+        let name = SockAddr::from(destination);
+        match self.peer() {
+            Some(peer) if peer != destination => {
+                return Err(io::ErrorKind::AddrNotAvailable.into());
+            }
+            _ => {}
+        }
+        let mut control = Control([0; CONTROL_SIZE]);
+        // SAFETY: an all-zero `mmsghdr` is valid: null pointers with length 0.
+        let mut one: libc::mmsghdr = unsafe { zeroed() };
+        if self.peer().is_none() {
+            one.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
+            one.msg_hdr.msg_namelen = name.len();
+        }
+        if self.local().ip().is_unspecified() && !source.is_unspecified() {
+            one.msg_hdr.msg_control = (&raw mut control).cast();
+            one.msg_hdr.msg_controllen = CONTROL_SIZE as _;
+            // SAFETY: the header leads to `control`, which is aligned and has room.
+            unsafe { set_source(&mut one.msg_hdr, source) };
+        }
+        let mut headers = [one; MAX_SEGMENTS];
+        let mut used = 0;
+        for (header, packet) in headers.iter_mut().zip(packets) {
+            // `IoSlice` has the layout of `iovec`, which its documentation promises.
+            header.msg_hdr.msg_iov = std::ptr::from_ref(packet).cast_mut().cast();
+            header.msg_hdr.msg_iovlen = 1;
+            used += 1;
+        }
+        // SAFETY: every pointer in the first `used` headers leads to a live object of the length
+        // given with it; sendmmsg writes to the headers only.
+        let sent = unsafe {
+            libc::sendmmsg(
+                self.descriptor(),
+                headers.as_mut_ptr(),
+                used,
+                libc::MSG_NOSIGNAL,
+            )
+        };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 
     /// How many packets from the first on may go as one row: all as long as it, the last may be
@@ -137,8 +209,9 @@ impl OuterSocket {
         source: IpAddr,
         destination: SocketAddr,
         segment: usize,
-        packets: &[IoSlice<'_>],
+        packets: Option<&[IoSlice<'_>]>,
     ) -> io::Result<()> {
+        let packets = packets.unwrap_or_default();
         let segment = u16::try_from(segment).map_err(io::Error::other)?;
         let name = SockAddr::from(destination);
         let mut control = Control([0; CONTROL_SIZE]);
