@@ -26,7 +26,7 @@ use crate::offload::{Coalescer, Malformed, Segments, VirtioHeader};
 use crate::os::arrivals::Arrivals;
 use crate::os::host::Host;
 use crate::os::outer::{Addresses, OuterSocket};
-use crate::os::tun::{self, Tun};
+use crate::os::tun::Tun;
 use crate::tunnel_routes::TunnelRoutes;
 
 /// Reads from the TUN device before the sockets have their turn.
@@ -145,7 +145,7 @@ impl Engine {
             actions: Vec::new(),
             arrivals: None,
             inward: Batch::new(payload),
-            coalescer: Coalescer::new(tun::TAKES_LONG_PACKETS),
+            coalescer: Coalescer::new(tun.takes()),
             tunnel_routes: TunnelRoutes::default(),
             tun,
             host,

@@ -1,10 +1,11 @@
-//! Many TCP packets of a connection into a long one, as the receive offload of Linux does: only
-//! neighbours in the sequence whose headers differ in nothing that the other end could notice.
+//! Many packets of a TCP connection or a UDP flow into a long one, as the receive offload of Linux
+//! does: only neighbours whose headers differ in nothing that the other end could notice.
 
 use std::io::IoSlice;
 
+use super::LongPackets;
 use super::checksum::Sum;
-use super::ip::{self, TcpLayout};
+use super::ip::{self, Layout};
 use super::virtio::{Gso, VirtioHeader};
 use crate::buffer::Buffer;
 
@@ -17,8 +18,7 @@ const NONE: usize = usize::MAX;
 /// Which packets of a batch belong together. Made once, used for every batch.
 #[derive(Debug)]
 pub struct Coalescer {
-    /// Whether any may be joined.
-    joins: bool,
+    takes: LongPackets,
     groups: Vec<Group>,
     /// By packet: the next one of its group, or `NONE`.
     next: Vec<usize>,
@@ -28,14 +28,14 @@ pub struct Coalescer {
 struct Group {
     first: usize,
     last: usize,
-    /// Of TCP packets that may have company.
-    tcp: Option<Tcp>,
+    /// Of packets that may have company.
+    row: Option<Row>,
 }
 
 #[derive(Debug)]
-struct Tcp {
-    layout: TcpLayout,
-    /// Sequence number that the next packet has to have.
+struct Row {
+    layout: Layout,
+    /// Sequence number that the next segment of TCP has to have.
     sequence: u32,
     /// Bytes of the joined packet so far.
     total: usize,
@@ -44,10 +44,10 @@ struct Tcp {
 }
 
 impl Coalescer {
-    /// An empty one. For devices that take no long packets it leaves every packet alone.
-    pub fn new(joins: bool) -> Self {
+    /// An empty one for a device that takes these.
+    pub fn new(takes: LongPackets) -> Self {
         Self {
-            joins,
+            takes,
             groups: Vec::new(),
             next: Vec::new(),
         }
@@ -66,7 +66,10 @@ impl Coalescer {
         let Some(packet) = batch.get(index) else {
             return;
         };
-        let layout = self.joins.then(|| TcpLayout::of(packet)).flatten();
+        let layout = Layout::of(packet).filter(|layout| match layout.protocol {
+            ip::PROTOCOL_TCP => self.takes.tcp,
+            _ => self.takes.udp,
+        });
         if let Some(layout) = &layout
             && let Some(group) = group_of(&mut self.groups, batch, packet, layout)
         {
@@ -79,15 +82,15 @@ impl Coalescer {
                 return;
             }
             // What overtakes must not be overtaken by what came before it.
-            if let Some(tcp) = &mut group.tcp {
-                tcp.closed = true;
+            if let Some(row) = &mut group.row {
+                row.closed = true;
             }
         }
-        let tcp = layout.and_then(|layout| begins(packet, layout));
+        let row = layout.and_then(|layout| begins(packet, layout));
         self.groups.push(Group {
             first: index,
             last: index,
-            tcp,
+            row,
         });
     }
 
@@ -95,8 +98,8 @@ impl Coalescer {
     /// of the packet, ready for writev(2).
     pub fn for_each(&self, batch: &mut [Buffer], mut write: impl FnMut(&[IoSlice<'_>])) {
         for group in &self.groups {
-            let header = match &group.tcp {
-                Some(tcp) if group.last != group.first => head(tcp, group, batch),
+            let header = match &group.row {
+                Some(row) if group.last != group.first => head(row, group, batch),
                 _ => VirtioHeader::PLAIN,
             };
             let header = header.emit();
@@ -104,8 +107,8 @@ impl Coalescer {
             let mut used = 1;
             let mut index = group.first;
             while let (Some(packet), Some(place)) = (batch.get(index), parts.get_mut(used)) {
-                let from = match &group.tcp {
-                    Some(tcp) if used > 1 => tcp.layout.payload.start,
+                let from = match &group.row {
+                    Some(row) if used > 1 => row.layout.payload.start,
                     _ => 0,
                 };
                 *place = IoSlice::new(packet.get(from..).unwrap_or_default());
@@ -117,138 +120,153 @@ impl Coalescer {
     }
 }
 
-/// The newest group of this packet's connection.
+/// The newest group of this packet's flow.
 fn group_of<'a>(
     groups: &'a mut [Group],
     batch: &[Buffer],
     packet: &[u8],
-    layout: &TcpLayout,
+    layout: &Layout,
 ) -> Option<&'a mut Group> {
     groups.iter_mut().rev().find(|group| {
-        let Some(tcp) = &group.tcp else { return false };
-        tcp.layout.ip == layout.ip
+        let Some(row) = &group.row else { return false };
+        (row.layout.protocol, row.layout.ip) == (layout.protocol, layout.ip)
             && batch
                 .get(group.first)
-                .is_some_and(|first| same_connection(first, packet, layout.ip))
+                .is_some_and(|first| same_flow(first, packet, layout.ip))
     })
 }
 
-/// A packet that others may follow.
-fn begins(packet: &[u8], layout: TcpLayout) -> Option<Tcp> {
-    let flags = *packet.get(layout.ip + ip::TCP_FLAGS)?;
-    // A pushed one is delivered at once, so nothing is gained by waiting for more.
-    if flags != ip::FLAG_ACK && flags != ip::FLAG_ACK | ip::FLAG_PSH {
-        return Some(Tcp {
-            sequence: 0,
-            total: packet.len(),
-            closed: true,
-            layout,
-        });
-    }
-    let sequence = ip::u32_at(packet, layout.ip + ip::TCP_SEQUENCE)?;
-    Some(Tcp {
-        sequence: sequence.wrapping_add(layout.payload.len() as u32),
+/// A packet that others may follow, unless something is against it.
+fn begins(packet: &[u8], layout: Layout) -> Option<Row> {
+    let (sequence, alone) = match layout.protocol {
+        ip::PROTOCOL_TCP => {
+            let flags = *packet.get(layout.ip + ip::TCP_FLAGS)?;
+            let sequence = ip::u32_at(packet, layout.ip + ip::TCP_SEQUENCE)?;
+            // A pushed one is delivered at once, so nothing is gained by waiting for more.
+            (
+                sequence.wrapping_add(layout.payload.len() as u32),
+                flags != ip::FLAG_ACK,
+            )
+        }
+        _ => (0, false),
+    };
+    Some(Row {
+        sequence,
         total: packet.len(),
-        closed: flags & ip::FLAG_PSH != 0
-            || layout.payload.is_empty()
-            || !intact(packet, layout.ip),
+        closed: alone || layout.payload.is_empty() || !intact(packet, &layout),
         layout,
     })
 }
 
 /// Whether a packet may be appended to a group, which then counts it.
-fn joins(group: &mut Group, batch: &[Buffer], packet: &[u8], layout: &TcpLayout) -> bool {
-    let Some(tcp) = &mut group.tcp else {
+fn joins(group: &mut Group, batch: &[Buffer], packet: &[u8], layout: &Layout) -> bool {
+    let (Some(row), Some(first)) = (&mut group.row, batch.get(group.first)) else {
         return false;
     };
-    let Some(first) = batch.get(group.first) else {
-        return false;
-    };
-    let size = tcp.layout.payload.len();
+    let size = row.layout.payload.len();
     let length = layout.payload.len();
-    let fits = !tcp.closed
+    let fits = !row.closed
         && length != 0
         && length <= size
-        && tcp.total + length <= LONGEST
-        && layout.payload.start == tcp.layout.payload.start
-        && ip::u32_at(packet, layout.ip + ip::TCP_SEQUENCE) == Some(tcp.sequence)
-        && same_headers(first, packet, layout)
-        && intact(packet, layout.ip);
+        && row.total + length <= LONGEST
+        && layout.payload.start == row.layout.payload.start
+        && same_network_header(first, packet, layout.ip)
+        && (layout.protocol != ip::PROTOCOL_TCP || continues(first, packet, layout, row.sequence))
+        && intact(packet, layout);
     if fits {
-        tcp.sequence = tcp.sequence.wrapping_add(length as u32);
-        tcp.total += length;
-        let pushed = packet
-            .get(layout.ip + ip::TCP_FLAGS)
-            .is_some_and(|flags| flags & ip::FLAG_PSH != 0);
-        tcp.closed = pushed || length < size;
+        row.sequence = row.sequence.wrapping_add(length as u32);
+        row.total += length;
+        row.closed = length < size || is_pushed(packet, layout);
     }
     fits
 }
 
 /// Makes the first packet the head of the joined one.
-fn head(tcp: &Tcp, group: &Group, batch: &mut [Buffer]) -> VirtioHeader {
-    let at = tcp.layout.ip;
+fn head(row: &Row, group: &Group, batch: &mut [Buffer]) -> VirtioHeader {
+    let Layout {
+        protocol,
+        ip: at,
+        ref payload,
+    } = row.layout;
     let pushed = batch
         .get(group.last)
-        .and_then(|last| last.get(at + ip::TCP_FLAGS))
-        .is_some_and(|flags| flags & ip::FLAG_PSH != 0);
+        .is_some_and(|last| is_pushed(last, &row.layout));
+    let (field, gso) = match protocol {
+        ip::PROTOCOL_TCP if at == ip::IPV4_HEADER => (ip::TCP_CHECKSUM, Gso::Tcp4),
+        ip::PROTOCOL_TCP => (ip::TCP_CHECKSUM, Gso::Tcp6),
+        _ => (ip::UDP_CHECKSUM, Gso::Udp),
+    };
     let done = batch.get_mut(group.first).and_then(|first| {
         let (from, to) = ip::addresses(first)?;
-        ip::set_length(first, at, tcp.total).ok()?;
+        ip::set_length(first, at, row.total).ok()?;
+        let transport = row.total - at;
         if pushed {
             *first.get_mut(at + ip::TCP_FLAGS)? |= ip::FLAG_PSH;
         }
-        let sum = Sum::pseudo_header(from, to, ip::PROTOCOL_TCP, tcp.total - at);
-        ip::put(first, at + ip::TCP_CHECKSUM, &sum.folded().to_be_bytes()).ok()
+        if gso == Gso::Udp {
+            let length = u16::try_from(transport).ok()?;
+            ip::put(first, at + ip::UDP_LENGTH, &length.to_be_bytes()).ok()?;
+        }
+        let sum = Sum::pseudo_header(from, to, protocol, transport);
+        ip::put(first, at + field, &sum.folded().to_be_bytes()).ok()
     });
     debug_assert!(done.is_some(), "the layout was read from this packet");
     VirtioHeader {
         // Both are below 120.
-        checksum: Some((at as u16, ip::TCP_CHECKSUM as u16)),
-        gso: if at == ip::IPV4_HEADER {
-            Gso::Tcp4
-        } else {
-            Gso::Tcp6
-        },
-        header_length: tcp.layout.payload.start as u16,
-        segment_size: tcp.layout.payload.len() as u16,
+        checksum: Some((at as u16, field as u16)),
+        gso,
+        header_length: payload.start as u16,
+        segment_size: payload.len() as u16,
     }
 }
 
 /// Addresses and ports.
-fn same_connection(one: &[u8], other: &[u8], ip: usize) -> bool {
+fn same_flow(one: &[u8], other: &[u8], ip: usize) -> bool {
     let addresses = if ip == ip::IPV4_HEADER { 12..20 } else { 8..40 };
     one.get(addresses.clone()) == other.get(addresses)
         && one.get(ip..ip + 4) == other.get(ip..ip + 4)
 }
 
-/// Everything but lengths, checksums, IPv4's identification, the sequence number, and PSH.
-fn same_headers(one: &[u8], other: &[u8], layout: &TcpLayout) -> bool {
+/// Everything but the length, and IPv4's checksum and identification.
+fn same_network_header(one: &[u8], other: &[u8], ip: usize) -> bool {
     let equal = |range: std::ops::Range<usize>| one.get(range.clone()) == other.get(range);
-    let network = if layout.ip == ip::IPV4_HEADER {
+    if ip == ip::IPV4_HEADER {
         equal(0..2) && equal(6..10)
     } else {
         equal(0..4) && equal(6..8)
-    };
+    }
+}
+
+/// Whether a segment of TCP is the one with this sequence number, and its header differs from the
+/// first one's in nothing else but checksum and PSH.
+fn continues(first: &[u8], packet: &[u8], layout: &Layout, sequence: u32) -> bool {
     let tcp = layout.ip;
+    let equal = |range: std::ops::Range<usize>| first.get(range.clone()) == packet.get(range);
     let flags = |packet: &[u8]| {
         packet
             .get(tcp + ip::TCP_FLAGS)
             .map(|flags| flags & !ip::FLAG_PSH)
     };
-    network
+    ip::u32_at(packet, tcp + ip::TCP_SEQUENCE) == Some(sequence)
         && equal(tcp + 8..tcp + 13)
-        && flags(one) == flags(other)
+        && flags(first) == flags(packet)
         && equal(tcp + 14..tcp + 16)
         && equal(tcp + 18..layout.payload.start)
 }
 
-/// Whether the TCP checksum is right; it is not carried over into the joined packet.
-fn intact(packet: &[u8], at: usize) -> bool {
-    let (Some((from, to)), Some(transport)) = (ip::addresses(packet), packet.get(at..)) else {
+/// Whether a segment of TCP is to be delivered at once.
+fn is_pushed(packet: &[u8], layout: &Layout) -> bool {
+    let flags = packet.get(layout.ip + ip::TCP_FLAGS);
+    layout.protocol == ip::PROTOCOL_TCP && flags.is_some_and(|flags| flags & ip::FLAG_PSH != 0)
+}
+
+/// Whether the checksum is right; it is not carried over into the joined packet.
+fn intact(packet: &[u8], layout: &Layout) -> bool {
+    let (Some((from, to)), Some(transport)) = (ip::addresses(packet), packet.get(layout.ip..))
+    else {
         return false;
     };
-    Sum::pseudo_header(from, to, ip::PROTOCOL_TCP, transport.len())
+    Sum::pseudo_header(from, to, layout.protocol, transport.len())
         .with(transport)
         .folded()
         == 0xffff

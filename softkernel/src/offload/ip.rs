@@ -81,17 +81,19 @@ pub(super) fn tcp_header(transport: &[u8]) -> Option<usize> {
     (length >= TCP_HEADER && length <= transport.len()).then_some(length)
 }
 
-/// Where the parts of a TCP packet are that may be joined with others: no IP options, no extension
-/// headers, no fragment, nothing behind it.
+/// Where the parts of a TCP or UDP packet are that may be joined with others: no IP options, no
+/// extension headers, no fragment, nothing behind it, a checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TcpLayout {
+pub(super) struct Layout {
+    /// TCP or UDP.
+    pub(super) protocol: u8,
     /// Bytes of the IP header.
     pub(super) ip: usize,
     /// Where the payload is.
     pub(super) payload: Range<usize>,
 }
 
-impl TcpLayout {
+impl Layout {
     pub(super) fn of(packet: &[u8]) -> Option<Self> {
         let (ip, total, protocol) = match packet.first()? {
             0x45 => {
@@ -111,13 +113,23 @@ impl TcpLayout {
             }
             _ => return None,
         };
-        if protocol != PROTOCOL_TCP || total != packet.len() {
+        if total != packet.len() {
             return None;
         }
-        let tcp = tcp_header(packet.get(ip..)?)?;
+        let transport = packet.get(ip..)?;
+        let header = match protocol {
+            PROTOCOL_TCP => tcp_header(transport)?,
+            PROTOCOL_UDP => {
+                let whole = usize::from(u16_at(transport, UDP_LENGTH)?) == transport.len();
+                let summed = u16_at(transport, UDP_CHECKSUM)? != 0;
+                (whole && summed).then_some(UDP_HEADER)?
+            }
+            _ => return None,
+        };
         Some(Self {
+            protocol,
             ip,
-            payload: ip + tcp..total,
+            payload: ip + header..total,
         })
     }
 }

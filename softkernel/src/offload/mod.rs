@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `virtio.rs` | the header, `struct virtio_net_hdr` |
 //! | `segment.rs` | one long packet into many |
-//! | `coalesce.rs` | many TCP packets of a connection into a long one |
+//! | `coalesce.rs` | many packets of a TCP connection or a UDP flow into a long one |
 //! | `ip.rs` | as much of IP and TCP headers as both need |
 //! | `checksum.rs` | RFC 1071 |
 
@@ -25,6 +25,15 @@ mod tests;
 pub use coalesce::Coalescer;
 pub use segment::Segments;
 pub use virtio::VirtioHeader;
+
+/// What long packets a device takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LongPackets {
+    /// TCP segments.
+    pub tcp: bool,
+    /// UDP datagrams of one length.
+    pub udp: bool,
+}
 
 /// The packet and what its header says do not fit together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

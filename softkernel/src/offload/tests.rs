@@ -75,7 +75,10 @@ fn checksums_are_right(packet: &[u8]) -> bool {
 
 fn batch(packets: &[Vec<u8>]) -> (Vec<Buffer>, Coalescer) {
     let mut buffers = Vec::new();
-    let mut coalescer = Coalescer::new(true);
+    let mut coalescer = Coalescer::new(LongPackets {
+        tcp: true,
+        udp: true,
+    });
     for packet in packets {
         let mut buffer = Buffer::new(4096);
         assert!(buffer.fill(packet));
@@ -303,6 +306,51 @@ fn datagrams_of_one_flow_are_cut() {
         together.extend(&piece[28..]);
     }
     assert_eq!(together, payload);
+}
+
+/// Datagrams of one flow and one length, the last one shorter; another flow between them.
+#[test]
+fn datagrams_of_one_flow_become_one_and_many_again() {
+    let header = |length: u16| VirtioHeader {
+        checksum: Some((20, 6)),
+        gso: Gso::Udp,
+        header_length: 28,
+        segment_size: length,
+    };
+    let flow = |port: u8, payload: &[u8]| {
+        let mut packet = vec![
+            0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0x12, port, 0x01,
+            0xbb, 0, 0, 0, 0,
+        ];
+        packet.extend(payload);
+        cut(header(100), &packet).unwrap()
+    };
+    let long: Vec<u8> = (0..=255).cycle().take(730).collect();
+    let mut row = flow(1, &long);
+    assert_eq!(row.len(), 8);
+    row.insert(3, flow(2, b"another flow").remove(0));
+    let out = written(&row);
+    let [(joined, packet), (plain, other)] = &out[..] else {
+        panic!("{} packets", out.len())
+    };
+    assert_eq!((joined, plain), (&header(100), &VirtioHeader::PLAIN));
+    assert_eq!((packet.len(), other), (28 + 730, &row[3]));
+    row.remove(3);
+    assert_eq!(cut(*joined, packet).unwrap(), row);
+    // A longer one, one without a checksum and one with a wrong one stay alone.
+    let short = flow(1, &long[..50]).remove(0);
+    let mut unsummed = short.clone();
+    unsummed[26..28].fill(0);
+    let mut wrong = short.clone();
+    wrong[26] ^= 1;
+    for second in [flow(1, &long[..51]).remove(0), unsummed, wrong] {
+        assert_eq!(written(&[short.clone(), second]).len(), 2);
+    }
+    assert_eq!(
+        written(&[short.clone(), short]).len(),
+        1,
+        "these two do join"
+    );
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use softkernel::offload::coalesce::MAX_PACKETS;
 use softkernel::offload::{Coalescer, Segments};
 use softkernel::os::arrivals::Arrivals;
 use softkernel::os::outer::OuterSocket;
-use softkernel::os::tun::{TAKES_LONG_PACKETS, Tun};
+use softkernel::os::tun::Tun;
 
 struct Relay {
     tun: Tun,
@@ -29,8 +29,8 @@ pub(crate) fn run(device: &str, mtu: usize, local: SocketAddr, peer: SocketAddr)
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let tun = Tun::open(device)?;
         let mut relay = Relay {
-            tun: Tun::open(device)?,
             socket: OuterSocket::encapsulation(local)?,
             local,
             peer,
@@ -38,7 +38,8 @@ pub(crate) fn run(device: &str, mtu: usize, local: SocketAddr, peer: SocketAddr)
             inward: Batch::new(mtu),
             long: vec![0; Buffer::PAYLOAD],
             arrivals: Arrivals::default(),
-            coalescer: Coalescer::new(TAKES_LONG_PACKETS),
+            coalescer: Coalescer::new(tun.takes()),
+            tun,
         };
         println!("ready");
         loop {

@@ -14,7 +14,7 @@ use tanuki_daemon::kernel_module;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::super::register::register;
-use crate::offload::VirtioHeader;
+use crate::offload::{LongPackets, VirtioHeader};
 
 /// `_IOR('t', 93, struct ifreq)`.
 const TUNGIFNAME: c_ulong = 0x4020_745d;
@@ -27,9 +27,6 @@ const CLONING: &str = "/dev/tun";
 const MODULE: &str = "if_tuntap";
 /// The address family before a packet, network order.
 const FAMILY: usize = 4;
-
-/// tun(4) takes no packets longer than its MTU.
-pub const TAKES_LONG_PACKETS: bool = false;
 
 /// The device; it disappears when dropped.
 #[derive(Debug)]
@@ -83,6 +80,11 @@ impl Tun {
     /// The device's name.
     pub fn name(&self) -> &str {
         self.interface.0.name()
+    }
+
+    /// tun(4) takes no packets longer than its MTU.
+    pub fn takes(&self) -> LongPackets {
+        LongPackets::default()
     }
 
     /// Waits until there is a packet.

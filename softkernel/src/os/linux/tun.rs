@@ -10,16 +10,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::super::register::register;
-use crate::offload::{VirtioHeader, virtio};
-
-/// Packets up to 64 KiB may be written, with headers that say how to cut them.
-pub const TAKES_LONG_PACKETS: bool = true;
+use crate::offload::{LongPackets, VirtioHeader, virtio};
 
 /// The device; it disappears when dropped.
 #[derive(Debug)]
 pub struct Tun {
     device: AsyncFd<File>,
     name: String,
+    takes: LongPackets,
 }
 
 impl Tun {
@@ -51,16 +49,22 @@ impl Tun {
         if result < 0 {
             return Err(io::Error::last_os_error());
         }
-        set_offloads(&device)?;
+        let takes = set_offloads(&device)?;
         Ok(Self {
             device: register(device)?,
             name: name.to_owned(),
+            takes,
         })
     }
 
     /// The device's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Packets up to 64 KiB that may be written, with headers that say how to cut them.
+    pub fn takes(&self) -> LongPackets {
+        self.takes
     }
 
     /// Waits until there is a packet.
@@ -93,10 +97,10 @@ impl Tun {
 }
 
 /// Takes long packets of TCP, and of UDP where the system has that (Linux 6.2).
-fn set_offloads(device: &File) -> io::Result<()> {
+fn set_offloads(device: &File) -> io::Result<LongPackets> {
     let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
     let udp = libc::TUN_F_USO4 | libc::TUN_F_USO6;
-    for offloads in [tcp | udp, tcp] {
+    for (offloads, udp) in [(tcp | udp, true), (tcp, false)] {
         // SAFETY: TUNSETOFFLOAD takes its flags by value.
         let result = unsafe {
             libc::ioctl(
@@ -106,7 +110,7 @@ fn set_offloads(device: &File) -> io::Result<()> {
             )
         };
         if result >= 0 {
-            return Ok(());
+            return Ok(LongPackets { tcp: true, udp });
         }
     }
     Err(io::Error::last_os_error())
