@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use tanuki_daemon::checkpoint::Checkpoints;
@@ -10,11 +11,13 @@ use crate::server::State;
 
 const NAME: &str = "tunnels";
 /// Another version is another process's business: its nodes are removed, its clients come again.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
     version: u32,
+    /// Seconds since 1970 when it was written: sessions go on ageing while no process runs.
+    saved: u64,
     state: State,
 }
 
@@ -44,6 +47,7 @@ impl Store {
             NAME,
             &File {
                 version: VERSION,
+                saved: unix_time(),
                 state: state.clone(),
             },
         )
@@ -56,7 +60,10 @@ impl Store {
     pub fn load(&self) -> io::Result<State> {
         match self.checkpoints.load::<File>(NAME)? {
             None => Ok(State::default()),
-            Some(file) if file.version == VERSION => Ok(file.state),
+            Some(mut file) if file.version == VERSION => {
+                file.state.age(unix_time().saturating_sub(file.saved));
+                Ok(file.state)
+            }
             Some(file) => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("version {} of the state, not {VERSION}", file.version),
@@ -71,6 +78,12 @@ impl Store {
     pub fn clear(&self) -> io::Result<()> {
         self.checkpoints.remove(NAME)
     }
+}
+
+/// A clock before 1970 makes nothing older.
+fn unix_time() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |time| time.as_secs())
 }
 
 #[cfg(test)]

@@ -84,6 +84,18 @@ impl State {
         Self { tunnels, sessions }
     }
 
+    /// Lets seconds pass.
+    pub fn age(&mut self, seconds: u64) {
+        let tunnels = self.tunnels.iter_mut();
+        let ages = tunnels.flat_map(|tunnel| {
+            let calls = tunnel.sessions.iter_mut().map(|call| &mut call.age);
+            calls.chain([&mut tunnel.age])
+        });
+        for age in ages.chain(self.sessions.iter_mut().map(|session| &mut session.age)) {
+            *age = age.saturating_add(seconds);
+        }
+    }
+
     /// Adds what another kernel holds.
     pub fn append(&mut self, mut other: Self) {
         self.tunnels.append(&mut other.tunnels);

@@ -21,7 +21,7 @@ inside() {
 network_up() {
 	_modules=if_tuntap
 	if [ $KERNEL = system ]; then
-		_modules="ipsec ng_socket ng_ksocket ng_l2tp ng_ppp ng_tcpmss ng_iface"
+		_modules="ipsec ng_socket ng_ksocket ng_l2tp ng_ppp ng_bpf ng_tcpmss ng_iface"
 	fi
 	for _module in $_modules if_epair; do
 		loaded $_module || kldload $_module

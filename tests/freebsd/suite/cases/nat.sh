@@ -78,6 +78,17 @@ eventually "the second is online again" 60 inside second ping -c 1 -t 2 $INNER
 wait $ping
 shows "the first has lost nothing meanwhile" ' 0.0% packet loss' cat "$WORK/pings"
 
+# With ports that differ the kernel has both, and each tunnel its own SAs.
+stop_side second
+sed -i '' 's/local_port: 1701/local_port: 40123/' "$(runtime second)/ike-daemon.yaml"
+sed -i '' "s/server: $SERVER/local: \"10.1.2.2:40123\", &/" "$(runtime second)/l2tpd.yaml"
+start_side second
+eventually "the second is online from another port" 60 inside second ping -c 1 -t 2 $INNER
+check "both are the kernel's" sh -c "! $(ctl_line server ikectl show ike) | grep -q soft"
+check "both ping at once and lose nothing in the kernel" both_ping
+check "each tunnel has a reqid of its own" sh -c "
+	[ \$($(ctl_line server l2tpctl show tunnels --json) | grep -o '\"reqid\":[0-9]*' | sort -u | wc -l) -eq 2 ]"
+
 stop_side second
 stop_side client
 stop_side server

@@ -48,7 +48,7 @@ else
 	check "it is loaded" loaded ng_socket
 	ended
 fi
-for module in ipsec ng_socket ng_ksocket ng_l2tp ng_ppp ng_tcpmss ng_iface if_tuntap; do
+for module in ipsec ng_socket ng_ksocket ng_l2tp ng_ppp ng_bpf ng_tcpmss ng_iface if_tuntap; do
 	loaded $module || kldload $module
 done
 

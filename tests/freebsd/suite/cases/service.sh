@@ -39,7 +39,7 @@ for pair in softkernel:softkernel ike_daemon:ike-daemon l2tpd:l2tpd; do
 	shows "$service status" "is running as pid $(pid $program)" service $service status
 	refused "$service starts once" 1 'already running' service $service start
 done
-for module in ipsec ng_socket ng_ksocket ng_l2tp ng_ppp ng_tcpmss ng_iface if_tuntap; do
+for module in ipsec ng_socket ng_ksocket ng_l2tp ng_ppp ng_bpf ng_tcpmss ng_iface if_tuntap; do
 	check "$module was loaded" loaded $module
 done
 shows "ike-daemon uses the system's kernel" 'kernel +system' ikectl show stats
