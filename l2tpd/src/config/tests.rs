@@ -53,6 +53,12 @@ fn a_pure_client_needs_neither_users_nor_addresses() {
     assert_eq!(office.server, "198.51.100.9:1701".parse().unwrap());
     assert_eq!(office.local, "0.0.0.0:1701".parse().unwrap());
     assert!(!format!("{config:?}").contains("\"b\""));
+    let text = "listen: []\nconnections:\n  office: {server: 198.51.100.9, local: \"192.0.2.7:2001\", user: a, password: b}\n";
+    let config = read(text).unwrap();
+    assert_eq!(
+        config.connections["office"].local,
+        "192.0.2.7:2001".parse().unwrap()
+    );
 }
 
 #[test]

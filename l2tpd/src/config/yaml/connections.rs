@@ -18,7 +18,7 @@ use crate::secret::Secret;
 #[serde(deny_unknown_fields)]
 pub(super) struct ConnectionFile {
     server: Text<Endpoint>,
-    local: Option<Text<IpAddr>>,
+    local: Option<Text<Endpoint>>,
     user: String,
     password: Secret,
     secret: Option<Secret>,
@@ -80,7 +80,8 @@ impl Check<'_> {
             SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::from(std::net::Ipv6Addr::UNSPECIFIED),
         };
-        let local = file.local.map_or(any, |local| local.0);
+        let any = SocketAddr::new(any, L2TP_PORT);
+        let local = file.local.map_or(any, |local| local.0.0);
         if local.is_ipv4() != server.is_ipv4() {
             self.refuse(
                 &path("local"),
@@ -116,7 +117,7 @@ impl Check<'_> {
             .extend(file.routes.into_iter().map(|route| route.0));
         Some(Connection {
             server,
-            local: SocketAddr::new(local, L2TP_PORT),
+            local,
             user: file.user,
             password: file.password,
             tunnel: TunnelSettings {
