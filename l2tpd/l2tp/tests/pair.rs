@@ -7,8 +7,9 @@ mod peers;
 use std::time::Duration;
 
 use l2tp_proto::{
-    Authentication, CallRequest, CloseSession, CloseTunnel, Config, Output, Role, SameFlow, Secret,
-    SessionDownReason, SessionState, Target, TunnelDownReason, TunnelId, TunnelSecret, TunnelState,
+    Authentication, CallRequest, CloseSession, CloseTunnel, Config, Exception, Output, Role,
+    SameFlow, Secret, SessionDownReason, SessionState, Target, TunnelDownReason, TunnelId,
+    TunnelSecret, TunnelState,
 };
 use peers::{Pair, Side};
 use proptest::prelude::*;
@@ -118,6 +119,54 @@ fn a_caller_without_secret_is_refused_where_one_is_required() {
     // The LAC is challenged and knows no answer.
     assert_eq!(pair.lac.tunnel_downs.len(), 1);
     assert!(pair.lns.ups.is_empty());
+    pair.shut_down();
+}
+
+/// What is otherwise for the peers that `exception` describes, and for nobody else.
+fn except(exception: Exception) -> Config {
+    Config {
+        host_name: "usual".to_owned(),
+        exceptions: vec![exception],
+        ..Config::default()
+    }
+}
+
+#[test]
+fn peers_of_one_network_are_served_otherwise() {
+    let lac: std::net::SocketAddr = peers::LAC.parse().unwrap();
+    let exception = |peer: std::net::IpAddr| Exception {
+        local: None,
+        local_port: None,
+        peer: Some((peer, 24)),
+        peer_port: None,
+        host_name: "special".to_owned(),
+        secret: Some(Secret::new("secret")),
+        authentication: Authentication::Required,
+        hide_avps: true,
+        length_bit: false,
+        data_sequencing: true,
+    };
+    // The peer's network: without the secret nobody gets in, with it all of it is otherwise.
+    let mut pair = Pair::new(Config::default(), except(exception(lac.ip())), 9);
+    pair.connect();
+    assert_eq!(pair.lac.tunnel_downs.len(), 1);
+    assert!(pair.lns.ups.is_empty());
+    pair.shut_down();
+    let mut pair = Pair::new(required("secret"), except(exception(lac.ip())), 9);
+    let (tunnel, _) = pair.connect();
+    let setup = pair.lns.ups[0].setup;
+    assert!(setup.data_sequencing && !setup.include_length);
+    let view = pair.lac.tunnels.tunnel(pair.now, tunnel).unwrap();
+    assert_eq!(view.host_name, "special");
+    pair.shut_down();
+    // Another network.
+    let other = "203.0.113.1".parse().unwrap();
+    let mut pair = Pair::new(Config::default(), except(exception(other)), 9);
+    let (tunnel, _) = pair.connect();
+    let setup = pair.lns.ups[0].setup;
+    assert!(!setup.data_sequencing && setup.include_length);
+    let view = pair.lac.tunnels.tunnel(pair.now, tunnel).unwrap();
+    assert_eq!(view.host_name, "usual");
     pair.shut_down();
 }
 

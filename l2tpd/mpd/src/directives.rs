@@ -82,7 +82,7 @@ const LIVE: Class = refused(
 );
 const FOREIGN: Class = refused(
     "only L2TP links are served here",
-    "leave these links to mpd5, or start with --ignore-foreign-links",
+    "leave these links to mpd5, or start with --skip-unsupported",
 );
 const NOT_RADIUS: Class = refused(
     "RADIUS is not served yet, and a session must not be let in or counted by half",

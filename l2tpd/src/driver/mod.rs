@@ -192,6 +192,7 @@ impl Driver {
         };
         driver.listeners.open(&driver.config.listen).await?;
         driver.consoles.configure(&driver.config.console).await;
+        tell_undressed(&driver.log, &driver.config, &driver.kinds);
         driver
             .server
             .number_from(seconds_of_the_epoch() % SESSION_IDS);
@@ -469,6 +470,7 @@ impl Driver {
         }
         self.users = watch(&config.users);
         self.consoles.configure(&config.console).await;
+        tell_undressed(&self.log, &config, &self.kinds);
         self.hooks = HookRunner::new(PARALLEL_HOOKS, config.hook_timeout);
         self.config = config.clone();
         self.handle(Input::Configure(Box::new(config)));
@@ -535,6 +537,18 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Names, groups and ARP are FreeBSD's: told where softkernel is alone.
+fn tell_undressed(log: &Logger, config: &Config, kinds: &[(KernelId, KernelKind)]) {
+    let alone = kinds.iter().all(|(kernel, _)| *kernel == KernelId::Soft);
+    let connections = config.connections.values().map(|each| &each.bundle);
+    let all = config.bundles.values().chain(connections);
+    for bundle in all.filter(|bundle| alone && !bundle.interface.is_empty()) {
+        slog::warn!(log, "name, group, description and proxy ARP of interfaces have no effect";
+            "bundle" => &bundle.name, "reason" => "softkernel's interfaces are not the system's",
+            "remedy" => "route the pool to this host; use `kernel: system` on FreeBSD");
     }
 }
 

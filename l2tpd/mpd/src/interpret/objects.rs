@@ -115,7 +115,7 @@ impl Machine<'_> {
             &kind.span,
             format!("{title} links are not served, only l2tp ones are"),
         )
-        .remedy("leave them to mpd5, or start with --ignore-foreign-links to pass them over"))
+        .remedy("leave them to mpd5, or start with --skip-unsupported to pass them over"))
     }
 
     pub(super) fn create_bundle(&mut self, arguments: &[Word]) -> Result<(), Problem> {

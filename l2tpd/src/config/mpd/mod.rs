@@ -56,6 +56,7 @@ fn load_model(file: &ConfigFile, bytes: &[u8]) -> Result<(Loaded, Model), Proble
     let done = interpret(bytes, &request, &mut Folder(&folder));
     let mut lowering = Lowering {
         model: &done.model,
+        file: request.file.clone(),
         folder,
         bundles: BTreeMap::new(),
         pools: BTreeMap::new(),
@@ -123,6 +124,8 @@ impl Loader for Folder<'_> {
 
 struct Lowering<'m> {
     model: &'m Model,
+    /// The file's name, for what is wrong with it as a whole.
+    file: String,
     folder: PathBuf,
     /// Those that were asked for; none: what is wrong with it was said.
     bundles: BTreeMap<String, Option<Arc<Bundle>>>,
@@ -152,7 +155,7 @@ impl Lowering<'_> {
         let connections = self.connections();
         if listen.is_empty() && connections.is_empty() && self.problems.is_empty() {
             let start = Span {
-                file: "mpd.conf".into(),
+                file: self.file.as_str().into(),
                 line: 1,
                 column: 1,
             };

@@ -50,7 +50,7 @@ pub fn import(file: &Path) -> Result<Imported, Problems> {
     let mut left: Vec<Problem> = loaded
         .notices
         .iter()
-        .map(|notice| whole(notice.clone()))
+        .map(|notice| placed(notice).unwrap_or_else(|| whole(notice.clone())))
         .collect();
     let (users, reason) = users(&loaded.config.users)?;
     left.extend(reason.map(whole));
@@ -70,6 +70,19 @@ pub fn import(file: &Path) -> Result<Imported, Problems> {
         config: head + &written.text,
         users,
         left,
+    })
+}
+
+/// A notice with its place apart.
+fn placed(notice: &str) -> Option<Problem> {
+    let (place, message) = notice.split_once(": ")?;
+    let (rest, column) = place.rsplit_once(':')?;
+    let (file, line) = rest.rsplit_once(':')?;
+    Some(Problem {
+        file: file.into(),
+        line: line.parse().ok()?,
+        column: column.parse().ok()?,
+        message: message.to_owned(),
     })
 }
 
