@@ -34,27 +34,29 @@ pub(super) async fn name(
     }
 }
 
-/// Describes the interface, and answers ARP requests for the peer.
+/// Describes the interface.
 ///
 /// # Errors
 /// The program failed.
 pub(super) async fn describe(setup: &InterfaceSetup) -> Result<(), KernelError> {
-    if let Some(description) = &setup.description {
-        run(IFCONFIG, &[&setup.interface, "description", description]).await?;
+    match &setup.description {
+        None => Ok(()),
+        Some(text) => run(IFCONFIG, &[&setup.interface, "description", text]).await,
     }
-    if let Some(address) = setup.proxy_arp {
-        // The interface is the one whose network the address belongs to.
-        run(ARP, &["-S", &address.to_string(), "auto", "pub"]).await?;
-    }
-    Ok(())
 }
 
-/// Stops answering ARP requests for an address.
+/// Answers ARP requests for an address on the interface whose network it belongs to, or stops that.
 ///
 /// # Errors
-/// The program failed; there may have been nothing to stop.
-pub(super) async fn remove_proxy_arp(address: Ipv4Addr) -> Result<(), KernelError> {
-    run(ARP, &["-d", &address.to_string(), "pub"]).await
+/// The program failed: there may be no such interface, or nothing to stop.
+pub(super) async fn proxy_arp(address: Ipv4Addr, answer: bool) -> Result<(), KernelError> {
+    let address = address.to_string();
+    if answer {
+        run(ARP, &["-S", &address, "auto", "pub"]).await
+    } else {
+        // FreeBSD 14's refuses the `pub` of its manual page here.
+        run(ARP, &["-d", &address]).await
+    }
 }
 
 async fn run(program: &str, arguments: &[&str]) -> Result<(), KernelError> {

@@ -121,9 +121,11 @@ impl Executor {
                     .await
                     .map(KernelAnswer::Interface)
             }
-            KernelOp::RemoveProxyArp { address, .. } => {
+            KernelOp::ProxyArp {
+                address, answer, ..
+            } => {
                 if !self.netgraph.is_soft() {
-                    dress::remove_proxy_arp(*address).await?;
+                    dress::proxy_arp(*address, *answer).await?;
                 }
                 Ok(KernelAnswer::Done)
             }

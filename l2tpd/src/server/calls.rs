@@ -242,9 +242,10 @@ impl Server {
         self.client_ended(now, key, &reason);
         let bundle = session.bundle.as_ref();
         if let Some(address) = bundle.and_then(|bundle| session.proxy_arp(&bundle.interface)) {
-            let operation = KernelOp::RemoveProxyArp {
+            let operation = KernelOp::ProxyArp {
                 session: key,
                 address,
+                answer: false,
             };
             self.kernel(now, operation, Purpose::Removal);
         }

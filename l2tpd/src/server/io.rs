@@ -235,12 +235,14 @@ pub enum KernelOp {
     },
     /// Set addresses, MTU and routes of the interface.
     ConfigureInterface(InterfaceSetup),
-    /// Stop answering ARP requests for an address. FreeBSD's only.
-    RemoveProxyArp {
-        /// The session whose peer had it.
+    /// Answer ARP requests for an address, or stop that. FreeBSD's only.
+    ProxyArp {
+        /// The session whose peer has it, or had.
         session: SessionKey,
         /// The address.
         address: Ipv4Addr,
+        /// Whether to answer.
+        answer: bool,
     },
     /// Read the link's counters; answered with [`KernelAnswer::Traffic`].
     ReadTraffic {
@@ -287,7 +289,7 @@ impl KernelOp {
             Self::SendFrame { session, .. }
             | Self::SetPpp { session, .. }
             | Self::CreateInterface { session, .. }
-            | Self::RemoveProxyArp { session, .. }
+            | Self::ProxyArp { session, .. }
             | Self::ReadTraffic { session }
             | Self::RemoveSession { session } => Some(session.tunnel),
             Self::ConfigureInterface(setup) => Some(setup.session.tunnel),
@@ -328,8 +330,6 @@ pub struct InterfaceSetup {
     pub source_check: bool,
     /// Its description for ifconfig(8). FreeBSD's only.
     pub description: Option<String>,
-    /// The address for which this host is to answer ARP requests. FreeBSD's only.
-    pub proxy_arp: Option<Ipv4Addr>,
 }
 
 /// What the kernel answers to an operation that succeeded.

@@ -25,6 +25,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) enum Purpose {
     /// Nobody waits.
     None,
+    /// Something that sessions can do without; a failure is told.
+    Optional { what: &'static str },
     /// Nodes go away; if they do not, they are told to again at the next start.
     Removal,
     /// Something a tunnel cannot do without.
@@ -278,7 +280,6 @@ impl Server {
                     routes: routes.unwrap_or_default(),
                     source_check: session.side == Side::Server,
                     description: session.description(interface, &settings),
-                    proxy_arp: session.proxy_arp(&settings),
                 };
                 let operation = KernelOp::ConfigureInterface(setup);
                 self.kernel(
@@ -308,7 +309,7 @@ impl Server {
             self.note_failure(&purpose, error);
         }
         match purpose {
-            Purpose::None | Purpose::Removal => {}
+            Purpose::None | Purpose::Removal | Purpose::Optional { .. } => {}
             Purpose::Tunnel { tunnel, serial, .. } => {
                 let same = self
                     .live
@@ -435,6 +436,7 @@ impl Server {
             Purpose::None | Purpose::Removal | Purpose::Ended(_) | Purpose::Traffic { .. } => {
                 return;
             }
+            Purpose::Optional { what } => (*what).to_owned(),
             Purpose::Tunnel { tunnel, what, .. } => format!("{what} of tunnel {}", tunnel.value()),
             Purpose::Session { session, what, .. } => format!("{what} of session {session}"),
             Purpose::Interface { session, .. } => format!("the interface of session {session}"),
@@ -484,6 +486,18 @@ impl Server {
         };
         if session.next_poll.is_none() {
             session.next_poll = Some(now + POLL);
+        }
+        let settings = session.bundle.as_ref().map(|bundle| &bundle.interface);
+        let published = settings.and_then(|settings| session.proxy_arp(settings));
+        if let Some(address) = published.filter(|_| !session.was_up) {
+            let operation = KernelOp::ProxyArp {
+                session: key,
+                address,
+                answer: true,
+            };
+            // Where no interface is in the peer's network nobody asks.
+            let what = "answering ARP for a peer";
+            self.kernel(now, operation, Purpose::Optional { what });
         }
         self.dirty = true;
         self.schedule(key);

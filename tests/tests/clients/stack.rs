@@ -309,7 +309,7 @@ impl Stack {
                 let frame = ppp::bypass_frame(0, *protocol, payload);
                 self.kernel.send(&bypass(*session), &frame);
             }
-            KernelOp::RemoveProxyArp { .. } => {}
+            KernelOp::ProxyArp { .. } => {}
             KernelOp::SetPpp { session, framing } => self.set_ppp(*session, framing)?,
             KernelOp::CreateInterface { session, mtu, .. } => {
                 let link = node("p", *session);

@@ -24,8 +24,8 @@ pub(super) struct Nodes {
     pub(super) tunnels: BTreeMap<TunnelId, TunnelNode>,
     pub(super) sessions: BTreeMap<SessionKey, SessionNode>,
     interfaces: u32,
-    /// Addresses that ARP requests are no longer answered for.
-    pub(super) forgotten: Vec<std::net::Ipv4Addr>,
+    /// Addresses that ARP requests are answered for, or no longer.
+    pub(super) arp: Vec<(std::net::Ipv4Addr, bool)>,
 }
 
 #[derive(Debug, Clone)]
@@ -182,9 +182,9 @@ impl Nodes {
                 assert_eq!(node.interface.as_ref(), Some(&setup.interface));
                 node.setup = Some(setup.clone());
             }
-            KernelOp::RemoveProxyArp { address, .. } => {
-                self.forgotten.push(*address);
-            }
+            KernelOp::ProxyArp {
+                address, answer, ..
+            } => self.arp.push((*address, *answer)),
             KernelOp::ReadTraffic { session } => {
                 let node = self
                     .sessions
