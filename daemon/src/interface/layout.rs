@@ -139,7 +139,7 @@ pub(super) fn address_request(name: &str, index: u32, address: IpAddr) -> Vec<u8
     }
 }
 
-/// `struct rt_msghdr`, 152 bytes, then destination, gateway, mask and the interface's address.
+/// `struct rt_msghdr`, 152 bytes, then destination, gateway, mask, interface and source address.
 pub(super) fn route_message(action: RouteAction, route: &Route, index: u32) -> Vec<u8> {
     const VERSION: u8 = 5;
     const HEADER: usize = 152;
@@ -149,6 +149,7 @@ pub(super) fn route_message(action: RouteAction, route: &Route, index: u32) -> V
     const RTF_STATIC: i32 = 0x800;
     const RTA_DST_GATEWAY: i32 = 0x1 | 0x2;
     const RTA_NETMASK: i32 = 0x4;
+    const RTA_IFP: i32 = 0x10;
     const RTA_IFA: i32 = 0x20;
     const RTV_MTU: u64 = 0x1;
 
@@ -171,8 +172,9 @@ pub(super) fn route_message(action: RouteAction, route: &Route, index: u32) -> V
             .padded();
     }
     if let Some(source) = route.source {
-        addresses |= RTA_IFA;
-        body = body.address(source, index).padded();
+        // Other interfaces may have this address as well, and FreeBSD would take the first.
+        addresses |= RTA_IFP | RTA_IFA;
+        body = body.link(index).padded().address(source, index).padded();
     }
     let inits = if route.mtu.is_some() { RTV_MTU } else { 0 };
     let mtu = u64::from(route.mtu.unwrap_or(0));
@@ -284,7 +286,7 @@ mod tests {
         assert_eq!(message[0], 248);
     }
 
-    /// As `route change -host 10.77.0.9 -iface tun0 -ifa 10.77.0.1 -mtu 1400` has it.
+    /// As `route change -host 10.77.0.9 -iface tun0 -ifp tun0 -ifa 10.77.0.1 -mtu 1400` has it.
     #[test]
     fn a_host_behind_an_interface() {
         let route = Route {
@@ -295,17 +297,18 @@ mod tests {
             mtu: Some(1400),
         };
         let message = route_message(RouteAction::Change, &route, 7);
-        assert_eq!(message.len(), 152 + 16 + 56 + 16);
+        assert_eq!(message.len(), 152 + 16 + 56 + 56 + 16);
         assert_eq!(
             message[..16],
-            hex!("f000 05 03 0000 0000 05080000 23000000")
+            hex!("2801 05 03 0000 0000 05080000 33000000")
         );
         assert_eq!(
             message[32..56],
             hex!("0100000000000000 0000000000000000 7805000000000000")
         );
         assert_eq!(message[168..176], hex!("3612 0700 00000000"));
-        assert_eq!(message[224..232], hex!("10020000 0a4d0001"));
+        assert_eq!(message[224..232], hex!("3612 0700 00000000"));
+        assert_eq!(message[280..288], hex!("10020000 0a4d0001"));
     }
 
     #[test]

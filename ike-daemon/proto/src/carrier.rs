@@ -5,7 +5,7 @@
 //! SAs: its L2TP tunnel lives in the same kernel. softkernel as the second gets a client's packets
 //! through a UDP socket connected to that client ([`PeerPort`]), so only ESP in UDP can go there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -314,6 +314,11 @@ impl Places {
                 port: inner.port,
                 other_host,
             })
+    }
+
+    /// The clients at this address.
+    pub(crate) fn clients(&self, address: IpAddr) -> BTreeSet<Reqid> {
+        self.at(address).map(|place| place.reqid).collect()
     }
 
     /// Whether softkernel, beside the system's kernel, has clients at this address.

@@ -9,6 +9,7 @@
 //!   handle_kernel   ─┤                                ├─ Output::Kernel     GETSPI, ADD, DELETE, SPDADD
 //!   handle_job      ─┼──▶ Endpoint ──▶ poll_output ──▶┼─ Output::Job        a slow computation
 //!   handle_timeout  ─┤                                └─ Output::Event      something worth a log line
+//!   handle_keepalive─┤
 //!   initiate, delete ┘
 //! ```
 

@@ -309,6 +309,37 @@ fn a_moved_mapping_is_followed_when_authenticated() {
 }
 
 #[test]
+fn a_keepalive_from_elsewhere_finds_a_moved_client() {
+    let mut world = World::pair_behind_nat(31);
+    // Nobody asks on its own: what the kernel drops, nobody would notice.
+    for host in [0, 1] {
+        let mut policy = world.hosts[host].endpoint.policy().clone();
+        policy.dpd.interval = Duration::ZERO;
+        world.hosts[host].endpoint.set_policy(policy);
+    }
+    world.connect();
+    let old = world.established(0)[0].peer;
+    // One with the right address alone moves nothing.
+    let (local, forged) = (
+        world.established(0)[0].local,
+        "198.51.100.7:9".parse().unwrap(),
+    );
+    world.with(0, |endpoint, now, rng| {
+        endpoint.handle_keepalive(now, local, forged, rng);
+    });
+    world.run_secs(10);
+    assert_eq!(
+        (world.established(0)[0].peer, world.hosts[0].moves),
+        (old, 0)
+    );
+    world.nat.mappings.clear();
+    world.run_secs(40);
+    assert_ne!(world.established(0)[0].peer, old);
+    assert_eq!(world.hosts[0].moves, 1);
+    assert_eq!(world.established(0).len(), 1);
+}
+
+#[test]
 fn a_restart_forgets_nothing() {
     for host in [0, 1] {
         let mut world = World::pair_behind_nat(10);

@@ -240,6 +240,11 @@ impl Daemon {
                 self.endpoint
                     .handle_datagram(Instant::now(), datagram, &mut self.rng);
             }
+            NetEvent::Keepalive { local, peer } => {
+                let now = Instant::now();
+                self.endpoint
+                    .handle_keepalive(now, local, peer, &mut self.rng);
+            }
             NetEvent::EncapUp {
                 local,
                 peer: Some(peer),

@@ -70,16 +70,7 @@ impl Encap {
     ) -> io::Result<()> {
         match self {
             Self::System(udp) => udp.send(local.ip(), peer, payload),
-            Self::Soft(soft) => {
-                let meta = Meta {
-                    local,
-                    peer,
-                    reqid: 0,
-                };
-                soft.outgoing
-                    .try_send((meta, payload.to_vec()))
-                    .map_err(|_| io::ErrorKind::WouldBlock.into())
-            }
+            Self::Soft(soft) => soft.send(local, peer, payload),
         }
     }
 }
@@ -101,6 +92,28 @@ impl SoftEncap {
             outgoing,
             task,
         }
+    }
+}
+
+impl SoftEncap {
+    /// Sends at once or not at all.
+    ///
+    /// # Errors
+    /// `WouldBlock` when softkernel is away or slow.
+    pub(super) fn send(
+        &self,
+        local: SocketAddr,
+        peer: SocketAddr,
+        payload: &[u8],
+    ) -> io::Result<()> {
+        let meta = Meta {
+            local,
+            peer,
+            reqid: 0,
+        };
+        self.outgoing
+            .try_send((meta, payload.to_vec()))
+            .map_err(|_| io::ErrorKind::WouldBlock.into())
     }
 }
 

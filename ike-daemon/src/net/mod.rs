@@ -29,6 +29,9 @@ use tokio::task::JoinHandle;
 use encap::{Encap, SoftEncap, without_marker};
 use udp::{SocketKind, Udp};
 
+/// RFC 3948 section 2.3. FreeBSD passes it up, Linux and softkernel keep it.
+const NAT_KEEPALIVE: [u8; 1] = [0xff];
+
 /// A datagram that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
@@ -47,6 +50,13 @@ pub struct Received {
 pub enum NetEvent {
     /// A datagram arrived.
     Datagram(Received),
+    /// A NAT keepalive (RFC 3948 section 2.3) arrived.
+    Keepalive {
+        /// The address and port it was sent to.
+        local: SocketAddr,
+        /// Where it came from.
+        peer: SocketAddr,
+    },
     /// The NAT traversal port is bound (again).
     EncapUp {
         /// Where.
@@ -197,8 +207,7 @@ impl Network {
         Ok(())
     }
 
-    /// Has softkernel take what comes from a peer, until [`Network::release_peer`]. Datagrams to it
-    /// leave through our own socket as before.
+    /// Has softkernel take what comes from a peer, until [`Network::release_peer`].
     pub fn bind_peer(&mut self, port: PeerPort) {
         let Some(path) = self.beside.clone() else {
             return;
@@ -238,7 +247,18 @@ impl Network {
                 .iter()
                 .find(|encap| encap.serves(source))
                 .ok_or_else(nowhere)?;
-            return encap.send(transmit.local, transmit.peer, &payload);
+            let sent = encap.send(transmit.local, transmit.peer, &payload);
+            let port = PeerPort {
+                local: transmit.local,
+                peer: transmit.peer,
+            };
+            return match (sent, self.peers.get(&port)) {
+                // FreeBSD sends nothing between two addresses and ports that a connected socket has.
+                (Err(error), Some(soft)) if error.kind() == io::ErrorKind::AddrInUse => {
+                    soft.send(transmit.local, transmit.peer, &payload)
+                }
+                (sent, _) => sent,
+            };
         }
         let serves = |udp: &&Arc<Udp>| {
             let bound = udp.local().ip();
@@ -259,31 +279,37 @@ impl Drop for Network {
 
 async fn receive_ike(udp: Arc<Udp>, events: mpsc::Sender<NetEvent>) {
     receive(&udp, &events, |local, peer, payload| {
-        Some(Received {
+        Some(NetEvent::Datagram(Received {
             local,
             peer,
             natt_port: false,
             payload,
-        })
+        }))
     })
     .await;
 }
 
 async fn receive_encap(encap: Arc<Encap>, events: mpsc::Sender<NetEvent>) {
     if let Encap::System(udp) = &*encap {
-        receive(udp, &events, without_marker).await;
+        receive(udp, &events, |local, peer, payload| {
+            if payload == NAT_KEEPALIVE {
+                return Some(NetEvent::Keepalive { local, peer });
+            }
+            without_marker(local, peer, payload).map(NetEvent::Datagram)
+        })
+        .await;
     }
 }
 
 async fn receive(
     udp: &Udp,
     events: &mpsc::Sender<NetEvent>,
-    accept: fn(SocketAddr, SocketAddr, Vec<u8>) -> Option<Received>,
+    accept: fn(SocketAddr, SocketAddr, Vec<u8>) -> Option<NetEvent>,
 ) {
     loop {
         let event = match udp.receive().await {
             Ok((local, peer, payload)) => match accept(local, peer, payload) {
-                Some(received) => NetEvent::Datagram(received),
+                Some(event) => event,
                 None => continue,
             },
             // An ICMP error about something sent earlier; the peer's silence says the same.

@@ -14,7 +14,7 @@ use crate::io::{ChildId, Event, IkeId, KernelRequest, MovePeer, Reqid, SecurityP
 use crate::nat::Path;
 use crate::wire::id::Identification;
 
-use super::{Endpoint, RETRY};
+use super::{Endpoint, RETRY, canonical};
 
 /// One client.
 #[derive(Debug)]
@@ -32,6 +32,9 @@ pub(super) struct Client {
     /// Windows has said it starts afresh; what is older goes when its first new IPsec SAs work.
     pub(super) fresh_since: Option<Instant>,
 }
+
+/// Clients behind one NAT that are asked whether they have moved.
+const MAX_PROBES: usize = 16;
 
 impl Endpoint {
     /// Phase 1 is complete: finds or makes the client.
@@ -372,6 +375,40 @@ impl Endpoint {
         };
         if follows {
             self.move_client(reqid, path.peer);
+        }
+    }
+
+    /// A NAT keepalive (RFC 3948 2.3) came in on the NAT traversal port. From an unknown port of a
+    /// client's address it may mean that its NAT gave it another mapping: FreeBSD's kernel drops
+    /// ESP from there and says nothing. Whoever may have moved is asked there; the answer is
+    /// authentic.
+    pub fn handle_keepalive(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        peer: SocketAddr,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let (local, peer) = (canonical(local), canonical(peer));
+        let at = |reqid: &Reqid| {
+            let client = self.clients.get(reqid)?;
+            (client.peer_nat && client.natt_port && client.local.ip() == local.ip())
+                .then_some((*reqid, client.peer))
+        };
+        let reqids = self.shared.places.clients(peer.ip());
+        let clients: Vec<(Reqid, SocketAddr)> = reqids.iter().filter_map(at).collect();
+        if clients.iter().any(|(_, known)| *known == peer) {
+            return;
+        }
+        let path = Path {
+            local,
+            peer,
+            natt_port: true,
+        };
+        for (reqid, _) in clients.into_iter().take(MAX_PROBES) {
+            if let Some(session) = self.newest_session(reqid) {
+                self.with_session(now, rng, session, |session, cx| session.probe(cx, path));
+            }
         }
     }
 

@@ -170,7 +170,13 @@ impl Endpoint {
             .iter()
             .find(|connection| connection.peer.ip() == peer)
             .map(|connection| connection.name.clone());
-        if let Some(name) = name {
+        // The SAs it wants may be under negotiation.
+        let under_way = |name: &String| {
+            let sessions = self.sessions.values();
+            let mut own = sessions.filter(|session| session.connection.as_ref() == Some(name));
+            own.any(|session| session.open_quick_modes() > 0)
+        };
+        if let Some(name) = name.filter(|name| !under_way(name)) {
             // A failure has no one to be told to; the next packet asks again.
             let _ = self.initiate(now, &name, rng);
         }

@@ -85,6 +85,23 @@ impl Dpd {
         if self.due(policy).is_none_or(|due| due > now) {
             return DpdAction::Wait;
         }
+        match self.ask(now, policy) {
+            Some(sequence) => DpdAction::Ask(sequence),
+            None => DpdAction::Dead,
+        }
+    }
+
+    /// The number of a question out of turn, unless one was asked lately or the peer answers none.
+    pub(crate) fn probe(&mut self, now: Instant, policy: &DpdPolicy) -> Option<u32> {
+        let lately = self.unanswered.is_some_and(|asked| asked.due > now);
+        if !self.supported || lately {
+            return None;
+        }
+        self.ask(now, policy)
+    }
+
+    /// The number of the next question; `None` after the last one.
+    fn ask(&mut self, now: Instant, policy: &DpdPolicy) -> Option<u32> {
         let sequence = self.sequence;
         let unanswered = self.unanswered.get_or_insert(Unanswered {
             first: sequence,
@@ -92,12 +109,12 @@ impl Dpd {
             due: now,
         });
         if unanswered.count >= policy.attempts {
-            return DpdAction::Dead;
+            return None;
         }
         unanswered.count = unanswered.count.saturating_add(1);
         unanswered.due = now + policy.retry;
         self.sequence = sequence.wrapping_add(1);
-        DpdAction::Ask(sequence)
+        Some(sequence)
     }
 }
 
@@ -127,6 +144,18 @@ mod tests {
         assert_eq!(dpd.fire(at(34), &policy()), DpdAction::Wait);
         assert_eq!(dpd.fire(at(35), &policy()), DpdAction::Ask(first + 1));
         assert_eq!(dpd.fire(at(40), &policy()), DpdAction::Dead);
+    }
+
+    #[test]
+    fn out_of_turn_but_not_too_often() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut dpd = Dpd::new(start, true, 7);
+        assert_eq!(dpd.probe(at(1), &policy()), Some(7));
+        assert_eq!(dpd.probe(at(2), &policy()), None);
+        assert!(dpd.acknowledged(at(3), 7));
+        assert_eq!(dpd.probe(at(4), &policy()), Some(8));
+        assert_eq!(Dpd::new(start, false, 7).probe(at(1), &policy()), None);
     }
 
     #[test]

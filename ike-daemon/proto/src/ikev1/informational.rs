@@ -130,6 +130,20 @@ impl Session {
         self.send_informational(cx, chain);
     }
 
+    /// Asks whether the peer is at `path`: its answer comes from there then.
+    pub(crate) fn probe(&mut self, cx: &mut Context<'_>, path: Path) {
+        let policy = cx.shared.policy.dpd.clone();
+        let now = cx.now;
+        let dpd = self
+            .established_mut()
+            .map(|established| &mut established.dpd);
+        if let Some(sequence) = dpd.and_then(|dpd| dpd.probe(now, &policy)) {
+            let known = std::mem::replace(&mut self.path, path);
+            self.send_dpd(cx, NotifyType::R_U_THERE, sequence);
+            self.path = known;
+        }
+    }
+
     /// Tells the peer that IPsec SAs are gone, by our inbound SPIs.
     pub(crate) fn send_delete_esp(&mut self, cx: &mut Context<'_>, spis: &[u32]) {
         let spis = spis.iter().map(|spi| spi.to_be_bytes().to_vec()).collect();

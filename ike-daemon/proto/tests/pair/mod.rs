@@ -374,6 +374,10 @@ impl World {
         let payload = if natt_port {
             if packet.payload == [0xff] {
                 self.hosts[index].keepalives += 1;
+                let (local, peer) = (packet.to, packet.from);
+                self.with(index, |endpoint, now, rng| {
+                    endpoint.handle_keepalive(now, local, peer, rng);
+                });
                 return;
             }
             match packet.payload.strip_prefix(&[0; 4]) {

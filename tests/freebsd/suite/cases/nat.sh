@@ -78,6 +78,18 @@ eventually "the second is online again" 60 inside second ping -c 1 -t 2 $INNER
 wait $ping
 shows "the first has lost nothing meanwhile" ' 0.0% packet loss' cat "$WORK/pings"
 
+# The NAT forgets: both clients get other ports. The kernel drops ESP from there and says nothing; the
+# clients' keepalives tell.
+peers() {
+	ctl server ikectl show ike | awk '$3 == "established" { print $5 }' | sort -u
+}
+before=$(peers)
+inside nat pfctl -q -F states
+for name in client second; do
+	eventually "$name is online with another mapping" 60 inside $name ping -c 1 -t 2 $INNER
+done
+check "the server knows the new ports" test "$before" != "$(peers)"
+
 # With ports that differ the kernel has both, and each tunnel its own SAs.
 stop_side second
 sed -i '' 's/local_port: 1701/local_port: 40123/' "$(runtime second)/ike-daemon.yaml"
