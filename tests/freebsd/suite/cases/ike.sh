@@ -23,9 +23,11 @@ only_foreign() {
 		[ "$(inside server setkey -DP | grep -c 'spid=')" -eq 1 ]
 }
 
-# youngest ike | youngest ipsec --pairs: the number of the newest that works.
+# youngest SIDE WHAT...: the number of the newest that works.
 youngest() {
-	ctl server ikectl show "$@" | awk '$3 == "established" || $3 == "installed" { print $1 }' |
+	_side=$1
+	shift
+	ctl "$_side" ikectl show "$@" | awk '$3 == "established" || $3 == "installed" { print $1 }' |
 		sort -n | tail -1
 }
 
@@ -35,13 +37,14 @@ newer() {
 	[ "$(youngest "$@")" -gt "$_before" ]
 }
 
+# Phase 2 from the server; phase 1 from the client, which answers nobody.
 rekey_both() {
-	_pair=$(youngest ipsec --pairs)
+	_pair=$(youngest server ipsec --pairs)
 	check "phase 2 is told to rekey" ctl server ikectl rekey ipsec "$_pair"
-	eventually "phase 2 is rekeyed" 30 newer "$_pair" ipsec --pairs
-	_ike=$(youngest ike)
-	check "phase 1 is told to rekey" ctl server ikectl rekey ike "$_ike"
-	eventually "phase 1 is rekeyed" 30 newer "$_ike" ike
+	eventually "phase 2 is rekeyed" 30 newer "$_pair" server ipsec --pairs
+	_ike=$(youngest client ike)
+	check "phase 1 is told to rekey" ctl client ikectl rekey ike "$_ike"
+	eventually "phase 1 is rekeyed" 30 newer "$_ike" client ike
 }
 
 network_up || return
