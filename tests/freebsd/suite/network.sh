@@ -182,10 +182,11 @@ rows() {
 
 # Every SA has its pair in ikectl's view, every node a tunnel in l2tpctl's.
 no_orphans() {
-	_sas=$(inside server setkey -D | grep -c 'esp.* mode=')
-	_pairs=$(rows ctl server ikectl show ipsec --pairs)
+	ctl server ikectl show ipsec --pairs >"$WORK/pairs"
 	_nodes=$(inside server ngctl list | grep -c 'Name: tanuki-t')
 	_tunnels=$(rows ctl server l2tpctl show tunnels)
-	echo "SAs $_sas, pairs $_pairs, tunnel nodes $_nodes, tunnels $_tunnels"
-	[ "$_sas" -eq $((2 * _pairs)) ] && [ "$_nodes" -eq "$_tunnels" ]
+	_orphans=$(inside server setkey -D | sed -n 's/.*spi=[0-9]*(0x\([0-9a-f]*\)).*/\1/p' |
+		while read -r _spi; do grep -q "$_spi" "$WORK/pairs" || echo "$_spi"; done)
+	echo "SAs without a pair: $_orphans; tunnel nodes $_nodes, tunnels $_tunnels"
+	[ -z "$_orphans" ] && [ "$_nodes" -eq "$_tunnels" ]
 }
