@@ -87,7 +87,8 @@ pub(crate) fn bundle(view: &View<'_>, context: &Context) -> String {
     lines.line("\t  High mark    : 80%");
     lines.line("\t  Min conn     : 30 seconds");
     lines.line("\t  Min disc     : 90 seconds");
-    lines.line("\t  Links        : ");
+    // One blank for each of the sixteen links that a bundle of mpd5 may dial.
+    lines.line(format_args!("\t  Links        : {:16}", ""));
     lines.line("Bundle level options:");
     let off = |name| (name, false, None);
     lines.options(&[
@@ -175,7 +176,6 @@ pub(crate) fn iface(view: &View<'_>, context: &Context) -> String {
         off("netflow-in"),
         off("netflow-out"),
         off("netflow-once"),
-        off("ipacct"),
     ]);
     if let Some(settings) = settings.filter(|settings| !settings.routes.is_empty()) {
         lines.line("Static routes via peer:");

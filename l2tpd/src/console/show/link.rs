@@ -199,15 +199,8 @@ pub(crate) fn lcp(view: &View<'_>, context: &Context) -> String {
     };
     match lcp {
         None => {
-            side(
-                "Self",
-                link.profile.map_or(1500, |p| p.mru),
-                0,
-                false,
-                false,
-                None,
-            );
-            side("Peer", 1500, 0, false, false, None);
+            side("Self", 0, 0, false, false, None);
+            side("Peer", 0, 0, false, false, None);
         }
         Some(lcp) => {
             let (acfc, pfc) = (lcp.receive_acfc, lcp.receive_pfc);
@@ -255,6 +248,10 @@ pub(crate) fn auth(view: &View<'_>, context: &Context) -> String {
         ("internal", true, None),
         off("ext-auth"),
         off("ext-acct"),
+        off("system-auth"),
+        off("system-acct"),
+        off("pam-auth"),
+        off("pam-acct"),
         off("acct-mandatory"),
     ]);
     lines.line("Auth Data");
@@ -282,7 +279,17 @@ pub(crate) fn auth(view: &View<'_>, context: &Context) -> String {
     lines.line("\tSession-Timeout : 0");
     lines.line("\tIdle-Timeout    : 0");
     lines.line("\tAcct-Update     : 0");
-    lines.line("\tRoutes          :");
+    for line in [
+        "Routes          :",
+        "Traffic filters :",
+        "Traffic limits  :",
+        "MS-Domain       : ",
+        "MPPE Types      : Not available",
+        "MPPE Policy     : no encryption required",
+        "MPPE Keys       : no",
+    ] {
+        lines.line(format_args!("\t{line}"));
+    }
     lines.done()
 }
 
@@ -316,9 +323,7 @@ pub(crate) fn device(view: &View<'_>, context: &Context) -> String {
         profile
             .and_then(|profile| profile.local_address)
             .map_or_else(|| "0.0.0.0".to_owned(), |local| local.to_string()),
-        profile
-            .and_then(|profile| profile.local_port)
-            .unwrap_or(1701)
+        profile.and_then(|profile| profile.local_port).unwrap_or(0)
     ));
     lines.line("\tPeer FQDN    : ");
     let range = match (profile.and_then(|profile| profile.peer), connection) {
