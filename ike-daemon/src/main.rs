@@ -23,6 +23,7 @@ const FEATURES: &[&str] = &[
     "IPv6 support",
     "Dead Peer Detection",
     "IKE fragmentation",
+    "Hybrid authentication",
     "NAT Traversal",
     "Admin port",
     "Monotonic clock",

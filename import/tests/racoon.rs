@@ -225,3 +225,30 @@ sainfo anonymous address 192.0.2.8 any { encryption_algorithm 3des;
     );
     assert!(text.contains("suites: [3des-sha1]"), "{text}");
 }
+
+#[test]
+fn clients_and_servers_of_xauth() {
+    let installation = Installation::new(
+        "remote anonymous { exchange_mode main; nat_traversal on; proposal_check obey;
+  proposal { encryption_algorithm aes 256; hash_algorithm sha256;
+    authentication_method xauth_psk_server; dh_group 14; } }
+remote 192.0.2.50 { exchange_mode aggressive; nat_traversal on; mode_cfg on; xauth_login \"ann\";
+  my_identifier keyid tag \"staff\";
+  proposal { encryption_algorithm aes; hash_algorithm sha1;
+    authentication_method xauth_psk_client; dh_group 2; } }
+mode_cfg { network4 10.99.0.10; pool_size 20; netmask4 255.255.255.0; dns4 10.99.0.1, 10.99.0.2;
+  wins4 10.99.0.3; default_domain \"example.org\"; split_network include 10.1.0.0/16, 10.2.0.0/16;
+  split_network local_lan 192.168.0.0/16; split_dns \"a.example.org\", \"b.example.org\";
+  save_passwd on; }
+sainfo anonymous { encryption_algorithm aes; authentication_algorithm hmac_sha1;
+  compression_algorithm deflate; }
+",
+        format!("ann {KEY}x\n* {KEY}\n").as_bytes(),
+    );
+    let users = installation.path("users.yaml");
+    fs::write(&users, "users:\n  - name: bob\n    password: builder\n").unwrap();
+    fs::set_permissions(&users, fs::Permissions::from_mode(0o600)).unwrap();
+    let text = installation.same(&[]);
+    assert!(text.contains("pool: [\"10.99.0.10-10.99.0.29\"]"), "{text}");
+    assert!(text.contains("mode_config: true"), "{text}");
+}

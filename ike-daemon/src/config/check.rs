@@ -122,6 +122,9 @@ pub(super) fn lower(source: &Source, file: File, policies: &[PathBuf]) -> Result
         log: file.log,
         psk: None,
         authentication_files,
+        users_file: file
+            .mode_config
+            .and_then(|section| section.users.map(|file| file.0)),
         admin_socket: file.admin_socket.map(|socket| AdminSocket {
             path: socket.path,
             owner: socket.owner.map(|user| user.0),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use ike_crypto::Secret;
@@ -74,37 +75,19 @@ impl Check<'_> {
         config
     }
 
-    fn users(&mut self, place: &str, file: &std::path::Path) -> BTreeMap<String, XauthUser> {
-        let read = Source::read(file).and_then(|source| users::read(&source));
-        let entries = match read {
-            Ok(entries) => entries,
-            Err(problems) => {
-                for problem in problems.0 {
-                    self.problem(place, problem);
+    fn users(&mut self, place: &str, file: &Path) -> BTreeMap<String, XauthUser> {
+        match read_users(file) {
+            Ok((users, warning)) => {
+                if let Some(warning) = warning {
+                    self.warn(place, warning);
                 }
-                return BTreeMap::new();
+                users
             }
-        };
-        let mode = std::fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
-        if mode & 0o077 != 0 {
-            self.warn(
-                place,
-                format_args!("{} can be read by others; chmod 600", file.display()),
-            );
+            Err(why) => {
+                self.problem(place, why);
+                BTreeMap::new()
+            }
         }
-        entries
-            .into_iter()
-            .map(|entry| {
-                let user = XauthUser {
-                    password: Secret::from(entry.password.octets()),
-                    addresses: entry.addresses.map(|range| AddressRange {
-                        first: range.first(),
-                        last: range.last(),
-                    }),
-                };
-                (entry.name, user)
-            })
-            .collect()
     }
 
     /// Methods with XAUTH need users; `mode_config` serves tunnel mode.
@@ -137,4 +120,26 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// The users of a file, and what is unwise about it.
+pub(super) fn read_users(
+    file: &Path,
+) -> Result<(BTreeMap<String, XauthUser>, Option<String>), String> {
+    let read = Source::read(file).and_then(|source| users::read(&source));
+    let entries = read.map_err(|problems| problems.to_string())?;
+    let mode = std::fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
+    let warning =
+        (mode & 0o077 != 0).then(|| format!("{} can be read by others; chmod 600", file.display()));
+    let users = entries.into_iter().map(|entry| {
+        let user = XauthUser {
+            password: Secret::from(entry.password.octets()),
+            addresses: entry.addresses.map(|range| AddressRange {
+                first: range.first(),
+                last: range.last(),
+            }),
+        };
+        (entry.name, user)
+    });
+    Ok((users.collect(), warning))
 }

@@ -47,10 +47,11 @@ pub fn yaml(config: &Config, secrets: Secrets, origin: &Origin<'_>) -> String {
     out.authentication(config, "", &policy.authentication);
     out.phase1(&policy.phase1, &default.phase1);
     out.phase2(&policy.phase2, &default.phase2);
+    out.mode_config(config);
     out.remotes(config);
     out.timers(&config.policy);
     out.limits(&config.policy);
-    out.connections(&config.connections);
+    out.connections(&config.connections, secrets);
     out.admin_socket(config);
     out.scripts(config);
     out.log(&config.log);
@@ -327,16 +328,49 @@ impl Yaml<'_> {
         });
     }
 
-    fn connections(&mut self, connections: &[ConfiguredConnection]) {
-        self.section("connections", |out| {
-            for configured in connections {
-                let key = quoted(&configured.connection.name);
-                out.section(&key, |out| out.connection(configured));
+    fn mode_config(&mut self, config: &Config) {
+        let Some(own) = &config.policy.mode_config else {
+            return;
+        };
+        fn texts<T: Display>(items: &[T]) -> String {
+            list(items.iter().map(|item| quoted(&item.to_string())))
+        }
+        self.section("mode_config", |out| {
+            let ranges = own.pool.iter();
+            let ranges = ranges.map(|range| quoted(&format!("{}-{}", range.first, range.last)));
+            out.key("pool", list(ranges), own.pool.is_empty());
+            if let Some(netmask) = own.netmask {
+                out.key("netmask", netmask, false);
+            }
+            out.key("dns", texts(&own.dns), own.dns.is_empty());
+            out.key("wins", texts(&own.nbns), own.nbns.is_empty());
+            for (key, text) in [("domain", &own.default_domain), ("banner", &own.banner)] {
+                if let Some(text) = text {
+                    out.key(key, quoted(text), false);
+                }
+            }
+            let include = &own.split_include;
+            out.key("split_include", texts(include), include.is_empty());
+            let exclude = &own.split_exclude;
+            out.key("split_exclude", texts(exclude), exclude.is_empty());
+            out.key("split_dns", texts(&own.split_dns), own.split_dns.is_empty());
+            out.flag("save_password", own.save_password, false);
+            if let Some(file) = &config.users_file {
+                out.key("users", path(file), false);
             }
         });
     }
 
-    fn connection(&mut self, configured: &ConfiguredConnection) {
+    fn connections(&mut self, connections: &[ConfiguredConnection], secrets: Secrets) {
+        self.section("connections", |out| {
+            for configured in connections {
+                let key = quoted(&configured.connection.name);
+                out.section(&key, |out| out.connection(configured, secrets));
+            }
+        });
+    }
+
+    fn connection(&mut self, configured: &ConfiguredConnection, secrets: Secrets) {
         let own = &configured.connection;
         let tunnel = own.mode == Mode::Tunnel;
         self.key("peer", quoted(&own.peer.to_string()), false);
@@ -369,6 +403,17 @@ impl Yaml<'_> {
             self.key("pfs", group.name(), false);
         }
         self.flag("initial_contact", own.initial_contact, true);
+        self.flag("mode_config", own.mode_config, false);
+        self.flag("aggressive", own.aggressive, false);
+        if let Some(login) = &own.login {
+            let password = String::from_utf8_lossy(login.password.expose());
+            let password = match secrets {
+                Secrets::Shown => quoted(&password),
+                Secrets::Hidden => quoted("(not shown)"),
+            };
+            self.key("user", quoted(&login.user), false);
+            self.key("password", password, false);
+        }
         let start = match configured.start {
             Start::Manual => "manual",
             Start::Auto => "auto",

@@ -3,8 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ike_crypto::Secret;
 use ike_proto::error::CommandError;
 use ike_proto::io::{ChildId, IkeId};
+use ike_proto::policy;
 use ike_proto::view::{ChildSaView, IkeSaView};
 use pfkey::{Message, MessageType, Numbering, SaType};
 use slog::info;
@@ -14,7 +16,7 @@ use super::daemon::Daemon;
 use super::phase1::Meaning;
 use super::waiting::SasReply;
 use crate::racoonctl::server::{Call, EventSender, Reply, Request};
-use crate::racoonctl::wire::{AsyncEvent, EventKind, Indexes, Ph1Dump, Protocol, SchedDump};
+use crate::racoonctl::wire::{self, AsyncEvent, EventKind, Indexes, Ph1Dump, Protocol, SchedDump};
 use crate::state::wall_clock;
 
 /// Listeners to events.
@@ -51,12 +53,12 @@ impl Daemon {
             Request::Establish(protocol, indexes, name) => {
                 self.establish(protocol, &indexes, name.as_deref(), reply);
             }
-            Request::EstablishAs(_, _, login) => {
-                info!(self.log, "XAuth is not served as a client"; "user" => login.user);
-                reply.refuse(libc::ENOTSUP);
+            Request::EstablishAs(protocol, indexes, login) => {
+                self.use_login(&indexes, login);
+                self.establish(protocol, &indexes, None, reply);
             }
             Request::LogoutUser(user) => {
-                info!(self.log, "no SA belongs to an XAuth user"; "user" => user);
+                self.delete_sas(|sa| sa.user.as_ref() == Some(&user));
                 reply.done();
             }
             Request::GetCert(indexes) => {
@@ -249,6 +251,19 @@ impl Daemon {
                     _ => libc::EACCES,
                 });
             }
+        }
+    }
+
+    /// From now on, as in racoon, until the configuration is read again.
+    fn use_login(&mut self, indexes: &Indexes, login: wire::Login) {
+        let peer = indexes.destination.map(|address| address.ip());
+        let mut connections = self.config.connections.iter_mut();
+        let found = connections.find(|own| Some(own.connection.peer.ip()) == peer);
+        if let Some(configured) = found {
+            configured.connection.login = Some(policy::Login {
+                user: login.user,
+                password: Secret::from(login.password.as_bytes()),
+            });
         }
     }
 

@@ -9,6 +9,7 @@ use getrandom::SysRng;
 use ike_proto::Endpoint;
 use ike_proto::carrier::Carrier;
 use ike_proto::io::{ChildId, Datagram, Event, Job, JobResult, KernelReply, Output};
+use ike_proto::policy::Method;
 use rand_core::UnwrapErr;
 use slog::{Logger, debug, error, info, trace, warn};
 use tokio::sync::mpsc;
@@ -179,6 +180,37 @@ impl Daemon {
     /// Whether nothing is queued and every kernel request is answered.
     pub(super) fn is_idle(&self) -> bool {
         self.kernels.is_idle() && self.parts.network.is_idle()
+    }
+
+    /// Whether a phase 1 that was just established goes on with XAUTH, or asks for an address.
+    fn more_to_come(&self, event: &Event) -> bool {
+        let Event::IkeUp {
+            ike,
+            peer,
+            replaces: None,
+            ..
+        } = event
+        else {
+            return false;
+        };
+        let terms = self.config.policy.terms(peer.ip());
+        let methods = &terms.authentication.methods;
+        let mut connections = self.config.connections.iter();
+        let possible = methods.iter().any(|method| method.uses_xauth())
+            || connections.any(|own| own.connection.mode_config);
+        let sas = match possible {
+            true => self.endpoint.ike_sas(Instant::now()),
+            false => Vec::new(),
+        };
+        sas.iter().filter(|sa| sa.id == *ike).any(|sa| {
+            let method = Method::ALL
+                .into_iter()
+                .find(|own| own.name() == sa.authentication);
+            let asks = self.config.connections.iter().any(|own| {
+                own.connection.mode_config && Some(&own.connection.name) == sa.connection.as_ref()
+            });
+            asks || !sa.initiator && method.is_some_and(Method::uses_xauth)
+        })
     }
 
     /// Whether no program of the operator runs any more.
@@ -441,9 +473,15 @@ impl Daemon {
     fn event(&mut self, event: &Event) {
         let now = Instant::now();
         self.events.write(now, event);
-        let meaning = self.phase1s.follow(event);
+        let more_to_come = self.more_to_come(event);
+        let meaning = self.phase1s.follow(event, more_to_come);
         self.announce(&meaning);
-        self.programs.run(&self.config.scripts, &meaning);
+        let mode_config = meaning.ends.and_then(|ends| {
+            let terms = self.config.policy.terms(ends.peer.ip());
+            terms.mode_config.cloned()
+        });
+        let scripts = &self.config.scripts;
+        self.programs.run(scripts, &meaning, mode_config.as_deref());
         match event {
             Event::ConnectionFailed { connection, reason } => {
                 for connecting in self.take_connects(|name| name == connection) {

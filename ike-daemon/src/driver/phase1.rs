@@ -2,7 +2,7 @@
 //! both tell where it happened.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use ike_proto::error::{DownReason, Refusal};
 use ike_proto::iana::{IdType, NotifyType};
@@ -49,15 +49,34 @@ pub(super) struct Meaning {
     pub(super) occasions: Vec<Occasion>,
     /// Who the peer is.
     pub(super) identity: Option<Identification>,
+    /// What it logged in as, and the address that goes with its tunnel.
+    pub(super) given: Given,
     /// Nothing more will be heard of this phase 1.
     pub(super) is_last: bool,
+}
+
+/// What XAUTH and Mode Config led to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) user: Option<String>,
+    pub(super) address: Option<Ipv4Addr>,
+    /// Name servers that a server told us of.
+    pub(super) dns: Vec<Ipv4Addr>,
+}
+
+/// A client, as long as it has an SA.
+#[derive(Debug)]
+struct Client {
+    ends: Ends,
+    identity: Option<Identification>,
+    given: Given,
 }
 
 /// The phase 1s that are established. As many as the core has.
 #[derive(Debug, Default)]
 pub(super) struct Phase1s {
     known: HashMap<IkeId, (Option<Reqid>, Option<Identification>)>,
-    clients: HashMap<Reqid, Ends>,
+    clients: HashMap<Reqid, Client>,
 }
 
 impl Phase1s {
@@ -67,14 +86,28 @@ impl Phase1s {
             let identity = sa.peer_identity.as_ref().and_then(|text| text.parse().ok());
             self.known.insert(sa.id, (sa.reqid, identity));
             if let Some(reqid) = sa.reqid {
-                let (local, peer) = (sa.local, sa.peer);
-                self.clients.insert(reqid, Ends { local, peer });
+                let ends = Ends {
+                    local: sa.local,
+                    peer: sa.peer,
+                };
+                let identity = self.known.get(&sa.id).and_then(|(_, own)| own.clone());
+                let given = Given {
+                    user: sa.user.clone(),
+                    address: sa.address,
+                    dns: Vec::new(),
+                };
+                let client = Client {
+                    ends,
+                    identity,
+                    given,
+                };
+                self.clients.insert(reqid, client);
             }
         }
     }
 
-    /// Follows one event.
-    pub(super) fn follow(&mut self, event: &Event) -> Meaning {
+    /// Follows one event. `more_to_come`: a phase 1 just established goes on with XAUTH or Mode Config.
+    pub(super) fn follow(&mut self, event: &Event, more_to_come: bool) -> Meaning {
         match event {
             Event::IkeUp {
                 ike,
@@ -88,15 +121,28 @@ impl Phase1s {
                     local: *local,
                     peer: *peer,
                 };
-                self.clients.insert(*reqid, ends);
+                let before = self.clients.remove(reqid);
+                let client = Client {
+                    ends,
+                    identity: Some(identity.clone()),
+                    given: before.map(|client| client.given).unwrap_or_default(),
+                };
+                let given = client.given.clone();
+                self.clients.insert(*reqid, client);
                 self.known
                     .insert(*ike, (Some(*reqid), Some(identity.clone())));
+                let (mut events, mut occasions) = (vec![EventKind::Phase1Up], Vec::new());
+                if !more_to_come {
+                    // Without mode configuration its end is announced at once.
+                    events.push(EventKind::Phase1ModeCfg);
+                    occasions.push(Occasion::Up);
+                }
                 Meaning {
                     ends: Some(ends),
-                    // Without mode configuration its end is announced at once.
-                    events: vec![EventKind::Phase1Up, EventKind::Phase1ModeCfg],
-                    occasions: vec![Occasion::Up],
+                    events,
+                    occasions,
                     identity: Some(identity.clone()),
+                    given,
                     is_last: false,
                 }
             }
@@ -108,8 +154,12 @@ impl Phase1s {
                 reason,
                 ..
             } => {
-                let (_, identity) = self.known.remove(ike).unwrap_or_default();
+                let (reqid, identity) = self.known.remove(ike).unwrap_or_default();
+                let client = reqid.and_then(|reqid| self.clients.get(&reqid));
                 Meaning {
+                    given: client
+                        .map(|client| client.given.clone())
+                        .unwrap_or_default(),
                     ends: Some(Ends {
                         local: *local,
                         peer: *peer,
@@ -138,16 +188,50 @@ impl Phase1s {
                 Meaning::default()
             }
             Event::MappingMoved { reqid, new, .. } => {
-                if let Some(ends) = self.clients.get_mut(reqid) {
-                    ends.peer = *new;
+                if let Some(client) = self.clients.get_mut(reqid) {
+                    client.ends.peer = *new;
                 }
                 Meaning::default()
             }
+            Event::UserUp { ike, user, .. } => {
+                let Some(reqid) = self.known.get(ike).and_then(|(reqid, _)| *reqid) else {
+                    return Meaning::default();
+                };
+                if let Some(client) = self.clients.get_mut(&reqid) {
+                    client.given.user = Some(user.clone());
+                }
+                self.of_client(reqid, vec![EventKind::Phase1XauthSuccess])
+            }
+            Event::AddressGiven {
+                reqid,
+                user,
+                address,
+                ..
+            } => {
+                let given = Given {
+                    user: user.clone(),
+                    address: Some(*address),
+                    dns: Vec::new(),
+                };
+                // Those without a login had their program run when phase 1 was established.
+                let occasions = user.iter().map(|_| Occasion::Up).collect();
+                self.configured(*reqid, given, occasions)
+            }
+            Event::AddressTaken {
+                reqid,
+                address,
+                dns,
+                ..
+            } => {
+                let given = Given {
+                    user: None,
+                    address: Some(*address),
+                    dns: dns.clone(),
+                };
+                self.configured(*reqid, given, vec![Occasion::Up])
+            }
             Event::Refused { .. }
             | Event::CertificateRefused { .. }
-            | Event::UserUp { .. }
-            | Event::AddressGiven { .. }
-            | Event::AddressTaken { .. }
             | Event::ConnectionFailed { .. }
             | Event::Carried { .. }
             | Event::NatDetected { .. } => Meaning::default(),
@@ -155,10 +239,26 @@ impl Phase1s {
     }
 
     fn of_client(&self, reqid: Reqid, events: Vec<EventKind>) -> Meaning {
+        let Some(client) = self.clients.get(&reqid) else {
+            return Meaning::default();
+        };
         Meaning {
-            ends: self.clients.get(&reqid).copied(),
+            ends: Some(client.ends),
             events,
+            identity: client.identity.clone(),
+            given: client.given.clone(),
             ..Meaning::default()
+        }
+    }
+
+    /// Mode Config is done with.
+    fn configured(&mut self, reqid: Reqid, given: Given, occasions: Vec<Occasion>) -> Meaning {
+        if let Some(client) = self.clients.get_mut(&reqid) {
+            client.given = given;
+        }
+        Meaning {
+            occasions,
+            ..self.of_client(reqid, vec![EventKind::Phase1ModeCfg])
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The operator's programs: run when a phase 1 comes up or ends, with racoon's argument and
 //! environment, without a shell, and never waited for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ike_proto::policy::ModeConfig;
+use ipnet::Ipv4Net;
 use slog::{Logger, debug, warn};
 use tanuki_daemon::hook::{Hook, HookRunner};
 use tokio::sync::Semaphore;
@@ -38,7 +40,12 @@ impl Programs {
     }
 
     /// Runs what `scripts` has for what happened.
-    pub(super) fn run(&self, scripts: &[PeerScripts], meaning: &Meaning) {
+    pub(super) fn run(
+        &self,
+        scripts: &[PeerScripts],
+        meaning: &Meaning,
+        mode_config: Option<&ModeConfig>,
+    ) {
         let Some(ends) = meaning.ends else {
             return;
         };
@@ -49,7 +56,7 @@ impl Programs {
             let hook = Hook {
                 program,
                 arguments: vec![occasion.word().to_owned()],
-                environment: environment(meaning),
+                environment: environment(meaning, mode_config),
             };
             self.start(hook);
         }
@@ -92,16 +99,17 @@ fn program(scripts: &[PeerScripts], peer: IpAddr, occasion: Occasion) -> Option<
 }
 
 /// racoon gives nothing else: no PATH.
-fn environment(meaning: &Meaning) -> Vec<(String, String)> {
+fn environment(meaning: &Meaning, mode_config: Option<&ModeConfig>) -> Vec<(String, String)> {
     let Some(ends) = meaning.ends else {
         return Vec::new();
     };
-    let mut variables = vec![
+    let mut variables = tunnel_variables(meaning, mode_config);
+    variables.extend([
         ("LOCAL_ADDR", ends.local.ip().to_string()),
         ("LOCAL_PORT", ends.local.port().to_string()),
         ("REMOTE_ADDR", ends.peer.ip().to_string()),
         ("REMOTE_PORT", ends.peer.port().to_string()),
-    ];
+    ]);
     if let Some(identity) = &meaning.identity {
         variables.push(("REMOTE_ID", remote_id(identity)));
     }
@@ -111,10 +119,66 @@ fn environment(meaning: &Meaning) -> Vec<(String, String)> {
         .collect()
 }
 
+/// What racoon adds for clients with an address for their tunnel; what there is not is empty.
+fn tunnel_variables(
+    meaning: &Meaning,
+    mode_config: Option<&ModeConfig>,
+) -> Vec<(&'static str, String)> {
+    let Some(address) = meaning.given.address else {
+        return Vec::new();
+    };
+    let nothing = ModeConfig::default();
+    let config = mode_config.unwrap_or(&nothing);
+    let dns = match meaning.given.dns.is_empty() {
+        true => &config.dns,
+        false => &meaning.given.dns,
+    };
+    let first = |list: &[Ipv4Addr]| list.first().map_or_else(String::new, Ipv4Addr::to_string);
+    let all = |list: &[Ipv4Addr]| join(list.iter());
+    let netmask = config
+        .netmask
+        .map_or_else(String::new, |mask| mask.to_string());
+    let length = config
+        .netmask
+        .map_or(32, |mask| u32::from(mask).count_ones());
+    let by_mask = |list: &[Ipv4Net]| {
+        join(
+            list.iter()
+                .map(|net| format!("{}/{}", net.addr(), net.netmask())),
+        )
+    };
+    let by_length = |list: &[Ipv4Net]| join(list.iter());
+    let mut variables = vec![("INTERNAL_ADDR4", address.to_string())];
+    variables.extend(meaning.given.user.clone().map(|user| ("XAUTH_USER", user)));
+    variables.extend([
+        ("INTERNAL_MASK4", netmask.clone()),
+        ("INTERNAL_NETMASK4", netmask),
+        ("INTERNAL_CIDR4", length.to_string()),
+        ("INTERNAL_DNS4", first(dns)),
+        ("INTERNAL_DNS4_LIST", all(dns)),
+        ("INTERNAL_WINS4", first(&config.nbns)),
+        ("INTERNAL_WINS4_LIST", all(&config.nbns)),
+        (
+            "DEFAULT_DOMAIN",
+            config.default_domain.clone().unwrap_or_default(),
+        ),
+        ("SPLIT_INCLUDE", by_mask(&config.split_include)),
+        ("SPLIT_INCLUDE_CIDR", by_length(&config.split_include)),
+        ("SPLIT_LOCAL", by_mask(&config.split_exclude)),
+        ("SPLIT_LOCAL_CIDR", by_length(&config.split_exclude)),
+    ]);
+    variables
+}
+
+fn join<T: ToString>(items: impl Iterator<Item = T>) -> String {
+    let items: Vec<String> = items.map(|item| item.to_string()).collect();
+    items.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::phase1::Ends;
+    use crate::driver::phase1::{Ends, Given};
     use ike_proto::wire::id::Identification;
 
     fn scripts(peer: Option<IpAddr>, up: Option<&str>) -> PeerScripts {
@@ -147,7 +211,7 @@ mod tests {
             identity: Some(Identification::from_user_fqdn("me@exa\nmple")),
             ..Meaning::default()
         };
-        let shown: Vec<String> = environment(&meaning)
+        let shown: Vec<String> = environment(&meaning, None)
             .into_iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
@@ -161,5 +225,51 @@ mod tests {
                 "REMOTE_ID=me@exa?mple"
             ]
         );
+    }
+    #[test]
+    fn a_tunnel_adds_what_racoon_adds() {
+        let net = |text: &str| text.parse().unwrap();
+        let config = ModeConfig {
+            netmask: Some(Ipv4Addr::new(255, 255, 255, 0)),
+            dns: vec![Ipv4Addr::new(10, 0, 0, 53), Ipv4Addr::new(10, 0, 0, 54)],
+            split_include: vec![net("10.1.0.0/16"), net("10.2.0.0/24")],
+            ..ModeConfig::default()
+        };
+        let meaning = Meaning {
+            ends: Some(Ends {
+                local: "198.51.100.1:4500".parse().unwrap(),
+                peer: "203.0.113.9:4500".parse().unwrap(),
+            }),
+            given: Given {
+                user: Some("ann".to_owned()),
+                address: Some(Ipv4Addr::new(10, 99, 0, 7)),
+                dns: Vec::new(),
+            },
+            ..Meaning::default()
+        };
+        let variables = environment(&meaning, Some(&config));
+        let value = |name: &str| {
+            let found = variables.iter().find(|(own, _)| own == name);
+            found.unwrap_or_else(|| panic!("no {name}")).1.as_str()
+        };
+        for (name, expected) in [
+            ("XAUTH_USER", "ann"),
+            ("INTERNAL_ADDR4", "10.99.0.7"),
+            ("INTERNAL_NETMASK4", "255.255.255.0"),
+            ("INTERNAL_CIDR4", "24"),
+            ("INTERNAL_DNS4", "10.0.0.53"),
+            ("INTERNAL_DNS4_LIST", "10.0.0.53 10.0.0.54"),
+            ("INTERNAL_WINS4", ""),
+            ("DEFAULT_DOMAIN", ""),
+            (
+                "SPLIT_INCLUDE",
+                "10.1.0.0/255.255.0.0 10.2.0.0/255.255.255.0",
+            ),
+            ("SPLIT_INCLUDE_CIDR", "10.1.0.0/16 10.2.0.0/24"),
+            ("SPLIT_LOCAL", ""),
+            ("LOCAL_PORT", "4500"),
+        ] {
+            assert_eq!(value(name), expected, "{name}");
+        }
     }
 }

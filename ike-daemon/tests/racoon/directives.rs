@@ -279,13 +279,11 @@ fn what_has_no_effect_says_so_and_what_is_refused_says_where() {
         ("listen", "admin 127.0.0.1 [7002];"),
         ("timer", "persend 1;"),
         ("timer", "phase2 10 sec;"),
-        ("remote", "xauth_login \"me\";"),
         ("remote", "match_empty_cr on;"),
         ("remote", "dh_group modp1024;"),
         ("remote", "nonce_size 16;"),
         ("remote", "lifetime byte 10 MB;"),
         ("remote", "esp_frag 552;"),
-        ("remote", "mode_cfg on;"),
         ("remote", "weak_phase1_check on;"),
         ("remote", "rekey force;"),
         ("remote", "keepalive;"),
@@ -293,24 +291,13 @@ fn what_has_no_effect_says_so_and_what_is_refused_says_where() {
         ("proposal", "gss_id \"x\";"),
         ("sainfo", "reqid 7;"),
         ("sainfo", "my_identifier address;"),
-        ("mode_cfg", "network4 10.9.0.1;"),
-        ("mode_cfg", "netmask4 255.255.255.0;"),
-        ("mode_cfg", "dns4 192.0.2.53;"),
-        ("mode_cfg", "nbns4 192.0.2.53;"),
-        ("mode_cfg", "wins4 192.0.2.53;"),
-        ("mode_cfg", "default_domain \"x\";"),
         ("mode_cfg", "auth_source system;"),
         ("mode_cfg", "auth_groups \"x\";"),
         ("mode_cfg", "group_source system;"),
         ("mode_cfg", "conf_source local;"),
         ("mode_cfg", "accounting none;"),
-        ("mode_cfg", "pool_size 255;"),
-        ("mode_cfg", "banner \"/etc/motd\";"),
         ("mode_cfg", "auth_throttle 1;"),
-        ("mode_cfg", "split_network include 10.1.0.0/16;"),
-        ("mode_cfg", "split_dns \"x\";"),
         ("mode_cfg", "pfs_group 2;"),
-        ("mode_cfg", "save_passwd on;"),
         ("radiuscfg", "auth 192.0.2.5 \"s\";"),
         ("radiuscfg", "acct 192.0.2.5 \"s\";"),
         ("radiuscfg", "timeout 3;"),
@@ -371,7 +358,7 @@ fn what_has_no_effect_says_so_and_what_is_refused_says_where() {
 fn one_notice_for_all_that_have_the_same_reason() {
     let text = format!("{SERVER}{PHASE2}padding {{ randomize on; strict_check on; }}\n{SERVER}");
     let config = load(&format!(
-        "{text}mode_cfg {{ pool_size 9; save_passwd on; }} radiuscfg {{ timeout 3; }}"
+        "{text}mode_cfg {{ auth_throttle 9; accounting none; }} radiuscfg {{ timeout 3; }}"
     ));
     let found = warnings(&config);
     assert_eq!(found.len(), 2, "{found:?}");
@@ -430,6 +417,26 @@ fn values_that_are_refused_have_their_place_and_a_hint() {
             "script \"up.sh\" phase1_up;",
             8,
             "write the path from the root",
+        ),
+        ("mode_cfg", "network4 ::1;", 10, "no IPv4 address; write"),
+        ("mode_cfg", "dns4 vpn.example.org;", 6, "no IPv4 address"),
+        (
+            "mode_cfg",
+            "network4 10.9.0.1; pool_size 0;",
+            30,
+            "write 1 to 65536",
+        ),
+        (
+            "mode_cfg",
+            "network4 255.255.255.250; pool_size 255;",
+            37,
+            "within IPv4's addresses",
+        ),
+        (
+            "mode_cfg",
+            "banner \"/nowhere/motd\";",
+            8,
+            "write the path of one",
         ),
         (
             "remote",

@@ -7,7 +7,7 @@ use ike_crypto::{Cipher, Group, Hash};
 use ike_daemon::config::Config;
 use ike_proto::iana::{EspAuth, EspTransform, IdType};
 use ike_proto::io::Mode;
-use ike_proto::policy::Service;
+use ike_proto::policy::{Method, Service};
 use ike_proto::wire::id::Identification;
 
 use super::{Installation, KEY, PHASE2, SERVER, load, problems, warnings};
@@ -269,19 +269,19 @@ include \"peers/*\";
     assert_eq!((problems.0[0].line, problems.0[0].column), (2, 2));
 }
 
-/// A server that also has XAuth users for Cisco-like clients: those proposals fall away.
+/// A server that also has XAuth users for Cisco-like clients.
 #[test]
 fn setup_mixed_with_xauth() {
-    let config = load(
-        "path certificate \"/usr/local/etc/racoon/certs\";
+    let installation = Installation::new(
+        "path certificate \"CERTS\";
 privsep { user \"racoon\"; group \"racoon\"; chroot \"/var/racoon\"; }
 radiuscfg { auth \"radius.example.org\" 1812 \"s3cret\"; timeout 3; retries 3; }
 mode_cfg { network4 10.99.0.1; netmask4 255.255.255.0; pool_size 100; auth_source radius;
-  dns4 10.99.0.1; banner \"/etc/motd\"; split_network include 10.0.0.0/8; }
+  dns4 10.99.0.1; banner \"CERTS/motd\"; split_network include 10.0.0.0/8; }
 listen { isakmp 192.0.2.1 [500]; isakmp 2001:db8::1 [500];
   isakmp_natt 192.0.2.1 [4500]; adminsock disabled; }
 remote anonymous {
-  exchange_mode aggressive,main; certificate_type x509 \"gw.crt\" \"gw.key\"; send_cr off;
+  exchange_mode aggressive,main; certificate_type x509 \"own.cert.pem\" \"own.key.pem\"; send_cr off;
   mode_cfg on; nat_traversal on; proposal_check claim; ike_frag on; esp_frag 552; passive on;
   dpd_delay 30; dpd_retry 10; dpd_maxfail 3; generate_policy on;
   proposal { encryption_algorithm aes; hash_algorithm sha1;
@@ -297,8 +297,37 @@ sainfo anonymous clientaddr { encryption_algorithm aes 256; lifetime time 30 min
   authentication_algorithm hmac_sha1; compression_algorithm deflate; }
 ",
     );
+    super::samples::certificates(&installation);
+    let folder = installation.path("").display().to_string();
+    let conf = fs::read_to_string(installation.path("racoon.conf")).unwrap();
+    installation.write(
+        "racoon.conf",
+        &conf.replace("CERTS", folder.trim_end_matches('/')),
+    );
+    installation.write("motd", "Welcome");
+    // Without users nobody could come.
+    let found = installation.load().unwrap_err().to_string();
+    assert!(
+        found.contains("write names and passwords into users.yaml"),
+        "{found}"
+    );
+    installation.write(
+        "users.yaml",
+        "users:\n  - name: ann\n    password: wonderland\n",
+    );
+    let config = installation
+        .load()
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let own = config.policy.mode_config.as_ref().unwrap();
+    assert_eq!(own.pool[0].first.to_string(), "10.99.0.1");
+    assert_eq!(own.pool[0].last.to_string(), "10.99.0.100");
+    assert_eq!(own.banner.as_deref(), Some("Welcome"));
+    assert_eq!(own.split_include.len(), 1);
+    assert!(own.users.contains_key("ann") && config.policy.phase2.tunnel);
+    let methods = &config.policy.authentication.methods;
+    assert_eq!(methods[..], [Method::HybridRsa, Method::Psk]);
     let policy = &config.policy;
-    assert_eq!(policy.phase1.ciphers, [Cipher::Aes256, Cipher::TripleDes]);
+    assert!(policy.phase1.ciphers.contains(&Cipher::Aes128));
     assert_eq!(policy.dpd.interval, Duration::from_secs(30));
     assert_eq!(
         (policy.dpd.retry, policy.dpd.attempts),
@@ -315,11 +344,10 @@ sainfo anonymous clientaddr { encryption_algorithm aes 256; lifetime time 30 min
     };
     assert!(policy.aggressive);
     says("aggressive mode shows identities in the clear");
-    says("hybrid_rsa_server is not served and left out");
     says("any mixture of the algorithms");
     says("blowfish is not served and left out");
     says("hmac_md5 is not served and left out");
-    says("XAuth and mode-config are not served");
+    says("users of XAuth stand in users.yaml");
     says("21:75: `lifetime time`: line 19 has it otherwise: not the same for all peers");
 }
 
@@ -435,4 +463,41 @@ fn setup_only_known_peers() {
         .map(|own| own.connection.pfs)
         .collect();
     assert_eq!(pfs, [None, Some(Group::Modp2048), None]);
+}
+
+/// A client of such a server: its name's password stands in psk.txt, and everything goes through the
+/// tunnel.
+#[test]
+fn setup_client_of_a_gateway() {
+    let installation = Installation::new(&format!(
+        "remote 192.0.2.50 {{
+  exchange_mode aggressive; mode_cfg on; nat_traversal on; proposal_check claim; passive off;
+  xauth_login \"ann\"; my_identifier keyid tag \"staff\";
+  proposal {{ encryption_algorithm aes; hash_algorithm sha1;
+    authentication_method xauth_psk_client; dh_group 2; }}
+}}
+{PHASE2}"
+    ));
+    installation.write("psk.txt", &format!("192.0.2.50 {KEY}\n"));
+    let found = installation.load().unwrap_err().to_string();
+    assert!(
+        found.contains("3:15: `xauth_login`: ann: no password"),
+        "{found}"
+    );
+    installation.write("psk.txt", &format!("192.0.2.50 {KEY}\nann wonderland\n"));
+    let config = installation
+        .load()
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let own = &config.connections[0].connection;
+    let login = own.login.as_ref().unwrap();
+    assert_eq!(
+        (login.user.as_str(), login.password.expose()),
+        ("ann", &b"wonderland"[..])
+    );
+    assert!(own.aggressive && own.mode_config && own.mode == Mode::Tunnel);
+    assert_eq!(own.peer_network.unwrap().to_string(), "0.0.0.0/0");
+    let terms = config.policy.terms("192.0.2.50".parse().unwrap());
+    assert_eq!(terms.authentication.methods[..], [Method::XauthPsk]);
+    // Nobody comes to us for an address.
+    assert!(config.policy.mode_config.is_none());
 }

@@ -1,7 +1,7 @@
 //! A `remote` with what it inherits, and what it says.
 
-use racoon_conf::ast::{Lifetime, Remote, RemoteItem, RemotePeer};
-use racoon_conf::words::{Force, ProposalCheck};
+use racoon_conf::ast::{Lifetime, ProposalItem, Remote, RemoteItem, RemotePeer};
+use racoon_conf::words::{ExchangeMode, Force, Method, ProposalCheck};
 use racoon_conf::{Span, Spanned};
 
 use super::lower::{Lowering, port};
@@ -98,6 +98,26 @@ impl Block<'_> {
             _ => None,
         })
         .unwrap_or(Spanned::new(Force::Off, self.span))
+    }
+
+    /// Where a proposal has such a method.
+    pub(super) fn method(&self, wanted: impl Fn(Method) -> bool) -> Option<Span> {
+        let proposals = self.items.iter().filter_map(|item| match &item.value {
+            RemoteItem::Proposal(items) => Some(items),
+            _ => None,
+        });
+        proposals.flatten().find_map(|item| match &item.value {
+            ProposalItem::Method(method) => wanted(method.value).then_some(method.span),
+            _ => None,
+        })
+    }
+
+    /// The exchange that we begin with.
+    pub(super) fn first_mode(&self) -> Option<Spanned<ExchangeMode>> {
+        self.last(|item| match item {
+            RemoteItem::ExchangeMode(modes) => modes.first().cloned(),
+            _ => None,
+        })
     }
 
     pub(super) fn fragmentation(&self) -> Option<Spanned<Force>> {

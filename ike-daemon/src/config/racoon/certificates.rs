@@ -8,7 +8,7 @@ use ike_proto::policy::{Authentication, Method};
 use ike_proto::wire::id::Identification;
 use racoon_conf::Span;
 use racoon_conf::ast::{PeersCert, RemoteItem};
-use racoon_conf::words::CertificateKind;
+use racoon_conf::words::{CertificateKind, Method as Written};
 
 use super::block::Block;
 use super::lower::Lowering;
@@ -76,10 +76,15 @@ impl Lowering {
             }
         }
         self.folder_of_authorities(&mut trust, &mut files, block.span);
-        if files.own.is_empty() {
+        // With hybrid authentication the server alone has a certificate.
+        let hybrid_only = *signed == Method::HybridRsa;
+        let is_server = block
+            .method(|method| method == Written::HybridRsaServer)
+            .is_some();
+        if files.own.is_empty() && (!hybrid_only || is_server) {
             self.missing("remote certificate_type", "missing", block.span);
         }
-        if trust.is_empty() && *signed != Method::HybridRsa {
+        if trust.is_empty() && (!hybrid_only || !is_server) {
             self.missing("remote ca_type", "missing", block.span);
         }
         authentication.trust = Arc::new(trust);

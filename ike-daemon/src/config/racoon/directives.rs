@@ -53,8 +53,8 @@ pub fn value_class(directive: &str, value: &str) -> Option<Class> {
         .map(|entry| entry.class)
 }
 
-const XAUTH: &str = "XAuth and mode-config are not served; L2TP clients get their address, their \
-                     DNS servers and their login from l2tpd";
+const XAUTH: &str =
+    "users of XAuth stand in users.yaml beside this file; L2TP clients log in at l2tpd";
 const PADDING: &str = "ISAKMP padding is always made and accepted as RFC 2409 has it";
 const PRIVSEP: &str = "the daemon keeps the privileges it was started with";
 
@@ -153,24 +153,24 @@ pub const DIRECTIVES: &[Directive] = &[
     no_op("ldapcfg attr_group", XAUTH),
     no_op("ldapcfg attr_member", XAUTH),
     honoured("mode_cfg", "a section"),
-    no_op("mode_cfg network4", XAUTH),
-    no_op("mode_cfg netmask4", XAUTH),
-    no_op("mode_cfg dns4", XAUTH),
-    no_op("mode_cfg nbns4", XAUTH),
-    no_op("mode_cfg wins4", XAUTH),
-    no_op("mode_cfg default_domain", XAUTH),
+    honoured("mode_cfg network4", "for clients in tunnel mode"),
+    honoured("mode_cfg netmask4", "for clients in tunnel mode"),
+    honoured("mode_cfg dns4", "for clients in tunnel mode"),
+    honoured("mode_cfg nbns4", "for clients in tunnel mode"),
+    honoured("mode_cfg wins4", "for clients in tunnel mode"),
+    honoured("mode_cfg default_domain", "for clients in tunnel mode"),
     no_op("mode_cfg auth_source", XAUTH),
     no_op("mode_cfg auth_groups", XAUTH),
     no_op("mode_cfg group_source", XAUTH),
     no_op("mode_cfg conf_source", XAUTH),
     no_op("mode_cfg accounting", XAUTH),
-    no_op("mode_cfg pool_size", XAUTH),
-    no_op("mode_cfg banner", XAUTH),
+    honoured("mode_cfg pool_size", "up to 65536"),
+    honoured("mode_cfg banner", "up to 1024 octets"),
     no_op("mode_cfg auth_throttle", XAUTH),
-    no_op("mode_cfg split_network", XAUTH),
-    no_op("mode_cfg split_dns", XAUTH),
+    honoured("mode_cfg split_network", "IPv4"),
+    honoured("mode_cfg split_dns", "for clients in tunnel mode"),
     no_op("mode_cfg pfs_group", XAUTH),
-    no_op("mode_cfg save_passwd", XAUTH),
+    honoured("mode_cfg save_passwd", "for clients in tunnel mode"),
     honoured(
         "remote",
         "those of `remote anonymous` are for all peers without a block of their own",
@@ -196,10 +196,9 @@ pub const DIRECTIVES: &[Directive] = &[
         "remote verify_identifier",
         "for peers that we connect to, and for certificates",
     ),
-    refused(
+    honoured(
         "remote xauth_login",
-        "XAuth is not served",
-        "leave it out and log in with PPP, in l2tpd",
+        "as a client, with the password in psk.txt",
     ),
     honoured("remote certificate_type", "x509"),
     honoured(
@@ -259,7 +258,10 @@ pub const DIRECTIVES: &[Directive] = &[
         "remote script",
         "run without a shell, with racoon's environment; the status is only logged",
     ),
-    no_op("remote mode_cfg", XAUTH),
+    honoured(
+        "remote mode_cfg",
+        "as a client, with everything through the tunnel",
+    ),
     no_op(
         "remote weak_phase1_check",
         "messages that are not protected never delete anything",
@@ -293,7 +295,11 @@ pub const DIRECTIVES: &[Directive] = &[
         "phase 2 goes by addresses and `remoteid`, not by identities",
         "leave `from` out, or write `ph1id` and `remoteid`",
     ),
-    refused("sainfo group", "XAuth is not served", "leave `group` out"),
+    refused(
+        "sainfo group",
+        "users of XAuth have no groups",
+        "leave `group` out",
+    ),
     honoured(
         "sainfo pfs_group",
         "asked for; insisted on unless proposal_check is obey",
@@ -360,6 +366,39 @@ const fn not(reason: &'static str, instead: &'static str) -> Class {
 
 /// Values that are not taken as racoon takes them.
 pub const VALUES: &[Value] = &[
+    value(
+        "mode_cfg",
+        "no address",
+        not("no IPv4 address", "write such as 10.99.0.1"),
+    ),
+    value(
+        "mode_cfg pool_size",
+        "out of range",
+        not("out of range", "write 1 to 65536, within IPv4's addresses"),
+    ),
+    value(
+        "mode_cfg banner",
+        "unreadable",
+        not("no text of 1024 octets at most", "write the path of one"),
+    ),
+    value(
+        "remote xauth_login",
+        "no password",
+        not("no password", "write `LOGIN PASSWORD` into psk.txt"),
+    ),
+    value(
+        "proposal authentication_method",
+        "no users",
+        not(
+            "users of this system are not asked",
+            "write names and passwords into users.yaml beside this file",
+        ),
+    ),
+    value(
+        "remote exchange_mode",
+        "several groups",
+        Class::NoOp("aggressive mode needs one dh_group: we begin with main mode"),
+    ),
     value(
         "listen isakmp",
         "host name",
@@ -686,7 +725,10 @@ pub const VALUES: &[Value] = &[
     value(
         "proposal authentication_method",
         "unserved",
-        not("not served", "write pre_shared_key or rsasig"),
+        not(
+            "not served",
+            "write pre_shared_key, rsasig, or an xauth or hybrid_rsa method",
+        ),
     ),
     value(
         "proposal dh_group",

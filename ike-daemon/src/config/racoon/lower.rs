@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ike_proto::Policy;
+use ike_proto::policy::{Login, SecretEntry, SecretPeer};
 use racoon_conf::ast::{
     AdminSock, Endpoint, Host, LdapCfg, Listen, ModeCfg, Padding, Port, Privsep, RadiusCfg,
     Statement, Text, Timer,
@@ -19,7 +20,7 @@ use tanuki_daemon::log::LogConfig;
 use super::directives::{self, Class};
 use super::psk::PskFile;
 use super::remote::RemoteTerms;
-use super::{Loaded, Place, Read, remote, sainfo, setkey};
+use super::{Loaded, Place, Read, mode_config, remote, sainfo, setkey};
 use crate::config::account::{Group, User};
 use crate::config::model::{
     AdminSocket, AuthenticationFiles, Config, ConfiguredConnection, KernelChoice, PeerScripts,
@@ -72,12 +73,17 @@ pub(super) fn lower(main: &Path, parsed: &Parsed, scripts: &[Read]) -> Result<Lo
     let end = statements.last().map_or(Span::default(), |last| last.span);
     remote::lower(&mut lowering, statements, end);
     sainfo::lower(&mut lowering, statements, end);
+    let servers = lowering.xauth_servers;
+    mode_config::lower(&mut lowering, statements, servers);
     lowering.scripts(scripts);
     lowering.share_traffic();
     let name = psk_path.map_or("psk.txt", |path| path.value.as_str());
     let path = lowering.folder.join(name);
     let place = psk_path.map_or(end, |path| path.span);
-    let psk = lowering.uses_secrets().then(|| lowering.psk(path, place));
+    let psk = lowering
+        .uses_secrets()
+        .then(|| lowering.psk(path.clone(), place));
+    lowering.passwords(path);
     lowering.announce_connections();
     if lowering.peer_scripts.iter().all(PeerScripts::is_empty) {
         lowering.peer_scripts.clear();
@@ -105,6 +111,9 @@ pub(super) fn lower(main: &Path, parsed: &Parsed, scripts: &[Read]) -> Result<Lo
         log,
         psk,
         authentication_files: lowering.authentication_files,
+        users_file: lowering
+            .xauth_servers
+            .map(|_| lowering.folder.join(mode_config::USERS)),
         admin_socket: listen.admin.unwrap_or_else(|| {
             Some(AdminSocket {
                 path: DEFAULT_ADMIN_SOCKET.into(),
@@ -164,6 +173,10 @@ pub(super) struct Lowering {
     /// What `authentication`s were read from.
     pub(super) authentication_files: BTreeMap<String, AuthenticationFiles>,
     certificate_folder: Option<PathBuf>,
+    /// Where clients give a name and a password.
+    pub(super) xauth_servers: Option<Span>,
+    /// Names that servers ask us for, by connection, and the place.
+    pub(super) logins: Vec<(usize, Text)>,
     /// Where Aggressive Mode is allowed.
     pub(super) aggressive: Option<Span>,
     pub(super) peer_scripts: Vec<PeerScripts>,
@@ -191,6 +204,8 @@ impl Lowering {
             terms: Vec::new(),
             authentication_files: BTreeMap::new(),
             certificate_folder: None,
+            xauth_servers: None,
+            logins: Vec::new(),
             aggressive: None,
             peer_scripts: Vec::new(),
             static_entries: Vec::new(),
@@ -212,12 +227,22 @@ impl Lowering {
     /// What peers may carry is the same for all.
     fn share_traffic(&mut self) {
         let general = self.policy.phase2.clone();
+        // Clients with an address of ours come in tunnel mode.
+        let general_tunnel = general.tunnel || self.policy.mode_config.is_some();
+        self.policy.phase2.tunnel = general_tunnel;
+        let general = self.policy.phase2.clone();
         for remote in &mut self.policy.remotes {
+            remote.mode_config.clone_from(&self.policy.mode_config);
             let own = &mut remote.phase2;
             (own.transport, own.tunnel) = (general.transport, general.tunnel);
             own.services.clone_from(&general.services);
             own.networks.clone_from(&general.networks);
         }
+    }
+
+    /// Where racoon.conf is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Where certificates are.
@@ -494,6 +519,32 @@ impl Lowering {
             .flat_map(|authentication| &authentication.methods)
             .peekable();
         methods.peek().is_none() || methods.any(|method| method.uses_secret())
+    }
+
+    /// As in racoon, the password of a login is its key in psk.txt.
+    fn passwords(&mut self, path: PathBuf) {
+        let logins = std::mem::take(&mut self.logins);
+        if logins.is_empty() {
+            return;
+        }
+        let keys = PskFile::new(path).read();
+        let secrets = keys.map(|keys| keys.secrets).unwrap_or_default();
+        for (index, user) in logins {
+            let of_user = |entry: &&SecretEntry| match &entry.peer {
+                SecretPeer::Identity(own) => own.data == user.value.as_bytes(),
+                _ => false,
+            };
+            let Some(entry) = secrets.iter().find(of_user) else {
+                self.value("remote xauth_login", "no password", user.span, &user.value);
+                continue;
+            };
+            if let Some(configured) = self.connections.get_mut(index) {
+                configured.connection.login = Some(Login {
+                    user: user.value.clone(),
+                    password: entry.secret.clone(),
+                });
+            }
+        }
     }
 
     fn psk(&mut self, path: PathBuf, place: Span) -> PskFile {

@@ -5,6 +5,7 @@
 //! * `remote`: rules for all and for single peers, whom we connect to; `block` what one says
 //! * `proposals`, `identities`, `certificates`: phase 1
 //! * `sainfo`: phase 2
+//! * `mode_config`: addresses and users for tunnel mode
 //! * `setkey`: policies
 //! * `algorithms`: racoon's algorithms as ours
 //! * `psk`: psk.txt, read again when it changes
@@ -17,6 +18,7 @@ pub mod directives;
 mod files;
 mod identities;
 mod lower;
+mod mode_config;
 mod proposals;
 mod psk;
 mod remote;

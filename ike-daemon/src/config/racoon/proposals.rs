@@ -32,12 +32,17 @@ struct Proposal {
 pub(super) struct Phase1 {
     pub(super) policy: Phase1Policy,
     pub(super) methods: Vec<Method>,
+    /// Where clients give us a name and a password, rather than we a server.
+    pub(super) xauth_server: Option<Span>,
 }
 
 fn served_method(method: Written) -> Option<Method> {
     Some(match method {
         Written::PreSharedKey => Method::Psk,
         Written::RsaSig => Method::Rsa,
+        Written::XauthPskServer | Written::XauthPskClient => Method::XauthPsk,
+        Written::XauthRsaServer | Written::XauthRsaClient => Method::XauthRsa,
+        Written::HybridRsaServer | Written::HybridRsaClient => Method::HybridRsa,
         _ => return None,
     })
 }
@@ -75,6 +80,12 @@ impl Lowering {
                 lifetime_max,
             },
             methods: lists.methods,
+            xauth_server: block.method(|method| {
+                matches!(
+                    method,
+                    Written::XauthPskServer | Written::XauthRsaServer | Written::HybridRsaServer
+                )
+            }),
         })
     }
 

@@ -127,6 +127,7 @@ impl Lowering {
         let Some(phase1) = self.phase1(block, true) else {
             return;
         };
+        self.xauth_servers = self.xauth_servers.or(phase1.xauth_server);
         let (authentication, files) = self.authentication(block, &phase1.methods);
         self.policy.phase1 = phase1.policy;
         self.policy.local_identity = self.my_identity(block, !authentication.own.is_empty());
@@ -258,9 +259,19 @@ impl Lowering {
             pfs: None,
             login: None,
             mode_config: false,
-            aggressive: false,
+            aggressive: self.begins_aggressive(block, peer.ip()),
             initial_contact: block.switch("initial_contact", true).value,
         };
+        let connection = match block.switch("mode_cfg", false).value {
+            true => with_mode_config(connection),
+            false => connection,
+        };
+        let login = block.last(|item| match item {
+            RemoteItem::XauthLogin(user) => Some(user.clone()),
+            _ => None,
+        });
+        self.logins
+            .extend(login.map(|user| (self.connections.len(), user)));
         self.remotes.push((peer.ip(), self.connections.len(), span));
         self.connections.push(ConfiguredConnection {
             connection,
@@ -268,10 +279,24 @@ impl Lowering {
         });
     }
 
+    /// Aggressive Mode guesses the peer's group.
+    fn begins_aggressive(&mut self, block: &Block<'_>, peer: IpAddr) -> bool {
+        let first = block.first_mode();
+        let Some(mode) = first.filter(|mode| mode.value == ExchangeMode::Aggressive) else {
+            return false;
+        };
+        let groups = self.policy.terms(peer).phase1.groups.len();
+        if groups > 1 {
+            self.value("remote exchange_mode", "several groups", mode.span, "");
+        }
+        groups == 1
+    }
+
     /// Rules for one peer. Its phase 2 comes with `sainfo`.
     fn remote(&mut self, block: &Block<'_>, peer: IpAddr) -> Option<Remote> {
         self.terms_told(block);
         let phase1 = self.phase1(block, false)?;
+        self.xauth_servers = self.xauth_servers.or(phase1.xauth_server);
         let (authentication, files) = self.authentication(block, &phase1.methods);
         let local_identity = self.my_identity(block, !authentication.own.is_empty());
         let taken = |name: &str| self.policy.remotes.iter().any(|known| known.name == name);
@@ -384,6 +409,23 @@ impl Lowering {
             SocketAddr::new(address, port(endpoint, default)),
             endpoint.host.span,
         ))
+    }
+}
+
+/// What racoon leaves to a script: everything goes through the tunnel.
+fn with_mode_config(connection: Connection) -> Connection {
+    let everything = match connection.peer {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    Connection {
+        mode: Mode::Tunnel,
+        protocol: 0,
+        local_port: 0,
+        peer_port: 0,
+        peer_network: IpNet::new(everything, 0).ok(),
+        mode_config: true,
+        ..connection
     }
 }
 
