@@ -33,11 +33,13 @@ fn ok(line: &str) -> Invocation {
     parse(line).unwrap_or_else(|refused| panic!("{line}: {refused:?}"))
 }
 
+#[cfg(target_os = "linux")]
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// A message from its parts, zeros in between: (offset, octets).
+#[cfg(target_os = "linux")]
 fn octets(length: usize, parts: &[(usize, &str)]) -> String {
     let mut digits = vec!['0'; length * 2];
     for (offset, part) in parts {
