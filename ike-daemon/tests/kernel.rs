@@ -13,6 +13,7 @@ use ike_proto::io::{
     ChildId, Direction, GetSpi, KernelReply, KernelRequest, Mode, MovePeer, Reqid, SaDelete,
     SaInstall, SaLifetime, SecurityPolicy, Selector, TrafficSelectors, UdpEncapsulation,
 };
+use ike_proto::policy::Sha256Icv;
 use pfkey::{AuthenticationAlgorithm, Message, Numbering};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
@@ -145,7 +146,7 @@ fn sa(direction: Direction, spi: u32) -> SaInstall {
         encryption_key: Zeroizing::new(vec![1; 16]),
         auth: EspAuth::HMAC_SHA1,
         auth_key: Zeroizing::new(vec![2; 20]),
-        sha256_96: false,
+        sha256_icv: Sha256Icv::Full,
         replay_window: 128,
         lifetime: SaLifetime {
             soft: Duration::from_secs(2880),
@@ -399,15 +400,21 @@ fn what_was_asked_of_a_kernel_that_went_away_has_failed() {
 }
 
 #[test]
-fn a_short_icv_is_softkernels_own_algorithm() {
-    let mut bench = Bench::new();
-    let mut short = sa(Direction::Outbound, 0xc0de);
-    short.auth = EspAuth::HMAC_SHA2_256;
-    short.auth_key = Zeroizing::new(vec![2; 32]);
-    short.sha256_96 = true;
-    bench.submit(&KernelRequest::Install(Box::new(short)));
-    let installed = find(&bench.sas(), 0xc0de).sa().unwrap().authentication;
-    assert_eq!(installed, AuthenticationAlgorithm::SHA2_256_96);
+fn other_icvs_are_softkernels_own_algorithms() {
+    for (icv, algorithm) in [
+        (Sha256Icv::Full, AuthenticationAlgorithm::SHA2_256),
+        (Sha256Icv::Short, AuthenticationAlgorithm::SHA2_256_96),
+        (Sha256Icv::Detect, AuthenticationAlgorithm::SHA2_256_DETECT),
+    ] {
+        let mut bench = Bench::new();
+        let mut own = sa(Direction::Outbound, 0xc0de);
+        own.auth = EspAuth::HMAC_SHA2_256;
+        own.auth_key = Zeroizing::new(vec![2; 32]);
+        own.sha256_icv = icv;
+        bench.submit(&KernelRequest::Install(Box::new(own)));
+        let installed = find(&bench.sas(), 0xc0de).sa().unwrap().authentication;
+        assert_eq!(installed, algorithm);
+    }
 }
 
 #[test]

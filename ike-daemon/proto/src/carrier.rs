@@ -189,7 +189,7 @@ impl Carriers {
     ) -> bool {
         self.soft
             && self.system.as_ref().is_some_and(|system| {
-                let lacking = |suite: &EspSuite| !system.has(suite, policy.sha256_96);
+                let lacking = |suite: &EspSuite| !system.has(suite, policy.sha256_icv.is_short());
                 policy
                     .allowed_suites()
                     .any(|suite| of(suite) && lacking(suite))

@@ -142,3 +142,132 @@ fn subject(identity: &Identification) -> Option<Subject<'_>> {
         _ => identity.address().map(Subject::Address),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ike_pki::encoding::{certificates, private_key};
+
+    use super::*;
+
+    /// 2030.
+    const NOW: u64 = 1_893_456_000;
+
+    fn file(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../pki/tests/fixtures");
+        std::fs::read(format!("{folder}/{name}")).unwrap()
+    }
+
+    fn der(name: &str) -> Vec<u8> {
+        certificates(&file(name)).unwrap()[0].der().to_vec()
+    }
+
+    fn payload(encoding: u8, data: Vec<u8>) -> CertPayload {
+        CertPayload {
+            encoding: CertEncoding(encoding),
+            data,
+        }
+    }
+
+    fn ann() -> Claim {
+        let mut trust = TrustStore::default();
+        trust.add_anchor(certificates(&file("root.pem")).unwrap().remove(0));
+        let key = private_key(&file("client.key.pem")).unwrap();
+        let hash = Secret::from(vec![7; 32]);
+        Claim {
+            identity: "dn:C=CH, O=tanuki, CN=ann".parse().unwrap(),
+            certificates: vec![CertPayload::x509(&der("client.pem"))],
+            kind: SignatureKind::Rsa,
+            signature: key
+                .sign_hash(hash.expose(), Secret::from(vec![0; 32]))
+                .unwrap(),
+            hash,
+            trust: Arc::new(trust),
+            peers: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn certificates_among_others() {
+        assert_eq!(ann().check(NOW), Ok(()));
+        let mut claim = ann();
+        // Lists, requests, rubbish and other people's before the one that counts.
+        let rubbish = [
+            payload(7, file("root.crl.pem")),
+            payload(4, Vec::new()),
+            payload(4, vec![0x30; 3000]),
+            payload(0, der("client.pem")),
+            payload(255, vec![1]),
+            CertPayload::x509(&der("server.pem")),
+        ];
+        claim.certificates.splice(0..0, rubbish);
+        assert_eq!(claim.check(NOW), Ok(()));
+    }
+
+    #[test]
+    fn hundreds_of_certificates() {
+        let mut claim = ann();
+        claim.certificates = vec![CertPayload::x509(&der("middle.pem")); 300];
+        claim
+            .certificates
+            .push(CertPayload::x509(&der("client.pem")));
+        // Only the first ones are looked at.
+        assert_eq!(claim.check(NOW), Err(ClaimError::NotForIdentity));
+        claim.certificates = vec![payload(4, vec![0xff; 100]); 300];
+        assert_eq!(claim.check(NOW), Err(ClaimError::Unreadable));
+        claim.certificates = vec![payload(1, file("chain.p7.der")); 300];
+        assert_eq!(claim.check(NOW), Err(ClaimError::NotForIdentity));
+    }
+
+    /// CVE-2013-6075 and its kind: identities that are no names, or no whole ones.
+    #[test]
+    fn identities_that_are_in_no_certificate() {
+        let name = ann().identity.data;
+        let mut identities: Vec<Identification> = (0..name.len())
+            .map(|len| Identification {
+                kind: IdType::DER_ASN1_DN,
+                data: name[..len].to_vec(),
+            })
+            .collect();
+        for kind in 0..=255 {
+            for data in [
+                vec![],
+                vec![0],
+                vec![0x30, 0],
+                vec![0x30, 0x84, 0xff],
+                vec![0xff; 16],
+            ] {
+                let kind = IdType(kind);
+                identities.push(Identification { kind, data });
+            }
+        }
+        let mut claim = ann();
+        for identity in identities {
+            claim.identity = identity;
+            assert_eq!(
+                claim.check(NOW),
+                Err(ClaimError::NotForIdentity),
+                "{}",
+                claim.identity
+            );
+        }
+    }
+
+    #[test]
+    fn signatures_that_are_none() {
+        for signature in [
+            vec![],
+            vec![0],
+            vec![0; 256],
+            vec![0xff; 256],
+            vec![1; 70_000],
+        ] {
+            let mut claim = ann();
+            claim.signature = signature;
+            assert_eq!(claim.check(NOW), Err(ClaimError::Signature(SignatureError)));
+        }
+        // Another kind of key than was agreed on.
+        let mut claim = ann();
+        claim.kind = SignatureKind::EcdsaP256;
+        assert_eq!(claim.check(NOW), Err(ClaimError::NotForIdentity));
+    }
+}

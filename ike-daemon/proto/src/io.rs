@@ -25,6 +25,7 @@ pub use crate::job::{Job, JobId, JobResult};
 use crate::carrier::{Carrier, PeerPort, SoftReason};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{EncapsulationMode, EspAuth, EspTransform};
+use crate::policy::Sha256Icv;
 use crate::wire::id::Identification;
 
 /// One received IKE datagram.
@@ -221,8 +222,8 @@ pub struct SaInstall {
     pub auth: EspAuth,
     /// Authentication key; empty with AES-GCM.
     pub auth_key: Zeroizing<Vec<u8>>,
-    /// Whether an HMAC-SHA-256 ICV is cut to 96 bits (old Android) instead of 128.
-    pub sha256_96: bool,
+    /// The ICV with HMAC-SHA-256.
+    pub sha256_icv: Sha256Icv,
     /// Anti-replay window in packets.
     pub replay_window: u32,
     /// When the kernel should report soft and hard expiry.

@@ -482,7 +482,7 @@ pub fn choose_phase2(
                 continue;
             }
             let udp = reading.mode.is_udp();
-            let (suite, short) = (reading.suite, policy.sha256_96);
+            let (suite, short) = (reading.suite, policy.sha256_icv.is_short());
             let demand = Demand {
                 // Tunnels are told apart by what is inside.
                 shared: kernels

@@ -124,8 +124,8 @@ pub struct Phase2Policy {
     pub lifetime_max: Duration,
     /// Kilobytes we offer as initiator; 0 offers none.
     pub lifetime_kilobytes: u64,
-    /// Cut HMAC-SHA-256 ICVs to 96 bits (old Android kernels).
-    pub sha256_96: bool,
+    /// How long the ICV of HMAC-SHA-256 is.
+    pub sha256_icv: Sha256Icv,
     /// Anti-replay window in packets.
     pub replay_window: u32,
     /// As responder, start rekeying ourselves when the initiator is late.
@@ -153,6 +153,26 @@ impl fmt::Display for EspSuite {
             EspAuth::NONE => Ok(()),
             auth => write!(f, "/{auth}"),
         }
+    }
+}
+
+/// The ICV of HMAC-SHA-256 in ESP. Android 4.4 to 7 and Linux before 2.6.33 cut it to 96 bits under the
+/// number of RFC 4868's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sha256Icv {
+    /// 128 bits, as RFC 4868 has it.
+    #[default]
+    Full,
+    /// 96 bits. Only softkernel has it.
+    Short,
+    /// What the peer's first packet has, where softkernel carries it; elsewhere 128 bits.
+    Detect,
+}
+
+impl Sha256Icv {
+    /// Whether it takes softkernel.
+    pub fn is_short(self) -> bool {
+        self == Self::Short
     }
 }
 
@@ -400,7 +420,7 @@ impl Default for Phase2Policy {
             lifetime: Duration::from_secs(28_800),
             lifetime_max: Duration::from_secs(86_400),
             lifetime_kilobytes: 0,
-            sha256_96: false,
+            sha256_icv: Sha256Icv::Full,
             replay_window: 128,
             rekey_as_responder: true,
         }

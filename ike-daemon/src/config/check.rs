@@ -484,6 +484,7 @@ impl Check<'_> {
         }
         set(&mut phase2.require_pfs, section.require_pfs);
         set(&mut phase2.lifetime_kilobytes, section.lifetime_kilobytes);
+        set(&mut phase2.sha256_icv, section.sha2_96.map(|icv| icv.0));
         set(&mut phase2.replay_window, section.replay_window);
         set(&mut phase2.rekey_as_responder, section.rekey_as_responder);
         if !(32..=65_536).contains(&phase2.replay_window) {

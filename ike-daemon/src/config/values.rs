@@ -10,7 +10,9 @@ use std::time::Duration;
 use ike_crypto::{Cipher, Group, Hash};
 use ike_pki::NamePattern;
 use ike_proto::iana::{EspAuth, EspTransform};
-use ike_proto::policy::{EspSuite, Fragmentation, Method, PeerPattern, SecretPeer, Service};
+use ike_proto::policy::{
+    EspSuite, Fragmentation, Method, PeerPattern, SecretPeer, Service, Sha256Icv,
+};
 use ike_proto::wire::id::Identification;
 use ipnet::{IpNet, Ipv4Net};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
@@ -50,7 +52,8 @@ scalar!(
     ScriptPath,
     Addresses,
     Ipv4,
-    Network4
+    Network4,
+    Sha2
 );
 
 /// A span of time: `30` (seconds), `500ms`, `30s`, `10m`, `8h`, `1d`.
@@ -354,6 +357,23 @@ impl FromStr for FragmentationName {
             _ => Err(format!(
                 "unknown fragmentation `{text}`; expected on, off or force"
             )),
+        }
+    }
+}
+
+/// `true`, `false` or `auto`: whether HMAC-SHA-256 in ESP has an ICV of 96 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sha2(pub(super) Sha256Icv);
+
+impl FromStr for Sha2 {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "false" => Ok(Self(Sha256Icv::Full)),
+            "true" => Ok(Self(Sha256Icv::Short)),
+            "auto" => Ok(Self(Sha256Icv::Detect)),
+            _ => Err(format!("`{text}`; expected true, false or auto")),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::model::{KernelChoice, Start};
 use super::values::{
     Addresses, CipherName, Endpoint, FileName, FragmentationName, GroupName, HashName, Host, Ipv4,
     MethodName, ModeName, Name, Network, Network4, OneOrMany, Peer, PeerName, Period, ScriptPath,
-    ServiceName, Suite,
+    ServiceName, Sha2, Suite,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -141,6 +141,7 @@ pub(super) struct Phase2Section {
     pub(super) lifetime: Option<Period>,
     pub(super) lifetime_max: Option<Period>,
     pub(super) lifetime_kilobytes: Option<u64>,
+    pub(super) sha2_96: Option<Sha2>,
     pub(super) replay_window: Option<u32>,
     pub(super) rekey_as_responder: Option<bool>,
 }

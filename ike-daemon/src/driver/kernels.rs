@@ -323,7 +323,7 @@ impl Daemon {
         let policy = &self.config.policy.phase2;
         let lacking: Vec<String> = policy
             .allowed_suites()
-            .filter(|suite| !abilities.has(suite, policy.sha256_96))
+            .filter(|suite| !abilities.has(suite, policy.sha256_icv.is_short()))
             .map(ToString::to_string)
             .collect();
         if !lacking.is_empty() {

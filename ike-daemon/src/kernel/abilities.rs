@@ -2,6 +2,7 @@
 
 use ike_proto::carrier::SystemAbilities;
 use ike_proto::iana::{EspAuth, EspTransform};
+use ike_proto::policy::Sha256Icv;
 use pfkey::ext::Algorithm;
 use pfkey::{AuthenticationAlgorithm, EncryptionAlgorithm};
 
@@ -39,9 +40,15 @@ const AUTHENTICATION: [(EspAuth, AuthenticationAlgorithm); 4] = [
 
 /// PF_KEY's number of an authentication algorithm (RFC 2407 section 4.5); `short` cuts an
 /// HMAC-SHA-256 ICV to 96 bits.
-pub fn authentication(algorithm: EspAuth, short: bool) -> AuthenticationAlgorithm {
-    if short && algorithm == EspAuth::HMAC_SHA2_256 {
-        return AuthenticationAlgorithm::SHA2_256_96;
+pub fn authentication(algorithm: EspAuth, icv: Sha256Icv) -> AuthenticationAlgorithm {
+    match icv {
+        Sha256Icv::Short if algorithm == EspAuth::HMAC_SHA2_256 => {
+            return AuthenticationAlgorithm::SHA2_256_96;
+        }
+        Sha256Icv::Detect if algorithm == EspAuth::HMAC_SHA2_256 => {
+            return AuthenticationAlgorithm::SHA2_256_DETECT;
+        }
+        _ => {}
     }
     AUTHENTICATION
         .iter()

@@ -12,6 +12,7 @@ use ike_proto::io::{
     ChildId, Direction, GetSpi, KernelReply, KernelRequest, Mode, MovePeer, SaDelete, SaInstall,
     SecurityPolicy, Selector,
 };
+use ike_proto::policy::Sha256Icv;
 use pfkey::client::{Client, Event, NatT, SaMove, SaRequest, SaSelector, SpRequest};
 use pfkey::{
     Address, Key, Level, Lifetime, Message, MessageType, Numbering, Policy, PolicyRequest,
@@ -359,6 +360,11 @@ impl Translator {
             original_responder: nat_t.and_then(|nat_t| nat_t.original_responder),
         };
         self.installed.insert((sa.spi, destination), installed);
+        // Finding it out is softkernel's; the others have 128 bits.
+        let icv = match (self.carrier, sa.sha256_icv) {
+            (Carrier::System, Sha256Icv::Detect) => Sha256Icv::Full,
+            (_, icv) => icv,
+        };
         let request = SaRequest {
             sa_type: SaType::ESP,
             spi: sa.spi,
@@ -368,7 +374,7 @@ impl Translator {
             reqid: sa.reqid.0,
             encryption: encryption(sa.cipher),
             encryption_key: Key::new(&sa.encryption_key),
-            authentication: authentication(sa.auth, sa.sha256_96),
+            authentication: authentication(sa.auth, icv),
             authentication_key: (!sa.auth_key.is_empty()).then(|| Key::new(&sa.auth_key)),
             replay_window: sa.replay_window,
             flags: 0,

@@ -30,6 +30,8 @@ pub const NOTIFY: u8 = 11;
 pub const DELETE: u8 = 12;
 /// Vendor ID.
 pub const VENDOR: u8 = 13;
+/// Attributes, draft-dukes-ike-mode-cfg-02.
+pub const ATTRIBUTES: u8 = 14;
 /// NAT-D of RFC 3947.
 pub const NAT_D: u8 = 20;
 /// NAT-OA of RFC 3947.
@@ -43,6 +45,8 @@ pub const NAT_OA_DRAFT: u8 = 131;
 pub const MAIN_MODE: u8 = 2;
 /// Informational.
 pub const INFORMATIONAL: u8 = 5;
+/// Transaction, draft-dukes-ike-mode-cfg-02.
+pub const TRANSACTION: u8 = 6;
 /// Quick Mode.
 pub const QUICK_MODE: u8 = 32;
 
@@ -505,6 +509,33 @@ impl Initiator {
         all.extend_from_slice(list);
         let iv = self.phase2_iv(id);
         self.encrypted(INFORMATIONAL, id, &all, &iv).0
+    }
+
+    /// A Transaction message with this body of an Attributes payload, and the IV of its answer; `iv`
+    /// is the one of the message it answers.
+    pub fn transaction(&mut self, id: u32, iv: Option<Iv>, body: &[u8]) -> (Vec<u8>, Iv) {
+        let (_, hash, _) = self.suite.unwrap();
+        let list = [(ATTRIBUTES, body.to_vec())];
+        let a = &self.keys.as_ref().unwrap().skeyids.a;
+        let digest = hash_1(hash, a, id, &chain(&list));
+        let all = [&[(HASH, digest.expose().to_vec())][..], &list].concat();
+        let iv = iv.unwrap_or_else(|| self.phase2_iv(id));
+        self.encrypted(TRANSACTION, id, &all, &iv)
+    }
+
+    /// Message id and Attributes payload of a Transaction message of the server, its HASH checked,
+    /// and the IV of the answer; `iv` is the one of the message it answers.
+    pub fn read_transaction(&self, message: &[u8], iv: Option<Iv>) -> (u32, Vec<u8>, Iv) {
+        let (cipher, hash, _) = self.suite.unwrap();
+        assert_eq!(message[18], TRANSACTION);
+        let id = u32::from_be_bytes(message[20..24].try_into().unwrap());
+        let iv = iv.unwrap_or_else(|| self.phase2_iv(id));
+        let (list, _) = self.decrypt(message, &iv);
+        let a = &self.keys.as_ref().unwrap().skeyids.a;
+        let expected = hash_1(hash, a, id, &chain(&list[1..]));
+        assert_eq!(list[0], (HASH, expected.expose().to_vec()), "HASH");
+        let next = Iv::new(&message[message.len() - cipher.block_len()..]).unwrap();
+        (id, one(&list, ATTRIBUTES), next)
     }
 
     /// Delete of an ESP SA by the client's inbound SPI.

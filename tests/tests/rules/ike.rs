@@ -6,6 +6,7 @@ use std::time::Duration;
 use ike_crypto::Hash;
 use ike_proto::error::Refusal;
 use ike_proto::io::{Direction, Event};
+use ike_proto::policy::Sha256Icv;
 use tanuki_tests::ike::gateway::{Gateway, PSK, SERVER, policy};
 use tanuki_tests::ike::offers::{
     AES, Esp, EspStyle, Life, MD5, Order, SHA1, SHA256, SHA384, SHA512, Suite, TRIPLE_DES, phase1,
@@ -595,13 +596,13 @@ fn r14_sha384_and_sha512_in_phase_1() {
     }
 }
 
-/// ESP with HMAC-SHA-256 has an ICV of 128 bits, or of 96 when the switch for Android 4.4 to 7.0
-/// is on.
+/// ESP with HMAC-SHA-256 has an ICV of 128 bits, or of 96, or what the peer has, when the switch for
+/// Android 4.4 to 7.0 is on.
 #[test]
 fn r14_sha256_in_esp_with_either_icv() {
-    for compatible in [false, true] {
+    for icv in [Sha256Icv::Full, Sha256Icv::Short, Sha256Icv::Detect] {
         let mut policy = policy();
-        policy.phase2.sha256_96 = compatible;
+        policy.phase2.sha256_icv = icv;
         let mut gateway = Gateway::new(policy);
         let mut client = client(dialect(), PUBLIC, 28);
         gateway.main_mode(&mut client, FROM);
@@ -614,7 +615,7 @@ fn r14_sha256_in_esp_with_either_icv() {
             (Direction::Inbound, pair.spi_out),
             (Direction::Outbound, pair.spi_in),
         ] {
-            assert_eq!(gateway.sas[&key].sha256_96, compatible);
+            assert_eq!(gateway.sas[&key].sha256_icv, icv);
         }
         assert_eq!(attributes(&pair.chosen[8..])[0], (6, 256));
         assert_eq!(pair.answer[0].0, HASH);

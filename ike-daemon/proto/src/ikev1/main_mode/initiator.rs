@@ -55,7 +55,7 @@ impl Session {
         let possible = system.is_none_or(|system| {
             phase2
                 .allowed_suites()
-                .any(|suite| system.has(suite, phase2.sha256_96))
+                .any(|suite| system.has(suite, phase2.sha256_icv.is_short()))
         });
         self.force_encapsulation = !possible || cx.shared.wants_encapsulation(cx.now, peer);
     }

@@ -95,7 +95,7 @@ impl Session {
         let demand = self.demand(cx, path, inner.as_ref());
         let choose = |suite| {
             let carriers = &cx.shared.carriers;
-            carriers.choose(suite, policy.sha256_96, udp, &demand)
+            carriers.choose(suite, policy.sha256_icv.is_short(), udp, &demand)
         };
         let mut why = Refusal::NoPhase2Proposal;
         let mut possible: Vec<Choice> = Vec::new();
@@ -123,7 +123,8 @@ impl Session {
         let policy = cx.shared.policy.terms(self.path.peer.ip()).phase2;
         let system = cx.shared.carriers.system.as_ref();
         let system = system.filter(|_| quick.carrier == Carrier::System);
-        let of = |suite: &EspSuite| system.is_none_or(|s| s.has(suite, policy.sha256_96));
+        let of =
+            |suite: &EspSuite| system.is_none_or(|s| s.has(suite, policy.sha256_icv.is_short()));
         let offer = offer_phase2(policy, of, encapsulation, group, spi);
         let mut chain = Builder::new();
         chain.push(PayloadType::SA, offer.body());

@@ -93,7 +93,7 @@ impl Session {
                 encryption_key,
                 auth: choice.suite.auth,
                 auth_key,
-                sha256_96: policy.sha256_96,
+                sha256_icv: policy.sha256_icv,
                 replay_window: policy.replay_window,
                 lifetime: kernel_lifetime(lifetime, kilobytes),
                 traffic: child.traffic,
