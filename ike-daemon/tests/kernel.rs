@@ -401,12 +401,27 @@ fn what_was_asked_of_a_kernel_that_went_away_has_failed() {
 
 #[test]
 fn other_icvs_are_softkernels_own_algorithms() {
-    for (icv, algorithm) in [
-        (Sha256Icv::Full, AuthenticationAlgorithm::SHA2_256),
-        (Sha256Icv::Short, AuthenticationAlgorithm::SHA2_256_96),
-        (Sha256Icv::Detect, AuthenticationAlgorithm::SHA2_256_DETECT),
+    let detect = AuthenticationAlgorithm::SHA2_256_DETECT;
+    for (carrier, icv, algorithm) in [
+        (
+            Carrier::Soft,
+            Sha256Icv::Full,
+            AuthenticationAlgorithm::SHA2_256,
+        ),
+        (
+            Carrier::Soft,
+            Sha256Icv::Short,
+            AuthenticationAlgorithm::SHA2_256_96,
+        ),
+        (Carrier::Soft, Sha256Icv::Detect, detect),
+        (
+            Carrier::System,
+            Sha256Icv::Detect,
+            AuthenticationAlgorithm::SHA2_256,
+        ),
     ] {
         let mut bench = Bench::new();
+        bench.translator = Translator::new(carrier, Numbering::FreeBsd, 4242);
         let mut own = sa(Direction::Outbound, 0xc0de);
         own.auth = EspAuth::HMAC_SHA2_256;
         own.auth_key = Zeroizing::new(vec![2; 32]);
