@@ -55,8 +55,8 @@ done
 check "two sessions" sh -c "[ \$($(ctl_line server l2tpctl show sessions) | grep -c alice) -eq 2 ]"
 
 both_ping() {
-	for _name in client second; do
-		inside $_name ping -c 20 -i 0.2 $INNER >"$WORK/ping-$_name" 2>&1 &
+	for _each in client second; do
+		inside $_each ping -c 20 -i 0.2 $INNER >"$WORK/ping-$_each" 2>&1 &
 	done
 	wait
 	cat "$WORK/ping-client" "$WORK/ping-second"
