@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ike_crypto::Cookie;
 use rand_core::CryptoRng;
 
-use crate::carrier::{Carrier, Carriers, Encapsulated, Inner, PeerPort, Place, Places, PortChange};
+use crate::carrier::{Carrier, Carriers, Encapsulated, PeerPort};
 use crate::error::{DownReason, Refusal};
 use crate::fragment::split;
 use crate::ikev1::child::Child;
@@ -16,6 +16,7 @@ use crate::io::{ChildId, Event, IkeId, KernelRequest, Mode, Output, Reqid, Trans
 use crate::job::{Job, JobId};
 use crate::leases::Leases;
 use crate::nat::Path;
+use crate::places::{Inner, Place, Places, PortChange};
 use crate::policy::{Fragmentation, Policy};
 use crate::view::Counters;
 use crate::wire::id::Identification;

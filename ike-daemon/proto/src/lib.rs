@@ -8,7 +8,7 @@
 //! * [`checkpoint`]: what survives a restart
 //! * [`error`]: refusals and their remedies, why things ended
 //! * [`wire`]: payloads; [`iana`]: numbers
-//! * [`carrier`]: which kernel carries a client
+//! * [`carrier`]: which kernel carries a client; `places` where its SAs are
 //! * [`negotiate`]: choosing from proposals; [`vendor`]: vendor ids
 //! * `ikev1`: Main Mode, Quick Mode, Informational, dead peer detection
 //! * `fragment`: long messages in pieces, both ways
@@ -30,6 +30,7 @@ mod job;
 mod leases;
 mod nat;
 pub mod negotiate;
+mod places;
 pub mod policy;
 mod retransmit;
 pub mod vendor;

@@ -3,7 +3,7 @@
 //!
 //! * this file: start, the loop, the end
 //! * [`daemon`]: what each input and output means
-//! * [`kernels`]: requests to the kernels, and what they say
+//! * [`kernels`]: the kernels; [`kernel_events`]: requests to them, and what they say
 //! * [`orders`]: requests of `ikectl`
 //! * [`admin`]: requests of racoonctl, and its sockets in [`admin_sockets`]
 //! * [`phase1`], [`programs`]: what happens, for racoon's events and the operator's programs
@@ -12,6 +12,7 @@
 mod admin;
 mod admin_sockets;
 mod daemon;
+mod kernel_events;
 mod kernels;
 mod orders;
 mod phase1;

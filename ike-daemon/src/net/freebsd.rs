@@ -1,12 +1,12 @@
 //! FreeBSD: destination addresses by `IP_RECVDSTADDR` (ip(4)) and `IPV6_RECVPKTINFO` (ip6(4)), ESP
 //! in UDP by `UDP_ENCAP` (netinet/udp.h).
-#![allow(unsafe_code)]
-
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, setsockopt, sockopt};
+
+use super::option;
 
 /// `UDP_ENCAP` of netinet/udp.h.
 const UDP_ENCAP: libc::c_int = 1;
@@ -72,7 +72,7 @@ pub(super) fn encapsulate<F: AsRawFd>(socket: &F, ipv6: bool) -> io::Result<()> 
         return Ok(());
     }
     let value = UDP_ENCAP_ESPINUDP.to_ne_bytes();
-    set_option(socket, libc::IPPROTO_UDP, UDP_ENCAP, &value)
+    option::set(socket, libc::IPPROTO_UDP, UDP_ENCAP, &value)
 }
 
 /// Gives the socket an IPsec policy of its own (ipsec(4)), instead of those of the SPD.
@@ -81,30 +81,5 @@ pub(super) fn set_policy<F: AsRawFd>(socket: &F, ipv6: bool, policy: &[u8]) -> i
         false => (libc::IPPROTO_IP, IPSEC_POLICY.0),
         true => (libc::IPPROTO_IPV6, IPSEC_POLICY.1),
     };
-    set_option(socket, level, option, policy)
-}
-
-fn set_option<F: AsRawFd>(
-    socket: &F,
-    level: libc::c_int,
-    option: libc::c_int,
-    value: &[u8],
-) -> io::Result<()> {
-    let length = libc::socklen_t::try_from(value.len()).map_err(io::Error::other)?;
-    // SAFETY: `value` outlives the call and `length` is its length; the descriptor is open as long
-    // as `socket` is borrowed.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            value.as_ptr().cast(),
-            length,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    option::set(socket, level, option, policy)
 }

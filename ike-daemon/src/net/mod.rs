@@ -3,9 +3,10 @@
 //!
 //! * [`udp`]: a socket that knows the destination address of what it receives
 //! * [`encap`]: the NAT traversal port, softkernel's or the system's
-//! * `linux`, `freebsd`: the socket options in which the systems differ
+//! * `linux`, `freebsd`: the socket options in which the systems differ; `option` sets them
 
 pub mod encap;
+mod option;
 pub mod udp;
 
 #[cfg(target_os = "freebsd")]

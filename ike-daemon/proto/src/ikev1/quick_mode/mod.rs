@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use ike_crypto::{Group, Iv, KeyPair};
 
-use crate::carrier::{Carrier, Choice, Demand, Inner, PeerPort, Place};
+use crate::carrier::{Carrier, Choice, Demand, PeerPort};
 use crate::context::{Context, Effect, JobOwner, PendingChild};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{ExchangeType, PayloadType, ProtocolId};
@@ -28,6 +28,7 @@ use crate::io::{
 use crate::job::DhResult;
 use crate::nat::Path;
 use crate::negotiate::{Phase2Choice, Phase2Context};
+use crate::places::{Inner, Place};
 use crate::retransmit::{Answered, Due, Retransmit};
 use crate::vendor::NatVariant;
 use crate::wire::chain::Builder;
