@@ -100,6 +100,9 @@ pub struct IkeCheckpoint {
     pub local_identity: Identification,
     /// The peer's.
     pub peer_identity: Identification,
+    /// The certificate by which the peer has proved who it is, in DER.
+    #[serde(default)]
+    pub peer_certificate: Option<HexBytes>,
     /// Cipher: IANA number.
     pub cipher: u16,
     /// Key bits.

@@ -74,8 +74,8 @@ impl ClaimError {
 }
 
 impl Claim {
-    /// Whether the peer is who it says, at `wall` (Unix time).
-    pub(crate) fn check(&self, wall: u64) -> Result<(), ClaimError> {
+    /// Whether the peer is who it says, at `wall` (Unix time); its certificate, in DER.
+    pub(crate) fn check(&self, wall: u64) -> Result<Vec<u8>, ClaimError> {
         let came = self.read();
         if came.is_empty() && !self.certificates.is_empty() {
             return Err(ClaimError::Unreadable);
@@ -100,7 +100,7 @@ impl Claim {
             PeerPattern::Name(pattern) => pattern.matches(leaf.subject()),
         };
         if self.peers.is_empty() || self.peers.iter().any(allowed) {
-            Ok(())
+            Ok(leaf.der().to_vec())
         } else {
             Err(ClaimError::NotAllowed)
         }
@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn certificates_among_others() {
-        assert_eq!(ann().check(NOW), Ok(()));
+        let ann_is = ann();
+        assert_eq!(ann_is.check(NOW), Ok(ann_is.certificates[0].data.clone()));
         let mut claim = ann();
         // Lists, requests, rubbish and other people's before the one that counts.
         let rubbish = [
@@ -200,7 +201,7 @@ mod tests {
             CertPayload::x509(&der("server.pem")),
         ];
         claim.certificates.splice(0..0, rubbish);
-        assert_eq!(claim.check(NOW), Ok(()));
+        assert!(claim.check(NOW).is_ok());
     }
 
     #[test]

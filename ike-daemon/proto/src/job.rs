@@ -53,9 +53,9 @@ pub(crate) struct DhResult {
     pub(crate) shared: Option<Result<Secret, DhError>>,
 }
 
-/// Of signatures: what is wrong with the peer's; ours, if one was asked for.
+/// Of signatures: the certificate of the peer's, in DER, or what is wrong with it; ours, if one was asked for.
 pub(crate) struct Authenticated {
-    pub(crate) claim: Result<(), ClaimError>,
+    pub(crate) claim: Result<Option<Vec<u8>>, ClaimError>,
     pub(crate) signature: Option<Result<Vec<u8>, SignatureError>>,
 }
 
@@ -117,7 +117,7 @@ impl Job {
                 (private.into_pair(), Some(shared))
             }
             Work::Authenticate(work) => {
-                let claim = work.claim.map_or(Ok(()), |claim| claim.check(wall));
+                let claim = work.claim.map(|claim| claim.check(wall)).transpose();
                 let sign = work.sign.filter(|_| claim.is_ok());
                 return JobResult {
                     id: self.id,

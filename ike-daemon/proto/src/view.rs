@@ -41,6 +41,9 @@ pub struct IkeSaView {
     pub local_identity: Option<String>,
     /// The peer's identity, once authenticated.
     pub peer_identity: Option<String>,
+    /// The certificate by which the peer has proved who it is, in DER.
+    #[serde(skip)]
+    pub peer_certificate: Option<std::sync::Arc<[u8]>>,
     /// Cipher, such as `aes256`; empty while unknown.
     pub cipher: String,
     /// Hash, such as `sha256`.

@@ -63,10 +63,12 @@ impl Daemon {
             }
             Request::GetCert(indexes) => {
                 let sas = self.endpoint.ike_sas(Instant::now());
-                match sas.iter().any(|sa| is_between(sa, &indexes)) {
-                    // Peers authenticate by a key that both know.
-                    true => reply.done(),
-                    false => reply.refuse(libc::ENOENT),
+                let sa = sas.iter().find(|sa| is_between(sa, &indexes));
+                // Without one for a peer that authenticates by a key that both know.
+                let certificate = sa.map(|sa| sa.peer_certificate.as_deref().unwrap_or_default());
+                match certificate {
+                    Some(der) => reply.body(Zeroizing::new(der.to_vec())),
+                    None => reply.refuse(libc::ENOENT),
                 }
             }
         }

@@ -246,6 +246,7 @@ fn session_checkpoint(session: &Session, established: &Established, clock: Clock
         vendor: session.vendor.clone(),
         local_identity: session.local_identity.clone(),
         peer_identity: established.peer_identity.clone(),
+        peer_certificate: session.peer_certificate.as_deref().map(HexBytes::from),
         cipher: established.suite.cipher.iana(),
         key_bits: established.suite.cipher.key_bits(),
         hash: established.suite.hash.iana(),
@@ -352,6 +353,10 @@ fn restore_session(saved: &IkeCheckpoint, clock: Clock) -> Result<Session, Comma
     session.nat = nat;
     session.dpd_supported = saved.dpd;
     session.fragments = saved.fragments;
+    session.peer_certificate = saved
+        .peer_certificate
+        .as_ref()
+        .map(|der| der.0.as_slice().into());
     session.vendor = saved.vendor.clone();
     session.connection = saved.connection.clone();
     Ok(session)

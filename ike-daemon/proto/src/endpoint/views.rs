@@ -88,6 +88,7 @@ fn ike_view(session: &Session, now: Instant) -> IkeSaView {
         local_nat: session.nat.local,
         peer_nat: session.nat.peer,
         local_identity: Some(session.local_identity.to_string()),
+        peer_certificate: session.peer_certificate.clone(),
         peer_identity: established.map(|established| established.peer_identity.to_string()),
         cipher: suite.map_or_else(String::new, |suite| suite.cipher.name().to_owned()),
         hash: suite.map_or_else(String::new, |suite| suite.hash.name().to_owned()),

@@ -19,6 +19,7 @@ pub(crate) mod transaction;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ike_crypto::Cookie;
@@ -80,6 +81,8 @@ pub(crate) struct Session {
     complaints: u32,
     /// Claims of the peer that did not hold.
     claims: u32,
+    /// The certificate by which the peer has proved who it is, in DER.
+    pub(crate) peer_certificate: Option<Arc<[u8]>>,
 }
 
 /// What exists only once phase 1 is complete.
@@ -389,6 +392,7 @@ impl Session {
             refusal: None,
             complaints: 0,
             claims: 0,
+            peer_certificate: None,
         }
     }
 }

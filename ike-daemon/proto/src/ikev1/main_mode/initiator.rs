@@ -331,11 +331,12 @@ impl Session {
     ) -> Phase {
         let reason = match result.claim {
             Err(error) => self.refuse_claim(cx, &state.presented.identity, &error),
-            Ok(()) if !self.expects(&state.presented.identity) => {
+            Ok(_) if !self.expects(&state.presented.identity) => {
                 self.refuse(cx, Refusal::WrongIdentity);
                 Refusal::WrongIdentity
             }
-            Ok(()) => {
+            Ok(certificate) => {
+                self.peer_certificate = certificate.map(Into::into);
                 return self.initiator_done(cx, &state.exchanged, state.keys, state.presented);
             }
         };

@@ -254,12 +254,13 @@ impl Session {
         result: Authenticated,
     ) -> Phase {
         let reason = match (result.claim, result.signature) {
-            (Ok(()), Some(Ok(signature))) => {
+            (Ok(certificate), Some(Ok(signature))) => {
                 self.path = state.path;
+                self.peer_certificate = certificate.map(Into::into);
                 return self.send_mm6(cx, state, &signature);
             }
             (Err(error), _) => self.refuse_claim(cx, &state.presented.identity, &error),
-            (Ok(()), _) => {
+            (Ok(_), _) => {
                 self.refuse(cx, Refusal::CannotSign);
                 Refusal::CannotSign
             }
