@@ -94,6 +94,14 @@ fn chains_and_names() {
     assert_eq!(identity(&world, 0), "dn:C=CH, O=tanuki, CN=ann");
     assert_eq!(identity(&world, 1), "dn:C=CH, O=tanuki, CN=vpn.example.org");
     assert_eq!(world.established(0)[0].authentication, "rsa");
+    // What racoonctl's get-cert shows.
+    for (host, peer) in [(0, "client"), (1, "server")] {
+        let leaf = certificates(&file(&format!("{peer}.pem")))
+            .unwrap()
+            .remove(0);
+        let shown = world.established(host)[0].peer_certificate.clone();
+        assert_eq!(shown.as_deref(), Some(leaf.der()));
+    }
 }
 
 #[test]
