@@ -99,7 +99,7 @@ eventually "the second is online from another port" 60 inside second ping -c 1 -
 check "both are the kernel's" sh -c "! $(ctl_line server ikectl show ike) | grep -q soft"
 check "both ping at once and lose nothing in the kernel" both_ping
 check "each tunnel has a reqid of its own" sh -c "
-	[ \$($(ctl_line server l2tpctl show tunnels --json) | grep -o '\"reqid\":[0-9]*' | sort -u | wc -l) -eq 2 ]"
+	[ \$($(ctl_line server l2tpctl show tunnels --json) | grep -o '\"reqid\": *[0-9]*' | sort -u | wc -l) -eq 2 ]"
 
 stop_side second
 stop_side client
