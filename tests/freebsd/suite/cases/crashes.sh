@@ -25,7 +25,9 @@ for name in ike-daemon l2tpd; do
 		sleep $delay
 		crash server $name
 		start_daemon server $name
-		eventually "online again, $name killed $delay s into it" 90 online
+		# A client that believes in an SA which the server never saved finds out by dead peer
+		# detection, 30 s and five attempts of 5 s, and begins anew with both protocols.
+		eventually "online again, $name killed $delay s into it" 180 online
 		eventually "no orphans, $name killed $delay s into it" 15 no_orphans
 	done
 done
