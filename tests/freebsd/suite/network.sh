@@ -3,6 +3,9 @@
 SERVER=192.0.2.1
 CLIENT=192.0.2.2
 INNER=10.77.0.1
+# The same ends over IPv6.
+SERVER6=2001:db8:77::1
+CLIENT6=2001:db8:77::2
 # Both sides' kernel. For soft, `FORCED` makes them use UDP encapsulation without a NAT.
 KERNEL=system
 FORCED=false
@@ -33,13 +36,14 @@ network_up() {
 	undo network_down
 	CABLE=$(ifconfig epair create) || return 1
 	CABLE=${CABLE%a}
-	for _side in server:a:$SERVER client:b:$CLIENT; do
-		_name=${_side%%:*} _end=${_side#*:}
-		_address=${_end#*:} _end=${_end%%:*}
+	for _side in "server a $SERVER $SERVER6" "client b $CLIENT $CLIENT6"; do
+		set -- $_side
+		_name=$1 _end=$2
 		jail -c name=tanuki-$_name host.hostname=$_name path=/ vnet vnet.interface=$CABLE$_end \
 			allow.raw_sockets persist || return 1
 		inside $_name ifconfig lo0 127.0.0.1/8 up
-		inside $_name ifconfig $CABLE$_end "$_address/24" up
+		inside $_name ifconfig $CABLE$_end "$3/24" up
+		inside $_name ifconfig $CABLE$_end inet6 "$4/64" no_dad
 		configure_$_name "$(runtime $_name)"
 	done
 }
@@ -103,7 +107,10 @@ start_daemon() {
 }
 
 start_side() {
-	if [ $KERNEL = soft ]; then start_daemon "$1" softkernel || return; fi
+	# What is configured: the sides' kernels may differ.
+	if grep -q '^kernel: soft$' "$(runtime "$1")/ike-daemon.yaml"; then
+		start_daemon "$1" softkernel || return
+	fi
 	start_daemon "$1" ike-daemon && start_daemon "$1" l2tpd
 }
 
