@@ -12,6 +12,7 @@
 //! | [`kernel_module`] | kldload(2) |
 //! | [`log`] | slog to standard error, a file, or syslog |
 //! | [`pidfile`] | one instance at a time |
+//! | [`prefix`] | IPv6 prefixes, one of 64 bits for a session |
 //! | [`range`] | consecutive IPv4 addresses |
 //! | [`retry`] | pauses between attempts |
 //! | [`runtime_dir`] | the folder for sockets, pid file and state |
@@ -31,6 +32,7 @@ pub mod interface;
 pub mod kernel_module;
 pub mod log;
 pub mod pidfile;
+pub mod prefix;
 pub mod range;
 pub mod retry;
 pub mod runtime_dir;

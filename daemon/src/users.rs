@@ -7,6 +7,7 @@
 //!   - name: bob
 //!     password: "builder"
 //!     address: 10.77.0.9          # or a range: 10.77.0.16/28
+//!     prefix: 2001:db8:77:9::/64  # IPv6
 //! ```
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer};
 
 use crate::config::{Problem, Problems, Source, parsed};
+use crate::prefix::Prefixes;
 use crate::range::Range;
 use crate::secret::Secret;
 
@@ -28,6 +30,9 @@ pub struct Entry {
     /// Only addresses from here, and nobody else gets them; none: from the pool.
     #[serde(rename = "address", default, deserialize_with = "range")]
     pub addresses: Option<Range>,
+    /// Only this IPv6 prefix, and nobody else gets it; none: from the pool.
+    #[serde(default, deserialize_with = "prefix")]
+    pub prefix: Option<Prefixes>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,6 +49,10 @@ fn range<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Range>, D:
     parsed(deserializer).map(Some)
 }
 
+fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Prefixes>, D::Error> {
+    parsed(deserializer).map(Some)
+}
+
 /// Reads and checks a users file.
 ///
 /// # Errors
@@ -53,6 +62,7 @@ pub fn read(source: &Source) -> Result<Vec<Entry>, Problems> {
     let mut problems: Vec<Problem> = Vec::new();
     let mut names = BTreeSet::new();
     let mut ranges: Vec<Range> = Vec::new();
+    let mut prefixes: Vec<Prefixes> = Vec::new();
     for (index, entry) in file.users.iter().enumerate() {
         let mut refuse = |key: &str, message: &str| {
             problems.push(source.problem(&format!("users.{index}.{key}"), message));
@@ -80,6 +90,18 @@ pub fn read(source: &Source) -> Result<Vec<Entry>, Problems> {
                 );
             }
             ranges.push(range);
+        }
+        if let Some(prefix) = entry.prefix {
+            if prefix.size() > 1 {
+                refuse("prefix", "a session has one prefix, expected 64 bits");
+            }
+            if prefixes.iter().any(|other| other.overlaps(&prefix)) {
+                refuse(
+                    "prefix",
+                    "belongs to another user already, expected prefixes apart",
+                );
+            }
+            prefixes.push(prefix);
         }
         let password = entry.password.octets();
         if password.is_empty() || password.len() > 255 {

@@ -1,13 +1,14 @@
 //! What the log says: one INFO line when a session comes up or goes down, one WARNING per peer and
 //! kind when something was refused, with what the operator can do.
 //!
-//! Key names are fixed here: `peer user address interface tunnel session reason seconds received
+//! Key names are fixed here: `peer user address prefix interface tunnel session reason seconds received
 //! sent`. Passwords have no way in here: no event carries one.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ipnet::Ipv6Net;
 use l2tp_proto::{KernelId, Refused, TunnelId};
 use slog::Logger;
 
@@ -47,6 +48,8 @@ pub enum Event {
         authentication: String,
         /// The inner address: the client's on a server, ours on a client.
         address: Option<IpAddr>,
+        /// The IPv6 prefix a client got.
+        prefix: Option<Ipv6Net>,
         /// The network interface.
         interface: String,
     },
@@ -97,6 +100,17 @@ pub enum Event {
         user: String,
         /// Why, with the remedy.
         reason: String,
+    },
+    /// No IPv6 prefix could be given.
+    NoPrefix {
+        /// Who asked.
+        peer: SocketAddr,
+        /// The user.
+        user: String,
+        /// Why.
+        reason: String,
+        /// What the operator can do.
+        remedy: &'static str,
     },
     /// An operation of the kernel failed.
     KernelFailed {
@@ -154,11 +168,13 @@ impl Event {
                 user,
                 authentication,
                 address,
+                prefix,
                 interface,
             } => {
                 slog::info!(log, "session up"; "peer" => %peer, "user" => user,
                     "authentication" => authentication, "address" => text(address.as_ref()),
-                    "interface" => interface, "session" => %session);
+                    "prefix" => text(prefix.as_ref()), "interface" => interface,
+                    "session" => %session);
             }
             Self::SessionDown {
                 session,
@@ -196,6 +212,13 @@ impl Event {
                 "peer" => %peer, "user" => user, "reason" => reason, "remedy" => remedy),
             Self::NoAddress { peer, user, reason } => slog::warn!(log, "no address to give";
                 "peer" => %peer, "user" => user, "reason" => reason),
+            Self::NoPrefix {
+                peer,
+                user,
+                reason,
+                remedy,
+            } => slog::warn!(log, "no IPv6 prefix to give";
+                "peer" => %peer, "user" => user, "reason" => reason, "remedy" => remedy),
             Self::KernelFailed { what, reason } => slog::error!(log, "kernel operation failed";
                 "for" => what, "reason" => reason),
             Self::KernelLost(kernel) => {
@@ -218,7 +241,7 @@ impl Event {
     }
 }
 
-fn text(address: Option<&IpAddr>) -> String {
+fn text<T: ToString>(address: Option<&T>) -> String {
     address.map_or_else(|| "-".to_owned(), ToString::to_string)
 }
 

@@ -1,23 +1,81 @@
-//! The addresses that IPCP hands to clients (RFC 1332 section 3.3): ranges, fixed addresses and the
-//! promise that no address is ever in two hands.
+//! The addresses that IPCP hands to clients (RFC 1332 section 3.3) and the IPv6 prefixes that are
+//! advertised to them: ranges, fixed ones and the promise that none is ever in two hands.
 //!
 //! A pool never lists its addresses: a fresh cursor walks the ranges once, and whatever comes back
 //! waits in the order of its return, so an address rests as long as possible before it is somebody
 //! else's. A user who comes back finds the address of the last time if nobody has it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv6Net;
 use thiserror::Error;
 
+pub use tanuki_daemon::prefix::Prefixes;
 pub use tanuki_daemon::range::{Range, RangeError};
+
+/// What a pool is made of.
+pub trait Span: Copy + Eq + Debug {
+    /// What is handed out.
+    type Item: Copy + Eq + Ord + Hash + Debug + Display;
+    /// How many there are.
+    fn size(&self) -> u64;
+    /// One of them, from 0.
+    fn nth(&self, n: u64) -> Option<Self::Item>;
+    /// The first.
+    fn first(&self) -> Self::Item;
+    /// Whether it is one of them.
+    fn contains(&self, item: Self::Item) -> bool;
+}
+
+impl Span for Range {
+    type Item = Ipv4Addr;
+
+    fn size(&self) -> u64 {
+        Self::size(self)
+    }
+
+    fn nth(&self, n: u64) -> Option<Ipv4Addr> {
+        Self::nth(self, n)
+    }
+
+    fn first(&self) -> Ipv4Addr {
+        Self::first(self)
+    }
+
+    fn contains(&self, address: Ipv4Addr) -> bool {
+        Self::contains(self, address)
+    }
+}
 
 /// Users whose last address is remembered, to bound memory.
 const MAX_REMEMBERED: usize = 65_536;
 
+impl Span for Prefixes {
+    type Item = Ipv6Net;
+
+    fn size(&self) -> u64 {
+        Self::size(self)
+    }
+
+    fn nth(&self, n: u64) -> Option<Ipv6Net> {
+        Self::nth(self, n)
+    }
+
+    fn first(&self) -> Ipv6Net {
+        Self::first(self)
+    }
+
+    fn contains(&self, prefix: Ipv6Net) -> bool {
+        Self::contains(self, prefix)
+    }
+}
+
 /// Why an address was not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum PoolError {
+pub enum PoolError<T = Ipv4Addr> {
     /// Every address of the ranges is in use.
     #[error("no address is left in the pool (remedy: enlarge `pool` in l2tpd.yaml)")]
     Exhausted,
@@ -25,61 +83,71 @@ pub enum PoolError {
     #[error("no address pool is configured (remedy: set `pool`, or `address` for the user)")]
     Empty,
     /// The wanted address is somebody's.
-    #[error("the address {0} is in use by another session")]
-    InUse(Ipv4Addr),
+    #[error("{0} is in use by another session")]
+    InUse(T),
     /// The wanted address is one of our own.
-    #[error("the address {0} is the server's own")]
-    Own(Ipv4Addr),
+    #[error("{0} is the server's own")]
+    Own(T),
 }
 
 /// What the pool has given and has left. Ranges have names; a user asks for an address of one name.
-#[derive(Debug, Clone, Default)]
-pub struct Pool {
-    sets: BTreeMap<String, Set>,
-    books: Books,
+#[derive(Debug, Clone)]
+pub struct Pool<S: Span = Range> {
+    sets: BTreeMap<String, Set<S>>,
+    books: Books<S::Item>,
+}
+
+impl<S: Span> Default for Pool<S> {
+    fn default() -> Self {
+        Self::new(BTreeMap::new(), [])
+    }
 }
 
 /// The ranges of one name.
-#[derive(Debug, Clone, Default)]
-struct Set {
-    ranges: Vec<Range>,
+#[derive(Debug, Clone)]
+struct Set<S: Span> {
+    ranges: Vec<S>,
     /// Range and offset of the next address nobody had yet.
     cursor: (usize, u64),
     /// Returned addresses, the longest rested first.
-    rested: BTreeMap<u64, Ipv4Addr>,
-    rested_by_address: HashMap<Ipv4Addr, u64>,
+    rested: BTreeMap<u64, S::Item>,
+    rested_by_address: HashMap<S::Item, u64>,
     returns: u64,
-    remembered: HashMap<String, Ipv4Addr>,
+    remembered: HashMap<String, S::Item>,
 }
 
 /// Which addresses are whose, whatever the ranges.
-#[derive(Debug, Clone, Default)]
-struct Books {
+#[derive(Debug, Clone)]
+struct Books<T> {
     /// Handed out, by range, fixed or adopted.
-    taken: HashSet<Ipv4Addr>,
+    taken: HashSet<T>,
     /// Never handed out by itself: own addresses.
-    own: HashSet<Ipv4Addr>,
+    own: HashSet<T>,
     /// Handed out only to those who have a right to it: fixed addresses of users.
-    fixed: HashSet<Ipv4Addr>,
+    fixed: HashSet<T>,
 }
 
-impl Books {
-    fn is_free(&self, address: Ipv4Addr) -> bool {
+impl<T: Copy + Eq + Hash> Books<T> {
+    fn is_free(&self, address: T) -> bool {
         !self.taken.contains(&address)
             && !self.own.contains(&address)
             && !self.fixed.contains(&address)
     }
 }
 
-impl Pool {
+impl<S: Span> Pool<S> {
     /// A pool of named ranges (assumed not to overlap; an overlap costs nothing but a second look)
     /// that never gives away the addresses in `own`.
     #[must_use]
-    pub fn new(
-        sets: BTreeMap<String, Vec<Range>>,
-        own: impl IntoIterator<Item = Ipv4Addr>,
-    ) -> Self {
-        let mut pool = Self::default();
+    pub fn new(sets: BTreeMap<String, Vec<S>>, own: impl IntoIterator<Item = S::Item>) -> Self {
+        let mut pool = Self {
+            sets: BTreeMap::new(),
+            books: Books {
+                taken: HashSet::new(),
+                own: HashSet::new(),
+                fixed: HashSet::new(),
+            },
+        };
         pool.reconfigure(sets, own);
         pool
     }
@@ -87,8 +155,8 @@ impl Pool {
     /// Replaces the ranges; what is handed out stays handed out.
     pub fn reconfigure(
         &mut self,
-        sets: BTreeMap<String, Vec<Range>>,
-        own: impl IntoIterator<Item = Ipv4Addr>,
+        sets: BTreeMap<String, Vec<S>>,
+        own: impl IntoIterator<Item = S::Item>,
     ) {
         let mut former = std::mem::take(&mut self.sets);
         for (name, ranges) in sets {
@@ -98,8 +166,11 @@ impl Pool {
                 .unwrap_or_default();
             let set = Set {
                 ranges,
+                cursor: (0, 0),
+                rested: BTreeMap::new(),
+                rested_by_address: HashMap::new(),
+                returns: 0,
                 remembered,
-                ..Set::default()
             };
             self.sets.insert(name, set);
         }
@@ -107,7 +178,7 @@ impl Pool {
     }
 
     /// Names the addresses that belong to particular users and are not for everybody.
-    pub fn set_fixed(&mut self, fixed: impl IntoIterator<Item = Ipv4Addr>) {
+    pub fn set_fixed(&mut self, fixed: impl IntoIterator<Item = S::Item>) {
         self.books.fixed = fixed.into_iter().collect();
     }
 
@@ -115,7 +186,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError::Exhausted`], or [`PoolError::Empty`] without ranges of that name.
-    pub fn allocate(&mut self, name: &str, user: &str) -> Result<Ipv4Addr, PoolError> {
+    pub fn allocate(&mut self, name: &str, user: &str) -> Result<S::Item, PoolError<S::Item>> {
         let set = self
             .sets
             .get_mut(name)
@@ -132,7 +203,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError::InUse`] names the first address when all are somebody's.
-    pub fn allocate_within(&mut self, range: Range) -> Result<Ipv4Addr, PoolError> {
+    pub fn allocate_within(&mut self, range: S) -> Result<S::Item, PoolError<S::Item>> {
         let free = (0..range.size())
             .map_while(|n| range.nth(n))
             .find(|address| {
@@ -147,7 +218,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError::InUse`] or [`PoolError::Own`].
-    pub fn reserve(&mut self, address: Ipv4Addr) -> Result<(), PoolError> {
+    pub fn reserve(&mut self, address: S::Item) -> Result<(), PoolError<S::Item>> {
         if self.books.own.contains(&address) {
             return Err(PoolError::Own(address));
         }
@@ -159,7 +230,7 @@ impl Pool {
     }
 
     /// Takes an address back. An address nobody has is no error.
-    pub fn release(&mut self, address: Ipv4Addr) {
+    pub fn release(&mut self, address: S::Item) {
         if self.books.taken.remove(&address) {
             for set in self.sets.values_mut() {
                 if set.contains(address) {
@@ -177,7 +248,7 @@ impl Pool {
 
     /// Number of addresses of `range` in hands.
     #[must_use]
-    pub fn used_in(&self, range: &Range) -> usize {
+    pub fn used_in(&self, range: &S) -> usize {
         self.books
             .taken
             .iter()
@@ -186,7 +257,7 @@ impl Pool {
     }
 
     /// The ranges with their names.
-    pub fn ranges(&self) -> impl Iterator<Item = (&str, &Range)> {
+    pub fn ranges(&self) -> impl Iterator<Item = (&str, &S)> {
         self.sets
             .iter()
             .flat_map(|(name, set)| set.ranges.iter().map(move |range| (name.as_str(), range)))
@@ -195,9 +266,9 @@ impl Pool {
     /// Name, addresses in hands and addresses of each set of ranges.
     #[must_use]
     pub fn use_of_each(&self) -> Vec<(String, u64, u64)> {
-        let of = |set: &Set| {
+        let of = |set: &Set<S>| {
             let used = set.ranges.iter().map(|range| self.used_in(range) as u64);
-            let size = set.ranges.iter().map(Range::size);
+            let size = set.ranges.iter().map(Span::size);
             (used.sum(), size.sum())
         };
         let sets = self.sets.iter().filter(|(_, set)| !set.ranges.is_empty());
@@ -208,7 +279,7 @@ impl Pool {
         .collect()
     }
 
-    fn take(&mut self, address: Ipv4Addr) {
+    fn take(&mut self, address: S::Item) {
         self.books.taken.insert(address);
         for set in self.sets.values_mut() {
             if let Some(turn) = set.rested_by_address.remove(&address) {
@@ -218,8 +289,8 @@ impl Pool {
     }
 }
 
-impl Set {
-    fn allocate(&mut self, user: &str, books: &Books) -> Option<Ipv4Addr> {
+impl<S: Span> Set<S> {
+    fn allocate(&mut self, user: &str, books: &Books<S::Item>) -> Option<S::Item> {
         let address = self
             .remembered
             .get(user)
@@ -234,17 +305,17 @@ impl Set {
         Some(address)
     }
 
-    fn contains(&self, address: Ipv4Addr) -> bool {
+    fn contains(&self, address: S::Item) -> bool {
         self.ranges.iter().any(|range| range.contains(address))
     }
 
-    fn rest(&mut self, address: Ipv4Addr) {
+    fn rest(&mut self, address: S::Item) {
         self.returns += 1;
         self.rested.insert(self.returns, address);
         self.rested_by_address.insert(address, self.returns);
     }
 
-    fn next_fresh(&mut self, books: &Books) -> Option<Ipv4Addr> {
+    fn next_fresh(&mut self, books: &Books<S::Item>) -> Option<S::Item> {
         loop {
             let (index, offset) = self.cursor;
             let range = self.ranges.get(index)?;
@@ -266,7 +337,7 @@ impl Set {
         }
     }
 
-    fn longest_rested(&mut self, books: &Books) -> Option<Ipv4Addr> {
+    fn longest_rested(&mut self, books: &Books<S::Item>) -> Option<S::Item> {
         self.rested
             .values()
             .copied()
@@ -324,7 +395,7 @@ mod tests {
         assert_eq!(pool.allocate("p", "bob"), Ok(bob));
         assert_eq!(pool.allocate("p", "alice"), Ok(alice));
         assert_eq!(
-            Pool::default().allocate("p", "alice"),
+            Pool::<Range>::default().allocate("p", "alice"),
             Err(PoolError::Empty)
         );
     }
@@ -365,6 +436,25 @@ mod tests {
         assert_eq!(pool.allocate("p", "c"), Err(PoolError::Exhausted));
         pool.release(old);
         assert_eq!(pool.allocate("p", "c"), Ok(old));
+    }
+
+    #[test]
+    fn bundles_with_a_prefix_in_common_never_give_it_twice() {
+        let prefixes = |text: &str| vec![text.parse::<Prefixes>().unwrap()];
+        let net = |text: &str| text.parse::<Ipv6Net>().unwrap();
+        let sets = BTreeMap::from([
+            ("a".to_owned(), prefixes("2001:db8::/63")),
+            ("b".to_owned(), prefixes("2001:db8::/62")),
+        ]);
+        let mut pool: Pool<Prefixes> = Pool::new(sets, []);
+        pool.set_fixed([net("2001:db8:0:1::/64")]);
+        assert_eq!(pool.allocate("a", "x"), Ok(net("2001:db8::/64")));
+        assert_eq!(pool.allocate("a", "y"), Err(PoolError::Exhausted));
+        assert_eq!(pool.allocate("b", "y"), Ok(net("2001:db8:0:2::/64")));
+        pool.release(net("2001:db8::/64"));
+        assert_eq!(pool.allocate("b", "z"), Ok(net("2001:db8:0:3::/64")));
+        assert_eq!(pool.allocate("b", "x"), Ok(net("2001:db8::/64")));
+        assert_eq!(pool.used(), 3);
     }
 
     #[derive(Debug, Clone)]

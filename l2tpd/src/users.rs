@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use ipnet::Ipv6Net;
 use tanuki_daemon::config::{Problems, Source};
 
 use crate::config::{HookCommand, UsersFile};
@@ -25,6 +26,8 @@ pub struct User {
     pub password: Password,
     /// Only addresses from here, and nobody else gets them; none: from the pool.
     pub addresses: Option<Range>,
+    /// Only this IPv6 prefix, and nobody else gets it; none: from the pool.
+    pub prefix: Option<Ipv6Net>,
 }
 
 /// Where a password comes from.
@@ -75,6 +78,7 @@ impl Users {
                     name: entry.name.clone(),
                     password: Password::Known(entry.password),
                     addresses: entry.addresses,
+                    prefix: entry.prefix.map(|prefix| prefix.first()),
                 };
                 (entry.name, user)
             })
@@ -121,6 +125,11 @@ impl Users {
             .flat_map(|range| {
                 (u32::from(range.first())..=u32::from(range.last())).map(Ipv4Addr::from)
             })
+    }
+
+    /// IPv6 prefixes that belong to one user and are not for the pool.
+    pub fn fixed_prefixes(&self) -> impl Iterator<Item = Ipv6Net> + '_ {
+        self.iter().filter_map(|user| user.prefix)
     }
 }
 
@@ -246,6 +255,22 @@ mod tests {
                 "users:\n- {name: a, password: p, address: ten}\n",
                 ":2:35: ",
                 "one address",
+            ),
+            (
+                "users:\n- {name: a, password: p, prefix: '2001:db8::/56'}\n",
+                ":2:34: ",
+                "expected 64 bits",
+            ),
+            (
+                "users:\n- {name: a, password: p, prefix: '2001:db8::/64'}\n\
+                 - {name: b, password: p, prefix: '2001:db8::/64'}\n",
+                ":3:34: ",
+                "another user",
+            ),
+            (
+                "users:\n- {name: a, password: p, prefix: 10.0.0.1}\n",
+                ":2:34: ",
+                "no IPv6 prefix",
             ),
             (
                 "users:\n- {name: \"a\\u0007\", password: p}\n",

@@ -12,7 +12,7 @@ use tanuki_daemon::log::LogConfig;
 
 use super::profile::{Bundle, LinkProfile, TunnelSettings};
 use crate::console::Console;
-use crate::pool::Range;
+use crate::pool::{Prefixes, Range};
 use crate::secret::Secret;
 
 /// The whole configuration.
@@ -164,6 +164,15 @@ pub struct Connection {
 }
 
 impl Config {
+    /// What the sessions of each bundle get their IPv6 prefixes from, by the bundle's name.
+    #[must_use]
+    pub fn prefixes(&self) -> BTreeMap<String, Vec<Prefixes>> {
+        let bundles = self.bundles.iter();
+        bundles
+            .map(|(name, bundle)| (name.clone(), bundle.router.prefixes.clone()))
+            .collect()
+    }
+
     /// The addresses on our side that no client may get.
     pub fn own_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.listen

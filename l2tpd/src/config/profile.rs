@@ -2,7 +2,7 @@
 //! bundle, which says what network the peer gets. The words are mpd5's.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use ppp_proto::AuthMethod;
 
 use super::model::HookCommand;
+use crate::pool::Prefixes;
 use crate::secret::Secret;
 
 /// The name of the only link, bundle and pool of a file that names none.
@@ -185,6 +186,8 @@ pub struct Bundle {
     pub ipv4: bool,
     /// Whether IPV6CP is offered (RFC 5072).
     pub ipv6: bool,
+    /// What the peer is told by router advertisements.
+    pub router: RouterSettings,
     /// Our end of every link; on a client the one we ask for, unspecified: any.
     pub local_address: Ipv4Addr,
     /// The pool for users without an address of their own.
@@ -207,6 +210,16 @@ pub struct Bundle {
     pub idle_timeout: Option<Duration>,
     /// A session ends after this long; none: never.
     pub session_timeout: Option<Duration>,
+}
+
+/// What is advertised to clients (RFC 4861).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RouterSettings {
+    /// Out of these each session gets a prefix; without one, and without one of the user's own,
+    /// nothing is advertised.
+    pub prefixes: Vec<Prefixes>,
+    /// Recursive name servers (RFC 8106).
+    pub dns: Vec<Ipv6Addr>,
 }
 
 /// The MTU of a session's interface, octets.

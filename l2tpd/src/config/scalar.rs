@@ -99,6 +99,14 @@ impl Expected for std::net::Ipv4Addr {
     const EXPECTED: &'static str = "an IPv4 address such as 10.77.0.1";
 }
 
+impl Expected for std::net::Ipv6Addr {
+    const EXPECTED: &'static str = "an IPv6 address such as 2001:db8::53";
+}
+
+impl Expected for crate::pool::Prefixes {
+    const EXPECTED: &'static str = "a prefix of 16 to 64 bits such as 2001:db8:77::/48";
+}
+
 impl Expected for IpAddr {
     const EXPECTED: &'static str = "an IP address such as 198.51.100.9 or 2001:db8::9";
 }

@@ -163,6 +163,31 @@ fn mistakes_are_shown_where_they_are_with_what_would_do() {
             "is the server of a too",
         ),
         ("secret: \"\"\n", "3:9: ", "empty, expected a shared secret"),
+        (
+            "ipv6: maybe\n",
+            "3:7: ",
+            "true, false or {prefixes: [2001:db8:77::/48]",
+        ),
+        (
+            "ipv6: {prefix: 2001:db8::/48}\n",
+            "3:8: ",
+            "unknown field `prefix`",
+        ),
+        (
+            "ipv6: {prefixes: [2001:db8::/65]}\n",
+            "3:19: ",
+            "a prefix of 16 to 64 bits such as 2001:db8:77::/48",
+        ),
+        (
+            "ipv6: {prefixes: [2001:db8::/48, 2001:db8:0:7::/64]}\n",
+            "3:34: ",
+            "overlaps 2001:db8::/48",
+        ),
+        (
+            "ipv6: {dns: [10.0.0.1]}\n",
+            "3:14: ",
+            "an IPv6 address such as 2001:db8::53",
+        ),
     ];
     for (text, place, words) in cases {
         let problem = problem(text);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ppp_proto::AuthMethod;
 
 use super::model::{Config, Connection, HookCommand, KernelChoice, UsersFile};
-use super::profile::{Bundle, InterfaceMtu, LinkProfile, TunnelSettings};
+use super::profile::{Bundle, InterfaceMtu, LinkProfile, RouterSettings, TunnelSettings};
 use crate::console::Role;
 use crate::pool::Range;
 use crate::secret::Secret;
@@ -204,7 +204,14 @@ impl Yaml<'_> {
 
     fn bundle(&mut self, bundle: &Bundle) {
         self.key("local_address", bundle.local_address);
-        self.key("ipv6", bundle.ipv6);
+        if bundle.router == RouterSettings::default() {
+            self.key("ipv6", bundle.ipv6);
+        } else {
+            let RouterSettings { prefixes, dns } = &bundle.router;
+            let dns = dns.iter().map(|server| quoted(&server.to_string()));
+            let all = format!("{{prefixes: {}, dns: {}}}", list(prefixes), list(dns));
+            self.key("ipv6", all);
+        }
         if !bundle.ipv4 {
             self.leave("ipv4", "IPv4 is always offered");
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::Ipv6Net;
 use l2tp_proto::KernelId;
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +120,9 @@ pub struct SessionStatus {
     pub peer: SocketAddr,
     /// The address inside: the client's on a server, ours on a client.
     pub address: Option<IpAddr>,
+    /// The IPv6 prefix a client got.
+    #[serde(default)]
+    pub prefix: Option<Ipv6Net>,
     /// The network interface.
     pub interface: String,
     /// The kernel that carries its packets.
@@ -159,6 +163,9 @@ pub struct UserStatus {
     pub name: String,
     /// The address or range only this user gets.
     pub address: Option<String>,
+    /// The IPv6 prefix only this user gets.
+    #[serde(default)]
+    pub prefix: Option<Ipv6Net>,
     /// Sessions of the user now, as `tunnel/session`.
     pub sessions: Vec<String>,
 }

@@ -90,6 +90,7 @@ fn sessions_table(sessions: &[SessionStatus]) -> Table {
         "session",
         "user",
         "address",
+        "prefix",
         "interface",
         "kernel",
         "peer",
@@ -117,6 +118,9 @@ fn sessions_table(sessions: &[SessionStatus]) -> Table {
             session
                 .address
                 .map_or_else(dash, |address| address.to_string()),
+            session
+                .prefix
+                .map_or_else(dash, |prefix| prefix.to_string()),
             or_dash(&session.interface),
             session.kernel.to_string(),
             session.peer.to_string(),
@@ -128,6 +132,9 @@ fn sessions_table(sessions: &[SessionStatus]) -> Table {
         ]);
     }
     hide_single_kernel(&mut table, sessions.iter().map(|session| session.kernel));
+    if sessions.iter().all(|session| session.prefix.is_none()) {
+        table.hide("prefix");
+    }
     table
 }
 
@@ -141,7 +148,12 @@ fn users_table(users: &[UserStatus]) -> Table {
         };
         table.row([
             user.name.clone(),
-            user.address.clone().unwrap_or_else(|| "pool".to_owned()),
+            match (&user.address, user.prefix) {
+                (None, None) => "pool".to_owned(),
+                (Some(address), None) => address.clone(),
+                (None, Some(prefix)) => format!("pool {prefix}"),
+                (Some(address), Some(prefix)) => format!("{address} {prefix}"),
+            },
             sessions,
         ]);
     }
@@ -227,6 +239,7 @@ mod tests {
             authentication: "MS-CHAPv2".into(),
             peer: "198.51.100.9:1701".parse().unwrap(),
             address: Some([10, 77, 0, 10].into()),
+            prefix: None,
             interface: "ng0".into(),
             kernel: KernelId::System,
             state: "up".into(),
@@ -247,6 +260,15 @@ mod tests {
         let both = super::text(&Answer::Sessions(vec![session.clone(), other]));
         assert!(
             both.contains("  kernel  ") && both.contains("  system  ") && both.contains("  soft")
+        );
+        let with_prefix = SessionStatus {
+            prefix: Some("2001:db8:77:1::/64".parse().unwrap()),
+            ..session.clone()
+        };
+        let listed = super::text(&Answer::Sessions(vec![with_prefix]));
+        assert!(
+            listed.contains("10.77.0.10  2001:db8:77:1::/64  ng0"),
+            "{listed}"
         );
         let text = text(&Answer::Sessions(vec![session]));
         let mut lines = text.lines();

@@ -278,6 +278,11 @@ fn translate(event: NetgraphEvent) -> Option<Input> {
                     payload: information.to_vec(),
                 })
             }
+            names::Hook::Solicitations(session) => Some(Input::Frame {
+                session,
+                protocol: ppp::PROTOCOL_IPV6,
+                payload,
+            }),
         },
         NetgraphEvent::Message { from, message } => ack_failure(&from, &message),
     }

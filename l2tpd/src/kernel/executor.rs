@@ -8,9 +8,13 @@
 //!                        bpf --"iface" ‹› "ppp"-- tcpmss tanuki-mTTTT-SSSS
 //!                        tcpmss --"iface" ‹› "inet"-- iface tanuki-iTTTT-SSSS
 //!                        ppp --"ipv6" ‹› "ppp6"-- bpf --"iface6" ‹› "inet6"-- iface
+//! with router advertisements, the same between "ipv6" and "ppp6" of the bpf node above:
+//!                        ppp --"ipv6" ‹› "ppp6"-- bpf tanuki-sTTTT-SSSS --"rest" ‹› "ppp6"-- bpf
+//! socket --"rTTTT-SSSS" ‹› "solicitations"-- bpf tanuki-sTTTT-SSSS
 //! ```
 //!
-//! softkernel's interface looks at source addresses itself: there is no bpf node there.
+//! softkernel's interface looks at source addresses itself: there are no bpf nodes there, and its
+//! iface node has the hook `solicitations`.
 //!
 //! Every request waits for the kernel's answer; the first refusal ends the operation, and what it
 //! had made by then is removed.
@@ -22,6 +26,7 @@ use netgraph::{CallError, Command, Errno, Netgraph};
 use pfkey::ext::IPSEC_MANUAL_REQID_MAX;
 use pfkey::{Direction, Numbering, Policy, PolicyRequest};
 
+use super::interface::Families;
 use super::{dress, names};
 use crate::control::protocol::Traffic;
 use crate::server::{Framing, KernelAnswer, KernelError, KernelOp, SessionKey};
@@ -110,10 +115,15 @@ impl Executor {
                 session,
                 mtu,
                 ipv6,
+                solicitations,
                 name,
                 group,
             } => {
-                let interface = self.create_interface(*session, *mtu, *ipv6).await?;
+                let families = Families {
+                    ipv6: *ipv6,
+                    solicitations: *solicitations,
+                };
+                let interface = self.create_interface(*session, *mtu, families).await?;
                 if self.netgraph.is_soft() {
                     return Ok(KernelAnswer::Interface(interface));
                 }
@@ -143,8 +153,17 @@ impl Executor {
                 }
                 traffic.map(KernelAnswer::Traffic)
             }
-            KernelOp::Adopt { tunnel, sessions } => {
+            KernelOp::Adopt {
+                tunnel,
+                sessions,
+                solicitations,
+            } => {
                 self.adopt(*tunnel, sessions).await?;
+                for &session in solicitations {
+                    let tunnel = *tunnel;
+                    self.take_solicitations(SessionKey { tunnel, session })
+                        .await?;
+                }
                 Ok(KernelAnswer::Done)
             }
             KernelOp::RemoveNode { name } => {
@@ -291,7 +310,12 @@ impl Executor {
 
     /// Connects a hook of a node to ours. The socket of the former process may not be closed yet:
     /// then the hook is taken from it.
-    async fn take_hook(&mut self, node: &str, hook: &str, ours: &str) -> Result<(), KernelError> {
+    pub(super) async fn take_hook(
+        &mut self,
+        node: &str,
+        hook: &str,
+        ours: &str,
+    ) -> Result<(), KernelError> {
         let connect = Connect::new(node, ours, hook);
         match self.call(SELF_PATH, &connect).await {
             Err(KernelError::Refused { errno, .. }) if errno == Errno::EEXIST.0 => {

@@ -1,7 +1,7 @@
 //! The nodes between ng_ppp and a session's `ngN`, and the interface's MTU, addresses and routes.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use netgraph::Errno;
@@ -21,10 +21,21 @@ const FROM_PPP: &str = "ppp";
 const FILTERED: &str = "iface";
 const FROM_PPP6: &str = "ppp6";
 const FILTERED6: &str = "iface6";
-/// `fe80::/10`: these addresses do not leave the link; router solicitations come from them.
-const LINK_LOCAL: (IpAddr, u8) = (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10);
+/// Hooks of the node before it that takes router solicitations out.
+const UNFILTERED6: &str = "rest";
+/// ICMPv6 type (RFC 4861 section 4.1).
+const ROUTER_SOLICITATION: u8 = 133;
 /// IPv4 and TCP header without options: what an MSS is smaller than an MTU.
 const HEADERS: u16 = 40;
+
+/// What an interface carries besides IPv4.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Families {
+    /// IPv6.
+    pub(super) ipv6: bool,
+    /// The peer's router solicitations come to us.
+    pub(super) solicitations: bool,
+}
 
 impl Executor {
     /// Makes the nodes between ng_ppp and ng_iface; the interface's name.
@@ -32,13 +43,13 @@ impl Executor {
         &mut self,
         key: SessionKey,
         mtu: u16,
-        ipv6: bool,
+        families: Families,
     ) -> Result<String, KernelError> {
         let (clamp, interface) = (at(&names::tcpmss(key)), at(&names::interface(key)));
         let (mut link, mut inet, mut inet6) =
             (at(&names::ppp(key)), ppp::HOOK_INET, ppp::HOOK_IPV6);
         if !self.netgraph.is_soft() {
-            self.create_filter(key, ipv6).await?;
+            self.create_filter(key, families).await?;
             (link, inet, inet6) = (at(&names::filter(key)), FILTERED, FILTERED6);
         }
         self.call(&link, &Mkpeer::new(tcpmss::TYPE, inet, TO_PPP))
@@ -60,26 +71,60 @@ impl Executor {
             };
             self.call(&clamp, &tcpmss::SetConfig(config)).await?;
         }
-        if ipv6 {
+        if families.ipv6 {
             let connect = Connect::new(&interface, inet6, iface::HOOK_INET6);
             self.call(&link, &connect).await?;
+        }
+        if families.solicitations {
+            self.take_solicitations(key).await?;
         }
         Ok(self.call(&interface, &iface::GetIfName).await?.0)
     }
 
     /// The node that drops what the peer sends from addresses that are not its own; everything,
     /// until [`Self::set_filter`]. softkernel's interface does that itself.
-    async fn create_filter(&mut self, key: SessionKey, ipv6: bool) -> Result<(), KernelError> {
+    async fn create_filter(
+        &mut self,
+        key: SessionKey,
+        families: Families,
+    ) -> Result<(), KernelError> {
         let (link, filter) = (at(&names::ppp(key)), at(&names::filter(key)));
         self.call(&link, &Mkpeer::new(bpf::TYPE, ppp::HOOK_INET, FROM_PPP))
             .await?;
         let path = format!("{link}{}", ppp::HOOK_INET);
         self.call(&path, &Name::new(&names::filter(key))).await?;
-        if ipv6 {
+        if families.solicitations {
+            self.call(&link, &Mkpeer::new(bpf::TYPE, ppp::HOOK_IPV6, FROM_PPP6))
+                .await?;
+            let path = format!("{link}{}", ppp::HOOK_IPV6);
+            let solicitations = names::solicitations(key);
+            self.call(&path, &Name::new(&solicitations)).await?;
+            let solicitations = at(&solicitations);
+            let connect = Connect::new(&filter, UNFILTERED6, FROM_PPP6);
+            self.call(&solicitations, &connect).await?;
+            let hook = soft_iface::HOOK_SOLICITATIONS;
+            for program in [
+                bpf::HookProgram::icmpv6(FROM_PPP6, hook, UNFILTERED6, ROUTER_SOLICITATION),
+                bpf::HookProgram::pass(UNFILTERED6, FROM_PPP6),
+            ] {
+                self.call(&solicitations, &bpf::SetProgram(program)).await?;
+            }
+        } else if families.ipv6 {
             let connect = Connect::new(&filter, ppp::HOOK_IPV6, FROM_PPP6);
             self.call(&link, &connect).await?;
         }
         Ok(())
+    }
+
+    /// Connects our socket where a session's router solicitations come out.
+    pub(super) async fn take_solicitations(&mut self, key: SessionKey) -> Result<(), KernelError> {
+        let node = match self.netgraph.is_soft() {
+            true => names::interface(key),
+            false => names::solicitations(key),
+        };
+        let ours = names::solicitation_hook(key);
+        self.take_hook(&at(&node), soft_iface::HOOK_SOLICITATIONS, &ours)
+            .await
     }
 
     async fn set_filter(&mut self, setup: &InterfaceSetup) -> Result<(), KernelError> {
@@ -87,7 +132,7 @@ impl Executor {
         let own = setup.addresses.iter().map(|(_, peer)| IpNet::from(*peer));
         let behind = setup.routes.iter().copied();
         for (from, to, v4) in [(FROM_PPP, FILTERED, true), (FROM_PPP6, FILTERED6, false)] {
-            let mut networks: Vec<(IpAddr, u8)> = own
+            let networks: Vec<(IpAddr, u8)> = own
                 .clone()
                 .chain(behind.clone())
                 .filter(|network| network.addr().is_ipv4() == v4)
@@ -96,9 +141,6 @@ impl Executor {
             if networks.is_empty() {
                 // This protocol is not up, and may have no hook.
                 continue;
-            }
-            if !v4 {
-                networks.push(LINK_LOCAL);
             }
             let inwards = match setup.source_check {
                 true => bpf::HookProgram::sources(from, to, &networks),
@@ -133,6 +175,9 @@ impl Executor {
         .await?;
         let check = soft_iface::SourceCheck(soft_iface::Switch(setup.source_check));
         self.call(&node, &check).await?;
+        let accept = soft_iface::Switch(setup.accept_advertisements);
+        self.call(&node, &soft_iface::AcceptAdvertisements(accept))
+            .await?;
         for &(local, peer) in &setup.addresses {
             let pair = soft_iface::AddressPair { local, peer };
             self.call(&node, &soft_iface::SetAddress(pair)).await?;
@@ -165,7 +210,11 @@ fn configure(setup: &InterfaceSetup) -> io::Result<()> {
             let route = Route {
                 network: network.network(),
                 prefix: network.prefix_len(),
-                gateway: Gateway::Address(peer),
+                gateway: match peer {
+                    IpAddr::V4(_) => Gateway::Address(peer),
+                    // Nobody is resolved on this interface: all that goes into it is the peer's.
+                    IpAddr::V6(_) => Gateway::Interface,
+                },
                 source: None,
                 mtu: None,
             };

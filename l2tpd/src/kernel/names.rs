@@ -20,7 +20,7 @@ pub fn is_ours(name: &str) -> bool {
     let hex = |text: &str| number(text).is_some();
     match rest.split_at_checked(1) {
         Some(("t", tunnel)) => hex(tunnel),
-        Some(("p" | "i" | "m" | "f", key)) => key
+        Some(("p" | "i" | "m" | "f" | "s", key)) => key
             .split_once('-')
             .is_some_and(|(tunnel, session)| hex(tunnel) && hex(session)),
         _ => false,
@@ -57,10 +57,23 @@ pub fn filter(key: SessionKey) -> String {
     format!("{PREFIX}f{}-{}", key.tunnel, key.session)
 }
 
+/// The ng_bpf node that tells a session's router solicitations from other packets, in a system
+/// kernel.
+#[must_use]
+pub fn solicitations(key: SessionKey) -> String {
+    format!("{PREFIX}s{}-{}", key.tunnel, key.session)
+}
+
 /// All nodes of a session; to be shut down in this order.
 #[must_use]
-pub fn of_session(key: SessionKey) -> [String; 4] {
-    [interface(key), tcpmss(key), filter(key), ppp(key)]
+pub fn of_session(key: SessionKey) -> [String; 5] {
+    [
+        interface(key),
+        tcpmss(key),
+        filter(key),
+        solicitations(key),
+        ppp(key),
+    ]
 }
 
 /// The hook of our socket node that leads to a tunnel's `ctrl`.
@@ -75,6 +88,12 @@ pub fn bypass_hook(key: SessionKey) -> String {
     format!("b{}-{}", key.tunnel, key.session)
 }
 
+/// The hook of our socket node by which a session's router solicitations come.
+#[must_use]
+pub fn solicitation_hook(key: SessionKey) -> String {
+    format!("r{}-{}", key.tunnel, key.session)
+}
+
 /// What a hook of our socket node leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
@@ -82,6 +101,8 @@ pub enum Hook {
     Control(TunnelId),
     /// A session's control protocols.
     Bypass(SessionKey),
+    /// A session's router solicitations.
+    Solicitations(SessionKey),
 }
 
 /// The tunnel whose node has that name.
@@ -96,20 +117,23 @@ fn number(text: &str) -> Option<u16> {
     digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
 }
 
-/// Reads a name made by [`control_hook`] or [`bypass_hook`].
+/// Reads a name made by [`control_hook`], [`bypass_hook`] or [`solicitation_hook`].
 #[must_use]
 pub fn parse_hook(hook: &str) -> Option<Hook> {
     match hook.split_at_checked(1)? {
         ("c", tunnel) => Some(Hook::Control(TunnelId::new(number(tunnel)?)?)),
-        ("b", key) => {
-            let (tunnel, session) = key.split_once('-')?;
-            Some(Hook::Bypass(SessionKey {
-                tunnel: TunnelId::new(number(tunnel)?)?,
-                session: l2tp_proto::SessionId::new(number(session)?)?,
-            }))
-        }
+        ("b", key) => session_key(key).map(Hook::Bypass),
+        ("r", key) => session_key(key).map(Hook::Solicitations),
         _ => None,
     }
+}
+
+fn session_key(text: &str) -> Option<SessionKey> {
+    let (tunnel, session) = text.split_once('-')?;
+    Some(SessionKey {
+        tunnel: TunnelId::new(number(tunnel)?)?,
+        session: l2tp_proto::SessionId::new(number(session)?)?,
+    })
 }
 
 #[cfg(test)]
@@ -138,6 +162,10 @@ mod tests {
             Some(Hook::Control(key.tunnel))
         );
         assert_eq!(parse_hook(&bypass_hook(key)), Some(Hook::Bypass(key)));
+        assert_eq!(
+            parse_hook(&solicitation_hook(key)),
+            Some(Hook::Solicitations(key))
+        );
         for other in [
             "tanuki-",
             "tanuki-x0001",

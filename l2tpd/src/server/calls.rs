@@ -231,6 +231,7 @@ impl Server {
         }
         self.numbers.give_back(session.number);
         self.waiting.retain(|waiting| waiting.session != key);
+        self.without_prefix.remove(&key);
         session.because(reason);
         if let Some(link) = session.link.as_mut() {
             link.lower_down();

@@ -69,7 +69,7 @@ pub enum Input {
         /// The frame.
         frame: Vec<u8>,
     },
-    /// A frame from a PPP node's `bypass` hook.
+    /// A frame from a PPP node's `bypass` hook, or a router solicitation as the frame it was.
     Frame {
         /// The session.
         session: SessionKey,
@@ -228,6 +228,8 @@ pub enum KernelOp {
         mtu: u16,
         /// Whether IPv6 is connected too.
         ipv6: bool,
+        /// Whether the peer's router solicitations come to us, and not to the system.
+        solicitations: bool,
         /// What the interface is to be called; none: as the kernel does. FreeBSD's only.
         name: Option<String>,
         /// Its group. FreeBSD's only.
@@ -261,6 +263,8 @@ pub enum KernelOp {
         tunnel: TunnelId,
         /// Its sessions.
         sessions: Vec<SessionId>,
+        /// Those of them whose router solicitations come to us.
+        solicitations: Vec<SessionId>,
     },
     /// Shut down a node of ours that nobody knows any more.
     RemoveNode {
@@ -328,6 +332,8 @@ pub struct InterfaceSetup {
     pub routes: Vec<IpNet>,
     /// Whether the peer may only send from its address.
     pub source_check: bool,
+    /// Whether the system makes addresses of the peer's router advertisements.
+    pub accept_advertisements: bool,
     /// Its description for ifconfig(8). FreeBSD's only.
     pub description: Option<String>,
 }

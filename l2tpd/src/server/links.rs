@@ -200,7 +200,7 @@ impl Server {
         })
     }
 
-    fn replace(&mut self, now: Instant, key: SessionKey) {
+    pub(super) fn replace(&mut self, now: Instant, key: SessionKey) {
         if let Some(session) = self.sessions.get_mut(&key) {
             session.because("replaced by a newer session of the same user");
             self.counters.sessions_replaced += 1;

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `io.rs` | [`Input`], [`Output`], [`KernelOp`]: the whole contract |
 //! | `calls.rs` | what the L2TP core asks for |
+//! | `discovery.rs` | IPv6 prefixes, and router advertisements to those who get one |
 //! | `interfaces.rs` | names, descriptions and ARP of interfaces |
 //! | `links.rs` | what a PPP link asks for: users, addresses, interfaces |
 //! | `lookups.rs` | passwords that a program of the operator knows |
@@ -26,6 +27,7 @@
 
 mod calls;
 mod clients;
+mod discovery;
 mod interfaces;
 mod io;
 mod links;
@@ -50,6 +52,7 @@ use l2tp_proto::{
     Authentication, Config as L2tpConfig, Exception, FlowId, KernelId, Limits as L2tpLimits,
     SameFlow, Secret, TunnelId, TunnelSecret, Tunnels,
 };
+use netgraph::node::ppp::PROTOCOL_IPV6;
 use ppp_proto::Link;
 use rand_core::CryptoRng;
 
@@ -62,9 +65,10 @@ pub use restart::{SavedSession, State};
 use crate::config::Config;
 use crate::config::profile::TunnelSettings;
 use crate::events::{Event, Repetitions};
-use crate::pool::Pool;
+use crate::pool::{Pool, Prefixes};
 use crate::users::Users;
 use clients::Client;
+use discovery::Discovery;
 use links::Waiting;
 use lookups::Lookups;
 use numbers::Numbers;
@@ -82,6 +86,9 @@ pub struct Server {
     home: KernelId,
     users: Users,
     pool: Pool,
+    prefixes: Pool<Prefixes>,
+    /// Sessions that could get no prefix.
+    without_prefix: BTreeSet<SessionKey>,
     tunnels: Tunnels,
     live: HashMap<TunnelId, Tunnel>,
     sessions: HashMap<SessionKey, Session>,
@@ -123,6 +130,14 @@ pub struct Counters {
     pub logins_refused: u64,
     /// Times no address was left to give.
     pub no_address: u64,
+    /// Times no IPv6 prefix was left to give.
+    pub no_prefix: u64,
+    /// Router advertisements sent, answers to solicitations included.
+    pub advertisements: u64,
+    /// Router solicitations received.
+    pub solicitations: u64,
+    /// Those that RFC 4861 section 6.1.1 says to drop.
+    pub solicitations_invalid: u64,
     /// Kernel operations that failed.
     pub kernel_failures: u64,
     /// Times a kernel went away.
@@ -142,6 +157,8 @@ impl Server {
     pub fn new(config: Config, users: Users, home: KernelId) -> Self {
         let mut pool = Pool::new(config.pools.clone(), config.own_addresses());
         pool.set_fixed(users.fixed_addresses());
+        let mut prefixes = Pool::new(config.prefixes(), []);
+        prefixes.set_fixed(users.fixed_prefixes());
         Self {
             tunnels: Tunnels::new(l2tp_config(&config)),
             clients: clients::configured(&config),
@@ -149,6 +166,8 @@ impl Server {
             home,
             users,
             pool,
+            prefixes,
+            without_prefix: BTreeSet::new(),
             live: HashMap::new(),
             sessions: HashMap::new(),
             timers: BTreeSet::new(),
@@ -193,6 +212,7 @@ impl Server {
             Input::Configure(config) => self.configure(now, *config, rng),
             Input::Users(users) => {
                 self.pool.set_fixed(users.fixed_addresses());
+                self.prefixes.set_fixed(users.fixed_prefixes());
                 self.users = users;
             }
             Input::Shutdown => self.begin_shutdown(now, rng),
@@ -284,6 +304,9 @@ impl Server {
         rng: &mut dyn CryptoRng,
     ) {
         self.tunnels.note_traffic(now, key.tunnel);
+        if protocol == PROTOCOL_IPV6 && self.on_solicitation(now, key, payload) {
+            return;
+        }
         match self.link_mut(key) {
             Some(link) => link.handle_frame(now, protocol, payload, rng),
             None => self.counters.stray_frames += 1,
@@ -304,6 +327,7 @@ impl Server {
         if let Some(link) = self.link_mut(key) {
             link.handle_timeout(now, rng);
         }
+        self.discover(now, key, rng);
         self.drain_link(now, key, rng);
         if let Some((_, reason)) = end.filter(|(due, _)| *due <= now) {
             self.close_politely(now, key, reason, rng);
@@ -325,6 +349,7 @@ impl Server {
             .and_then(Link::next_timeout)
             .into_iter()
             .chain(session.next_poll)
+            .chain(session.discovery.as_ref().and_then(Discovery::next_timeout))
             .chain(session.end().map(|(due, _)| due))
             .min();
         if due != session.due {
@@ -342,6 +367,7 @@ impl Server {
         self.tunnels.reconfigure(l2tp_config(&config));
         self.pool
             .reconfigure(config.pools.clone(), config.own_addresses());
+        self.prefixes.reconfigure(config.prefixes(), []);
         self.config = config;
         self.reconfigure_clients(now, rng);
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipnet::{IpNet, Ipv6Net};
 use l2tp_proto::{KernelId, TunnelId};
 use ppp_proto::{Family, Network, Phase};
 use rand_core::CryptoRng;
@@ -63,6 +64,7 @@ pub(super) struct Ended {
     pub(super) user: String,
     pub(super) address: Option<IpAddr>,
     pub(super) leased: Option<Ipv4Addr>,
+    pub(super) prefix: Option<Ipv6Net>,
     pub(super) told: [Told; 2],
     pub(super) reason: String,
     pub(super) duration: Duration,
@@ -80,6 +82,7 @@ impl Ended {
             address: session.address().or(session.leased.map(IpAddr::V4)),
             user: session.user,
             leased: session.leased,
+            prefix: session.prefix,
             told: session.told,
             reason: session.reason.unwrap_or_default(),
             duration: now.saturating_duration_since(session.started),
@@ -234,15 +237,12 @@ impl Server {
 
     /// Brings the interface, made or yet to make, to what the session says.
     pub(super) fn set_interface(&mut self, now: Instant, key: SessionKey) {
+        let advertises = self.advertises(key);
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
         let serial = session.serial;
-        let negotiated = session.lcp.map_or(1400, |lcp| lcp.mtu);
-        let mtu = session
-            .bundle
-            .as_ref()
-            .map_or(negotiated, |bundle| bundle.mtu.of(negotiated));
+        let mtu = session.mtu();
         let settings = session
             .bundle
             .as_ref()
@@ -251,11 +251,13 @@ impl Server {
         match &session.interface {
             Interface::None => {
                 session.interface = Interface::Creating;
+                session.solicitations = advertises;
                 let ipv6 = session.bundle.as_ref().is_some_and(|bundle| bundle.ipv6);
                 let operation = KernelOp::CreateInterface {
                     session: key,
                     mtu,
                     ipv6,
+                    solicitations: session.solicitations,
                     name: session.interface_name_wanted(),
                     group: settings.group.clone(),
                 };
@@ -272,13 +274,16 @@ impl Server {
             Interface::Ready(interface) => {
                 let bundle = session.bundle.as_ref();
                 let routes = bundle.map(|bundle| bundle.routes.clone());
+                let mut routes = routes.unwrap_or_default();
+                routes.extend(session.prefix.map(IpNet::V6));
                 let setup = InterfaceSetup {
                     session: key,
                     interface: interface.clone(),
                     mtu,
                     addresses: session.addresses(),
-                    routes: routes.unwrap_or_default(),
+                    routes,
                     source_check: session.side == Side::Server,
+                    accept_advertisements: session.side != Side::Server && session.ipv6.is_some(),
                     description: session.description(interface, &settings),
                 };
                 let operation = KernelOp::ConfigureInterface(setup);
@@ -499,6 +504,7 @@ impl Server {
             let what = "answering ARP for a peer";
             self.kernel(now, operation, Purpose::Optional { what });
         }
+        self.begin_discovery(now, key);
         self.dirty = true;
         self.schedule(key);
         if !self.tell_up(key) {
@@ -521,6 +527,7 @@ impl Server {
             user: session.user.clone(),
             authentication: session.method.map(|m| m.to_string()).unwrap_or_default(),
             address: session.address(),
+            prefix: session.prefix,
             interface: session.interface_name().unwrap_or_default().to_owned(),
         };
         let side = session.side.clone();
@@ -560,6 +567,9 @@ impl Server {
             self.pool.release(address);
             self.serve_waiting(now, address, rng);
         }
+        if let Some(prefix) = ended.prefix {
+            self.take_back_prefix(now, prefix);
+        }
     }
 
     /// Stops the packets of a protocol that closed.
@@ -569,7 +579,10 @@ impl Server {
         };
         match family {
             Family::V4 => session.ipv4 = None,
-            Family::V6 => session.ipv6 = None,
+            Family::V6 => {
+                session.ipv6 = None;
+                session.discovery = None;
+            }
         }
         // When the whole link ends the programs are told at the end, with reason and counters.
         let goes_on = session
@@ -591,7 +604,10 @@ impl Server {
         };
         match network {
             Network::V4 { .. } => session.ipv4 = Some(network),
-            Network::V6 { .. } => session.ipv6 = Some(network),
+            Network::V6 { .. } => {
+                session.ipv6 = Some(network);
+                self.lease_prefix(now, key);
+            }
         }
         self.set_interface(now, key);
     }

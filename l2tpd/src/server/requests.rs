@@ -153,6 +153,7 @@ impl Server {
                 UserStatus {
                     name: user.name.clone(),
                     address: user.addresses.map(|range| range.to_string()),
+                    prefix: user.prefix,
                     sessions: keys.iter().map(ToString::to_string).collect(),
                 }
             })
@@ -160,15 +161,25 @@ impl Server {
     }
 
     fn pool_statuses(&self) -> Vec<PoolStatus> {
-        self.pool
-            .ranges()
-            .map(|(name, range)| PoolStatus {
-                name: name.to_owned(),
-                range: range.to_string(),
-                size: range.size(),
-                used: self.pool.used_in(range) as u64,
-            })
-            .collect()
+        let of = |name: &str, range: String, size: u64, used: usize| PoolStatus {
+            name: name.to_owned(),
+            range,
+            size,
+            used: used as u64,
+        };
+        let addresses = self.pool.ranges().map(|(name, range)| {
+            of(
+                name,
+                range.to_string(),
+                range.size(),
+                self.pool.used_in(range),
+            )
+        });
+        let prefixes = self.prefixes.ranges().map(|(name, prefixes)| {
+            let used = self.prefixes.used_in(prefixes);
+            of(name, prefixes.to_string(), prefixes.size(), used)
+        });
+        addresses.chain(prefixes).collect()
     }
 
     fn stats(&self) -> BTreeMap<String, u64> {
@@ -188,6 +199,7 @@ impl Server {
             ("now.tunnels".to_owned(), self.live.len() as u64),
             ("now.sessions".to_owned(), self.sessions.len() as u64),
             ("now.addresses".to_owned(), self.pool.used() as u64),
+            ("now.prefixes".to_owned(), self.prefixes.used() as u64),
         ]);
         for (area, counts) in [("l2tp", l2tp), ("ppp", ppp), ("server", server)] {
             stats.extend(

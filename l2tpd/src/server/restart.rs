@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use l2tp_proto::{KernelId, SessionSetup, TunnelId, TunnelRecord};
+use ipnet::Ipv6Net;
+use l2tp_proto::{KernelId, SessionId, SessionSetup, TunnelId, TunnelRecord};
 use ppp_proto::{AuthMethod, Checkpoint as LinkCheckpoint, Ipv4Assignment, Link, Network};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,12 @@ pub struct SavedSession {
     pub leased: Option<Ipv4Addr>,
     /// What IPCP assigned.
     pub assignment: Option<Ipv4Assignment>,
+    /// The IPv6 prefix.
+    #[serde(default)]
+    pub prefix: Option<Ipv6Net>,
+    /// Whether router solicitations come to us.
+    #[serde(default)]
+    pub solicitations: bool,
     /// Protocols the operator's program was told of.
     pub told: [bool; 2],
     /// Seconds since it began.
@@ -165,7 +172,10 @@ impl Server {
                 });
                 continue;
             }
-            self.adopt_tunnel(now, tunnel, flow, &keys);
+            let solicited = links.iter().map(|(saved, ..)| *saved);
+            let solicited = solicited.filter(|saved| saved.solicitations);
+            let solicited = solicited.map(|saved| saved.session.session).collect();
+            self.adopt_tunnel(now, tunnel, flow, &keys, solicited);
             orphans.remove(names::tunnel(tunnel).as_str());
             tunnels += 1;
             for (saved, peer_id, link) in links {
@@ -205,11 +215,16 @@ impl Server {
         tunnel: TunnelId,
         flow: l2tp_proto::FlowId,
         keys: &[SessionKey],
+        solicitations: Vec<SessionId>,
     ) {
         let serial = self.serial();
         self.live.insert(tunnel, Tunnel { serial, flow });
         let sessions = keys.iter().map(|key| key.session).collect();
-        let operation = KernelOp::Adopt { tunnel, sessions };
+        let operation = KernelOp::Adopt {
+            tunnel,
+            sessions,
+            solicitations,
+        };
         self.tunnel_operation(now, tunnel, operation, "taking over the nodes");
     }
 
@@ -246,6 +261,11 @@ impl Server {
         session.method = saved.method;
         session.leased = saved.leased;
         session.assignment = saved.assignment;
+        session.prefix = saved.prefix;
+        session.solicitations = saved.solicitations;
+        if let Some(prefix) = saved.prefix {
+            let _ = self.prefixes.reserve(prefix);
+        }
         session.ipv4 = saved.link.ipv4;
         session.ipv6 = saved.link.ipv6;
         session.interface = Interface::Ready(saved.interface.clone());
@@ -263,6 +283,7 @@ impl Server {
             client.adopt(key);
         }
         self.sessions.insert(key, session);
+        self.begin_discovery(now, key);
         self.schedule(key);
     }
 
@@ -322,6 +343,8 @@ fn saved(session: &Session, now: Instant) -> Option<SavedSession> {
         interface: session.interface_name()?.to_owned(),
         leased: session.leased,
         assignment: session.assignment,
+        prefix: session.prefix,
+        solicitations: session.solicitations,
         told: [told(told4), told(told6)],
         age: now.saturating_duration_since(session.started).as_secs(),
         id: session.id,

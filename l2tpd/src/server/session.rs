@@ -4,12 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipnet::Ipv6Net;
 use l2tp_proto::{KernelId, SessionSetup, SessionView};
 use ppp_proto::{
     AuthMethod, CloseReason, Config as PppConfig, Credentials, Family, Ipv4Assignment, Ipv4Config,
     LcpOpened, Link, Network, Secret as PppSecret,
 };
 
+use super::discovery::Discovery;
 use super::io::{Framing, SessionKey};
 use crate::config::{Bundle, Connection, LinkProfile};
 use crate::control::protocol::{SessionStatus, Traffic};
@@ -69,6 +71,11 @@ pub(super) struct Session {
     /// To be given back to the pool.
     pub(super) leased: Option<Ipv4Addr>,
     pub(super) assignment: Option<Ipv4Assignment>,
+    /// The IPv6 prefix, to be given back.
+    pub(super) prefix: Option<Ipv6Net>,
+    /// Router solicitations of the peer come to us.
+    pub(super) solicitations: bool,
+    pub(super) discovery: Option<Discovery>,
     pub(super) ipv4: Option<Network>,
     pub(super) ipv6: Option<Network>,
     pub(super) interface: Interface,
@@ -112,6 +119,9 @@ impl Session {
             method: None,
             leased: None,
             assignment: None,
+            prefix: None,
+            solicitations: false,
+            discovery: None,
             ipv4: None,
             ipv6: None,
             interface: Interface::None,
@@ -206,7 +216,7 @@ impl Session {
                 ((*local).into(), Ipv4Addr::new(10, 64, 64, 64).into())
             }
             Network::V4 { local, peer, .. } => ((*local).into(), (*peer).into()),
-            Network::V6 { local, peer } => (link_local(*local), link_local(*peer)),
+            Network::V6 { local, peer } => (link_local(*local).into(), link_local(*peer).into()),
         }
     }
 
@@ -232,6 +242,7 @@ impl Session {
             authentication: self.method.map(|m| m.to_string()).unwrap_or_default(),
             peer: self.peer,
             address: self.address(),
+            prefix: self.prefix,
             interface: self.interface_name().unwrap_or_default().to_owned(),
             kernel,
             state: self.state().to_owned(),
@@ -262,9 +273,9 @@ impl Session {
 }
 
 /// RFC 5072 section 5: the link-local address of an interface identifier.
-fn link_local(identifier: [u8; 8]) -> IpAddr {
+pub(super) fn link_local(identifier: [u8; 8]) -> Ipv6Addr {
     let prefix = 0xfe80_u128 << 112;
-    Ipv6Addr::from(prefix | u128::from(u64::from_be_bytes(identifier))).into()
+    Ipv6Addr::from(prefix | u128::from(u64::from_be_bytes(identifier)))
 }
 
 /// What is negotiated with a client. Which network protocols there are is the bundle's to say, see

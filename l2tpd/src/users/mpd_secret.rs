@@ -50,6 +50,7 @@ fn users(name: &str, bytes: &[u8]) -> Result<Users, Problems> {
             name: entry.login.clone(),
             password,
             addresses,
+            prefix: None,
         };
         if entry.login == "*" {
             // What stands behind it is never reached.

@@ -44,12 +44,17 @@ pub struct HookProgram {
 }
 
 const LOAD_WORD: u16 = 0x20;
+const LOAD_BYTE: u16 = 0x30;
 const AND: u16 = 0x54;
 const IF_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 /// `ip_src` of `struct ip`, `ip6_src` of `struct ip6_hdr`.
 const SOURCE: u32 = 12;
 const SOURCE6: u32 = 8;
+/// `ip6_nxt` of `struct ip6_hdr`, and the first octet behind it.
+const NEXT_HEADER: u32 = 6;
+const PAYLOAD6: u32 = 40;
+const ICMPV6: u32 = 58;
 
 impl Instruction {
     const fn new(code: u16, if_false: u8, operand: u32) -> Self {
@@ -96,6 +101,25 @@ impl HookProgram {
         }
         program.push(Instruction::new(RETURN, 0, 0));
         Self {
+            program,
+            ..Self::pass(from, to)
+        }
+    }
+
+    /// Of the IPv6 packets that enter by `from`, ICMPv6 messages of type `kind` (RFC 4443) leave by
+    /// `to`, and the others by `otherwise`.
+    #[must_use]
+    pub fn icmpv6(from: &str, to: &str, otherwise: &str, kind: u8) -> Self {
+        let program = vec![
+            Instruction::new(LOAD_BYTE, 0, NEXT_HEADER),
+            Instruction::new(IF_EQUAL, 3, ICMPV6),
+            Instruction::new(LOAD_BYTE, 0, PAYLOAD6),
+            Instruction::new(IF_EQUAL, 1, kind.into()),
+            Instruction::new(RETURN, 0, u32::MAX),
+            Instruction::new(RETURN, 0, 0),
+        ];
+        Self {
+            otherwise: otherwise.to_owned(),
             program,
             ..Self::pass(from, to)
         }

@@ -17,6 +17,8 @@ pub const HOOK_BYPASS: &str = "bypass";
 pub const HOOK_INET: &str = "inet";
 /// IPv6 packets.
 pub const HOOK_IPV6: &str = "ipv6";
+/// The PPP protocol number of IPv6 packets (RFC 5072 section 3).
+pub const PROTOCOL_IPV6: u16 = 0x0057;
 /// Prefix of link hooks, a decimal number follows.
 pub const HOOK_LINK_PREFIX: &str = "link";
 /// `NG_PPP_MAX_LINKS`.

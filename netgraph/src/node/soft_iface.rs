@@ -38,6 +38,16 @@ struct_command! {
     SourceCheck(Switch), COOKIE, 5, "sourcecheck", ()
 }
 
+struct_command! {
+    /// Whether the system makes addresses of the peer's router advertisements (RFC 4862). Off from
+    /// the start; the default router it does not take from them, routes are set by messages.
+    AcceptAdvertisements(Switch), COOKIE, 6, "acceptadvertisements", ()
+}
+
+/// The hook by which router solicitations (RFC 4861 section 4.1) leave that come from the peer; while
+/// it is not connected they go where all packets go.
+pub const HOOK_SOLICITATIONS: &str = "solicitations";
+
 /// Our address and the peer's, of one family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressPair {

@@ -62,7 +62,7 @@ impl Graph {
                 };
                 node.mtu = mtu;
                 for (network, source) in networks_of(node) {
-                    self.routes.announce(network, source, mtu);
+                    self.routes.announce(network, id, source, mtu);
                 }
                 Ok(())
             }
@@ -85,6 +85,10 @@ impl Graph {
                 node.routes.swap_remove(known.ok_or(Errno::ENOENT)?);
                 self.routes.remove(network, id)
             }
+            iface::Request::AcceptAdvertisements(on) => {
+                self.routes.accept_advertisements(id, on);
+                Ok(())
+            }
         }
     }
 
@@ -98,12 +102,13 @@ impl Graph {
         let networks: Vec<Network> = networks_of(node).map(|(network, _)| network).collect();
         let locals = [node.v4, node.v6].map(|pair| pair.map(|pair| pair.local));
         for network in networks {
-            // Each was added by this node, so it is there.
+            // Each was added by this node, or is a link-local address that another one has too.
             let _ = self.routes.remove(network, id);
         }
         for local in locals.into_iter().flatten() {
             self.routes.remove_local(local);
         }
+        self.routes.accept_advertisements(id, false);
         self.units.remove(&unit);
     }
 
@@ -168,16 +173,21 @@ impl Graph {
         self.routes.add_local(pair.local);
         match old {
             Some(old) if old.peer == pair.peer => {
-                self.routes.announce(host(pair.peer), Some(pair.local), mtu);
+                self.routes
+                    .announce(host(pair.peer), id, Some(pair.local), mtu);
             }
             _ => {
                 let added = self.routes.add(host(pair.peer), id, Some(pair.local), mtu);
-                if let Err(errno) = added {
+                // Identifiers need to differ on one link only (RFC 5072 section 4.1). The first to
+                // have it can be reached by it from this host, which no client has need of.
+                if let Err(errno) = added
+                    && !is_link_local(pair.peer)
+                {
                     self.routes.remove_local(pair.local);
                     return Err(errno);
                 }
                 if let Some(old) = old {
-                    // It was added by this node, so it is there.
+                    // As above.
                     let _ = self.routes.remove(host(old.peer), id);
                 }
             }
@@ -230,11 +240,13 @@ fn networks_of(node: &IfaceNode) -> impl Iterator<Item = (Network, Option<IpAddr
         .chain(routes)
 }
 
-fn local_of(node: &IfaceNode, family_of: IpAddr) -> Option<IpAddr> {
-    let pair = if family_of.is_ipv4() {
-        node.v4
-    } else {
-        node.v6
-    };
+/// The address to send from to `network`; nobody beyond the link can answer a link-local one.
+fn local_of(node: &IfaceNode, network: IpAddr) -> Option<IpAddr> {
+    let pair = if network.is_ipv4() { node.v4 } else { node.v6 };
     pair.map(|pair| pair.local)
+        .filter(|local| is_link_local(*local) == is_link_local(network))
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

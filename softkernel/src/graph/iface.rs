@@ -13,6 +13,10 @@ use super::{Drop, HookIndex, Verdict, command};
 
 /// Routes through one interface, besides its peers.
 pub(super) const MAX_ROUTES: usize = 64;
+/// ICMPv6 types of RFC 4861 section 4.
+const ROUTER_SOLICITATION: u8 = 133;
+const ROUTER_ADVERTISEMENT: u8 = 134;
+const REDIRECT: u8 = 137;
 const MIN_MTU: u32 = 72;
 const MAX_MTU: u32 = 65_535;
 const DEFAULT_MTU: u32 = 1500;
@@ -24,6 +28,8 @@ pub enum Role {
     Inet,
     /// IPv6 packets.
     Inet6,
+    /// Router solicitations of the peer, for whoever advertises.
+    Solicitations,
 }
 
 /// Counts of one interface.
@@ -47,6 +53,7 @@ pub struct IfaceNode {
     unit: u32,
     inet: Option<HookIndex>,
     inet6: Option<HookIndex>,
+    solicitations: Option<HookIndex>,
     pub(super) v4: Option<AddressPair>,
     pub(super) v6: Option<AddressPair>,
     pub(super) routes: Vec<Network>,
@@ -62,6 +69,7 @@ pub(super) enum Request {
     SetMtu(u32),
     AddRoute(Network),
     DelRoute(Network),
+    AcceptAdvertisements(bool),
 }
 
 impl IfaceNode {
@@ -71,6 +79,7 @@ impl IfaceNode {
             unit,
             inet: None,
             inet6: None,
+            solicitations: None,
             v4: None,
             v6: None,
             routes: Vec::new(),
@@ -113,6 +122,10 @@ impl IfaceNode {
                 self.inet6 = Some(hook);
                 Ok(Role::Inet6)
             }
+            soft::HOOK_SOLICITATIONS => {
+                self.solicitations = Some(hook);
+                Ok(Role::Solicitations)
+            }
             _ => Err(Errno(libc::EPFNOSUPPORT)),
         }
     }
@@ -121,6 +134,7 @@ impl IfaceNode {
         match role {
             Role::Inet => self.inet = None,
             Role::Inet6 => self.inet6 = None,
+            Role::Solicitations => self.solicitations = None,
         }
     }
 
@@ -174,6 +188,8 @@ impl IfaceNode {
         } else if let Some(soft::SourceCheck(soft::Switch(on))) = command(message)? {
             self.source_check = on;
             Ok(None)
+        } else if let Some(soft::AcceptAdvertisements(soft::Switch(on))) = command(message)? {
+            Ok(Some(Request::AcceptAdvertisements(on)))
         } else {
             Err(Errno::EINVAL)
         }
@@ -184,6 +200,14 @@ impl IfaceNode {
         let (Some(source), true) = (source_of(packet), version_of(packet) == Some(role)) else {
             return Verdict::Drop(Drop::Malformed);
         };
+        let message = icmpv6_of(packet);
+        if let (Some(ROUTER_SOLICITATION), Some(hook)) = (message, self.solicitations) {
+            return Verdict::Forward(hook);
+        }
+        // The system may have to believe another peer's, and all come by one device.
+        if self.source_check && matches!(message, Some(ROUTER_ADVERTISEMENT | REDIRECT)) {
+            return Verdict::Drop(Drop::NoRouter);
+        }
         if self.source_check && !self.may_send(source) {
             self.stats.wrong_source += 1;
             return Verdict::Drop(Drop::WrongSource);
@@ -198,7 +222,7 @@ impl IfaceNode {
         let hook = match version_of(packet) {
             Some(Role::Inet) => self.inet,
             Some(Role::Inet6) => self.inet6,
-            None => return Err(Drop::Malformed),
+            _ => return Err(Drop::Malformed),
         };
         let hook = hook.ok_or(Drop::NotConnected)?;
         if packet.len() > self.mtu as usize {
@@ -210,11 +234,7 @@ impl IfaceNode {
     }
 
     fn may_send(&self, source: IpAddr) -> bool {
-        // Link-local addresses do not leave the link; neighbour discovery and router
-        // solicitations come from them.
-        let link_local = matches!(source, IpAddr::V6(v6) if v6.is_unicast_link_local());
-        link_local
-            || self.peers().any(|peer| peer == source)
+        self.peers().any(|peer| peer == source)
             || self.routes.iter().any(|network| covers(network, source))
     }
 
@@ -246,9 +266,18 @@ pub(crate) fn destination_of(packet: &[u8]) -> Option<IpAddr> {
     address_at(packet, 16, 24)
 }
 
+/// The type of an ICMPv6 message (RFC 4443) without extension headers in front of it, which those of
+/// neighbour discovery have no use for.
+fn icmpv6_of(packet: &[u8]) -> Option<u8> {
+    const ICMPV6: u8 = 58;
+    (version_of(packet)? == Role::Inet6 && packet.get(6) == Some(&ICMPV6))
+        .then(|| packet.get(40).copied())
+        .flatten()
+}
+
 fn address_at(packet: &[u8], v4: usize, v6: usize) -> Option<IpAddr> {
     match version_of(packet)? {
-        Role::Inet => {
+        Role::Inet | Role::Solicitations => {
             let octets: [u8; 4] = *packet.get(v4..)?.first_chunk()?;
             Some(octets.into())
         }

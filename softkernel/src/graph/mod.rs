@@ -93,6 +93,8 @@ pub enum Drop {
     WindowFull,
     /// The source address is not the one assigned to the peer.
     WrongSource,
+    /// A client's router advertisement or redirect.
+    NoRouter,
     /// The reader of the netgraph socket is too slow.
     SlowReader,
     /// Too many nodes in its way.

@@ -6,7 +6,7 @@
 
 use netgraph::node::ppp::{
     self as ng, BUNDLE_LINK, BundleConfig, LinkConfig, LinkStats, MAX_BANDWIDTH, MAX_LATENCY,
-    MAX_LINKS, MIN_MRU, NodeConfig,
+    MAX_LINKS, MIN_MRU, NodeConfig, PROTOCOL_IPV6,
 };
 use netgraph::{Errno, NgMessage};
 
@@ -16,7 +16,6 @@ use crate::buffer::Buffer;
 /// All stations address and unnumbered information control field.
 const ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
 const PROTOCOL_IP: u16 = 0x0021;
-const PROTOCOL_IPV6: u16 = 0x0057;
 const PROTOCOL_LCP: u16 = 0xc021;
 /// Protocols of the link layer itself, as ng_ppp draws the line: LCP, authentication.
 const FIRST_LINK_PROTOCOL: u16 = 0xb000;

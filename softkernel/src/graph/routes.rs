@@ -1,7 +1,7 @@
 //! Which interface leads to an address: longest prefix first. Also what of it the operating
 //! system has to know.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netgraph::Errno;
@@ -27,6 +27,8 @@ pub enum HostChange {
     },
     /// Remove the route.
     RemoveRoute(Network),
+    /// Make addresses of router advertisements that come by the device, or stop that.
+    AcceptAdvertisements(bool),
 }
 
 /// The routes of all interfaces.
@@ -38,6 +40,8 @@ pub(super) struct Routes {
     lengths_v6: Vec<(u8, usize)>,
     /// How many interfaces have this local address.
     locals: HashMap<IpAddr, usize>,
+    /// Interfaces whose peer is a router.
+    routers: BTreeSet<NodeId>,
     changes: VecDeque<HostChange>,
 }
 
@@ -65,12 +69,21 @@ impl Routes {
                 lengths.sort_unstable_by(|a, b| b.cmp(a));
             }
         }
-        self.announce(network, source, mtu);
+        self.announce(network, node, source, mtu);
         Ok(())
     }
 
     /// Tells the system again, after a change of source or MTU.
-    pub(super) fn announce(&mut self, network: Network, source: Option<IpAddr>, mtu: u32) {
+    pub(super) fn announce(
+        &mut self,
+        network: Network,
+        node: NodeId,
+        source: Option<IpAddr>,
+        mtu: u32,
+    ) {
+        if self.table.get(&key_of(&network)) != Some(&node) {
+            return;
+        }
         let source = source.filter(|source| source.is_ipv4() == network.address.is_ipv4());
         let network = masked(network);
         self.changes.push_back(HostChange::SetRoute {
@@ -113,6 +126,20 @@ impl Routes {
                 self.locals.remove(&address);
                 self.changes.push_back(HostChange::RemoveAddress(address));
             }
+        }
+    }
+
+    /// The device is one for all interfaces: it accepts while one of them wants it.
+    pub(super) fn accept_advertisements(&mut self, node: NodeId, on: bool) {
+        let before = self.routers.is_empty();
+        if on {
+            self.routers.insert(node);
+        } else {
+            self.routers.remove(&node);
+        }
+        if before != self.routers.is_empty() {
+            self.changes
+                .push_back(HostChange::AcceptAdvertisements(before));
         }
     }
 

@@ -11,7 +11,7 @@ use mpd_conf::options::{BundleOption, IfaceOption};
 use super::Lowering;
 use crate::config::HookCommand;
 use crate::config::profile::{
-    Bundle, CONVERSIONS, InterfaceMtu, InterfaceSettings, unknown_conversion,
+    Bundle, CONVERSIONS, InterfaceMtu, InterfaceSettings, RouterSettings, unknown_conversion,
 };
 use crate::pool::Range;
 
@@ -71,6 +71,8 @@ impl Lowering<'_> {
             name: bundle.name.clone(),
             ipv4,
             ipv6,
+            // mpd5 negotiates interface identifiers, no more.
+            router: RouterSettings::default(),
             local_address,
             pool,
             dns: self.two(&bundle.ipcp.dns),

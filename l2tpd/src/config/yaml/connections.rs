@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{Check, DEFAULT_MTU};
 use crate::config::model::Connection;
-use crate::config::profile::{Bundle, DEFAULT, TunnelSettings};
+use crate::config::profile::{Bundle, DEFAULT, RouterSettings, TunnelSettings};
 use crate::config::scalar::{Endpoint, L2TP_PORT, Mtu, Number, Seconds, Text};
 use crate::secret::Secret;
 
@@ -111,6 +111,8 @@ impl Check<'_> {
         name.clone_into(&mut bundle.name);
         // That of the server's side is not what we ask another server for.
         bundle.local_address = Ipv4Addr::UNSPECIFIED;
+        // Nor do we advertise anything to it.
+        bundle.router = RouterSettings::default();
         bundle.ipv6 = file.ipv6.unwrap_or(base.ipv6 && file.bundle.is_some());
         bundle
             .routes

@@ -5,6 +5,7 @@
 
 mod connections;
 mod console;
+mod ipv6;
 mod profiles;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::pool::Range;
 use crate::secret::Secret;
 use connections::ConnectionFile;
 use console::{ConsoleFile, WebFile};
+use ipv6::Ipv6File;
 use profiles::{BundleFile, EchoFile, HooksFile, InterfaceFile, LinkFile};
 
 #[derive(Debug, Deserialize)]
@@ -46,7 +48,7 @@ struct File {
     authentication_timeout: Option<Seconds>,
     mtu: Option<Mtu>,
     mru: Option<Mtu>,
-    ipv6: Option<bool>,
+    ipv6: Option<Ipv6File>,
     echo: Option<EchoFile>,
     idle_timeout: Option<SecondsOrOff>,
     session_timeout: Option<SecondsOrOff>,

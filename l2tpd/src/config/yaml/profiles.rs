@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use ppp_proto::AuthMethod;
 use serde::Deserialize;
 
+use super::ipv6::Ipv6File;
 use super::{Check, DEFAULT_MTU, File};
 use crate::config::model::HookCommand;
 use crate::config::profile::{
@@ -55,7 +56,7 @@ pub(super) struct BundleFile {
     pool: Option<String>,
     dns: Option<Vec<Text<Ipv4Addr>>>,
     nbns: Option<Vec<Text<Ipv4Addr>>>,
-    ipv6: Option<bool>,
+    ipv6: Option<Ipv6File>,
     #[serde(default)]
     routes: Vec<Text<IpNet>>,
     mtu: Option<Mtu>,
@@ -118,7 +119,7 @@ impl Check<'_> {
             pool: Some(DEFAULT.to_owned()),
             dns: file.dns.take(),
             nbns: file.nbns.take(),
-            ipv6: file.ipv6,
+            ipv6: file.ipv6.take(),
             interface: file.interface.take(),
             hooks: Some(BundleHooksFile {
                 up: file.hooks.up.take(),
@@ -181,10 +182,15 @@ impl Check<'_> {
         let limit = |own: Option<SecondsOrOff>, top: Option<SecondsOrOff>| {
             own.or(top).filter(|n| n.get() > 0).map(Number::seconds)
         };
+        let ipv6 = own.ipv6.as_ref().or(top.ipv6.as_ref());
+        if let Some(ipv6) = own.ipv6.as_ref() {
+            self.prefixes(&path("ipv6.prefixes"), ipv6);
+        }
         Bundle {
             name: name.to_owned(),
             ipv4: true,
-            ipv6: own.ipv6.or(top.ipv6).unwrap_or(false),
+            ipv6: ipv6.is_some_and(Ipv6File::is_on),
+            router: ipv6.map(Ipv6File::router).unwrap_or_default(),
             local_address: local.map_or(Ipv4Addr::UNSPECIFIED, |address| address.0),
             pool,
             dns,
@@ -196,6 +202,17 @@ impl Check<'_> {
             down,
             idle_timeout: limit(own.idle_timeout, top.idle_timeout),
             session_timeout: limit(own.session_timeout, top.session_timeout),
+        }
+    }
+
+    fn prefixes(&mut self, path: &str, file: &Ipv6File) {
+        let prefixes = file.router().prefixes;
+        for (index, prefix) in prefixes.iter().enumerate() {
+            let before = prefixes.iter().take(index);
+            if let Some(other) = before.into_iter().find(|other| other.overlaps(prefix)) {
+                let message = format!("overlaps {other}, expected prefixes apart");
+                self.refuse(&format!("{path}.{index}"), message);
+            }
         }
     }
 

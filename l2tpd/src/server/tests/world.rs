@@ -43,6 +43,10 @@ pub(super) struct SessionNode {
     pub(super) setup: Option<InterfaceSetup>,
     pub(super) ipv4: bool,
     pub(super) ipv6: bool,
+    /// Router solicitations are handed out.
+    pub(super) solicitations: bool,
+    /// IPv6 packets that came out of the link.
+    pub(super) packets: Vec<Vec<u8>>,
     traffic: Traffic,
 }
 
@@ -71,6 +75,16 @@ impl Nodes {
         setups
             .flat_map(|setup| setup.addresses.iter().map(|(_, peer)| *peer))
             .collect()
+    }
+
+    /// Networks routed to sessions.
+    pub(super) fn routes(&self) -> Vec<String> {
+        let setups = self
+            .sessions
+            .values()
+            .filter_map(|node| node.setup.as_ref());
+        let routes = setups.flat_map(|setup| setup.routes.iter().map(ToString::to_string));
+        routes.collect()
     }
 
     fn refused(request: &str, errno: i32) -> KernelError {
@@ -148,7 +162,11 @@ impl Nodes {
                 );
                 (node.ipv4, node.ipv6) = (framing.ipv4, framing.ipv6);
             }
-            KernelOp::CreateInterface { session, .. } => {
+            KernelOp::CreateInterface {
+                session,
+                solicitations,
+                ..
+            } => {
                 let name = format!("ng{}", self.interfaces);
                 let node = self
                     .sessions
@@ -157,6 +175,7 @@ impl Nodes {
                 if node.interface.replace(name.clone()).is_some() {
                     return Err(Self::refused("interface", libc::EEXIST));
                 }
+                node.solicitations = *solicitations;
                 self.interfaces += 1;
                 return Ok(KernelAnswer::Interface(name));
             }
@@ -199,7 +218,11 @@ impl Nodes {
                     .ok_or_else(|| missing("remove"))?;
                 return Ok(KernelAnswer::Traffic(node.traffic));
             }
-            KernelOp::Adopt { tunnel, sessions } => {
+            KernelOp::Adopt {
+                tunnel,
+                sessions,
+                solicitations,
+            } => {
                 let node = self
                     .tunnels
                     .get_mut(tunnel)
@@ -215,6 +238,7 @@ impl Nodes {
                         .get_mut(&key)
                         .ok_or_else(|| missing("adopt"))?;
                     node.attached = true;
+                    assert_eq!(node.solicitations, solicitations.contains(session));
                 }
             }
             KernelOp::RemoveNode { name } => {
@@ -600,6 +624,9 @@ impl World {
                 let node = self.hosts[other].kernel.sessions.get_mut(&key)?;
                 node.traffic.received_frames += 1;
                 node.traffic.received_octets += payload.len() as u64 + 2;
+                if protocol == 0x0057 {
+                    node.packets.push(payload.clone());
+                }
                 if !node.attached {
                     return None;
                 }
@@ -683,7 +710,8 @@ impl World {
         assert!(server.live.is_empty() && server.sessions.is_empty());
         assert!(server.timers.is_empty() && server.waiting.is_empty());
         assert!(server.operations.is_empty());
-        assert_eq!(server.pool.used(), 0);
+        assert_eq!((server.pool.used(), server.prefixes.used()), (0, 0));
+        assert!(server.without_prefix.is_empty());
         assert!(host.kernel.addresses().is_empty());
     }
 

@@ -46,6 +46,9 @@ impl Host {
                 ..route(network)
             }),
             HostChange::RemoveRoute(network) => self.0.remove_route(&route(network)),
+            // net.inet6.ip6.accept_rtadv is the system's own switch for new interfaces, off as it
+            // comes.
+            HostChange::AcceptAdvertisements(_) => Ok(()),
         }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Requests are synchronous: the kernel answers each in the same system call.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
+use std::path::Path;
 
 use netgraph::node::soft_iface::Network;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -38,6 +40,7 @@ const RTN_UNICAST: u8 = 1;
 /// One device's settings.
 #[derive(Debug)]
 pub struct Host {
+    device: String,
     socket: Socket,
     index: u32,
     sequence: u32,
@@ -53,17 +56,37 @@ impl Host {
         let protocol = Protocol::from(libc::NETLINK_ROUTE);
         let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(protocol))?;
         Ok(Self {
+            device: device.to_owned(),
             socket,
             index,
             sequence: 0,
         })
     }
 
-    /// Sets the MTU and brings the device up.
+    /// Sets the MTU and brings the device up. It has no IPv6 address but those it is given, and
+    /// those made of router advertisements once they are accepted: these end in the identifier of
+    /// the link-local address given.
     ///
     /// # Errors
     /// Refused by the kernel.
     pub fn up(&mut self, mtu: u32) -> io::Result<()> {
+        // Routes are set by messages, so no default router is taken.
+        // Without IPv6 there is nothing to set, and a container may not set it: then no client's
+        // advertisement comes this far either way.
+        let without = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ReadOnlyFilesystem
+            )
+        };
+        for (name, value) in [
+            ("addr_gen_mode", "1"),
+            ("accept_ra", "0"),
+            ("accept_ra_defrtr", "0"),
+        ] {
+            self.set(name, value)
+                .or_else(|error| without(&error).then_some(()).ok_or(error))?;
+        }
         let up = (libc::IFF_UP as u32).to_ne_bytes();
         let mut body = vec![libc::AF_UNSPEC as u8, 0, 0, 0];
         body.extend_from_slice(&self.index.to_ne_bytes());
@@ -103,7 +126,17 @@ impl Host {
                 let body = self.route(&network);
                 self.request(RTM_DELROUTE, 0, &body)
             }
+            HostChange::AcceptAdvertisements(on) => {
+                // 2: also on a host that forwards.
+                self.set("accept_ra", if on { "2" } else { "0" })
+            }
         }
+    }
+
+    /// Sets a variable of the device's (ip-sysctl of the kernel's documentation).
+    fn set(&self, name: &str, value: &str) -> io::Result<()> {
+        let folder = Path::new("/proc/sys/net/ipv6/conf").join(&self.device);
+        fs::write(folder.join(name), value)
     }
 
     fn address(&mut self, kind: u16, flags: u16, address: IpAddr) -> io::Result<()> {
