@@ -232,6 +232,6 @@ def configuration(kind, **values):
     if kind.startswith("server-"):
         folders.insert(0, CONFIGURATION)
     values = {"psk": PSK, "server": network.SERVER, "own": network.OWN_CLIENT,
-              "inside": INSIDE, **values}
+              "inside": INSIDE, "more": "", **values}
     return {path.name: string.Template(path.read_text()).substitute(values)
             for folder in folders for path in folder.iterdir()}
