@@ -80,6 +80,7 @@ impl Server {
             }
         }
         let (serial, user, peer) = (session.serial, session.user.clone(), session.peer);
+        let prefix = session.prefix;
         let Some(command) = session.bundle.as_ref().and_then(|bundle| bundle.up.clone()) else {
             return false;
         };
@@ -90,7 +91,9 @@ impl Server {
                 Network::V6 { .. } => Family::V6,
             };
             let arguments = up_arguments(&interface, &network, &user, peer);
-            let run = hook(&command, arguments, key, Vec::new());
+            let prefix = prefix.filter(|_| family == Family::V6);
+            let prefix = prefix.map(|prefix| ("TANUKI_PREFIX".to_owned(), prefix.to_string()));
+            let run = hook(&command, arguments, key, prefix.into_iter().collect());
             self.program(serial, key, Kind::Up(family), run);
         }
         any

@@ -149,12 +149,23 @@ fn who_could_get_no_prefix_gets_the_next_that_is_free() {
 #[test]
 fn a_prefix_of_ones_own_is_the_newest_sessions() {
     let text = "users:\n- {name: alice, password: wonderland, prefix: '2001:db8:9::/64'}\n";
-    let mut world = World::new(config("pool: [10.77.0.0/24]\nipv6: true\n"), users(text));
+    let server = config("pool: [10.77.0.0/24]\nipv6: true\nhooks: {up: [/bin/true]}\n");
+    let mut world = World::new(server, users(text));
     let own = Some("2001:db8:9::/64".to_owned());
     let first = client(&mut world, "alice", "wonderland");
     world.connect(first);
     world.pass(SECOND);
     assert_eq!(prefixes(&mut world), [own.clone()]);
+    let told = |(_, run): &(_, tanuki_daemon::hook::Hook)| {
+        let named = |(name, _): &&(String, String)| name == "TANUKI_PREFIX";
+        run.environment
+            .iter()
+            .find(named)
+            .map(|(_, prefix)| prefix.clone())
+    };
+    let mut told: Vec<_> = world.hosts[0].hooks.iter().map(told).collect();
+    told.sort();
+    assert_eq!(told, [None, own.clone()]);
     let second = client(&mut world, "alice", "wonderland");
     world.connect(second);
     world.pass(30 * SECOND);
