@@ -155,7 +155,7 @@ fn a_prefix_of_ones_own_is_the_newest_sessions() {
     let first = client(&mut world, "alice", "wonderland");
     world.connect(first);
     world.pass(SECOND);
-    assert_eq!(prefixes(&mut world), [own.clone()]);
+    assert_eq!(prefixes(&mut world), std::slice::from_ref(&own));
     let told = |(_, run): &(_, tanuki_daemon::hook::Hook)| {
         let named = |(name, _): &&(String, String)| name == "TANUKI_PREFIX";
         run.environment
