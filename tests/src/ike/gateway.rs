@@ -42,6 +42,10 @@ pub struct Gateway {
     pub sas: BTreeMap<(Direction, u32), SaInstall>,
     /// What was told.
     pub events: Vec<Event>,
+    /// Computations done.
+    pub jobs: usize,
+    /// Requests to the kernel.
+    pub requests: usize,
     rng: ChaCha20Rng,
     spi: u32,
 }
@@ -54,6 +58,8 @@ impl Gateway {
             now: Instant::now() + Duration::from_secs(1_000_000),
             sas: BTreeMap::new(),
             events: Vec::new(),
+            jobs: 0,
+            requests: 0,
             rng: ChaCha20Rng::seed_from_u64(5),
             spi: 0x0c00_0000,
         }
@@ -66,10 +72,14 @@ impl Gateway {
                 Output::Transmit(transmit) => sent.push(transmit),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(job) => {
+                    self.jobs += 1;
                     let result = job.run(0);
                     self.endpoint.handle_job(self.now, result, &mut self.rng);
                 }
-                Output::Kernel(_, request) => self.kernel(request),
+                Output::Kernel(_, request) => {
+                    self.requests += 1;
+                    self.kernel(request);
+                }
             }
         }
         sent

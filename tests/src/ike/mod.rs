@@ -2,6 +2,7 @@
 //! by hand, in the order and encoding a [`Dialect`] says: what a client in use sends, or one that
 //! is wrong in a chosen place. The mathematics come from `ike-crypto`, no octet from `ike-proto`.
 
+pub mod forge;
 pub mod gateway;
 pub mod offers;
 

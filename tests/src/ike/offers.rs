@@ -77,12 +77,12 @@ pub fn phase1_attributes(suite: Suite, method: u16, order: Order, lifetime: Life
 }
 
 /// A transform without its generic header.
-fn transform(number: u8, id: u8, attributes: &[u8]) -> Vec<u8> {
+pub fn transform(number: u8, id: u8, attributes: &[u8]) -> Vec<u8> {
     [&[number, id, 0, 0], attributes].concat()
 }
 
 /// A proposal without its generic header.
-fn proposal(number: u8, protocol: u8, spi: &[u8], transforms: &[Vec<u8>]) -> Vec<u8> {
+pub fn proposal(number: u8, protocol: u8, spi: &[u8], transforms: &[Vec<u8>]) -> Vec<u8> {
     let mut out = vec![number, protocol, spi.len() as u8, transforms.len() as u8];
     out.extend(spi);
     let list: Vec<_> = transforms.iter().map(|t| (3, t.clone())).collect();
@@ -91,7 +91,7 @@ fn proposal(number: u8, protocol: u8, spi: &[u8], transforms: &[Vec<u8>]) -> Vec
 }
 
 /// Body of an SA payload: DOI IPsec, situation identity only.
-fn sa(proposals: &[Vec<u8>]) -> Vec<u8> {
+pub fn sa(proposals: &[Vec<u8>]) -> Vec<u8> {
     let mut out = vec![0, 0, 0, 1, 0, 0, 0, 1];
     let list: Vec<_> = proposals.iter().map(|p| (2, p.clone())).collect();
     out.extend(super::chain(&list));
@@ -100,7 +100,8 @@ fn sa(proposals: &[Vec<u8>]) -> Vec<u8> {
 
 /// One ISAKMP proposal of transforms given by their attributes, numbered from 1.
 pub fn phase1(transforms: &[Vec<u8>]) -> Vec<u8> {
-    let list: Vec<_> = (1u8..)
+    let list: Vec<_> = (1u16..)
+        .map(|number| number as u8)
         .zip(transforms)
         .map(|(number, attributes)| transform(number, 1, attributes))
         .collect();

@@ -211,13 +211,15 @@ impl Endpoint {
             return;
         }
         counters.unknown_cookies = counters.unknown_cookies.wrapping_add(1);
-        // An Informational is never answered, or two peers could go on for ever.
+        // An Informational is never answered, or two peers could go on for ever; nor is anything
+        // shorter than the answer, or we could be used to flood a forged source.
+        let answer = stateless_notification(header, NotifyType::INVALID_COOKIE);
         if matches!(
             header.exchange,
             ExchangeType::QUICK_MODE | ExchangeType::MAIN_MODE
-        ) && self.shared.may_answer(now)
+        ) && answer.len() <= message.len()
+            && self.shared.may_answer(now)
         {
-            let answer = stateless_notification(header, NotifyType::INVALID_COOKIE);
             self.shared.transmit(&path, answer);
         }
     }

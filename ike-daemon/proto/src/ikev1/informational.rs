@@ -9,7 +9,7 @@ use crate::context::{Context, Effect, random_message_id};
 use crate::error::Refusal;
 use crate::iana::{DOI_IPSEC, ExchangeType, NotifyType, PayloadType, ProtocolId};
 use crate::nat::Path;
-use crate::wire::chain::{Builder, Chain};
+use crate::wire::chain::{Builder, Chain, Payload};
 use crate::wire::delete::Delete;
 use crate::wire::header::Header;
 use crate::wire::notification::Notification;
@@ -61,6 +61,18 @@ impl Session {
             self.refuse(cx, Refusal::BadHash);
             return;
         };
+        let about = |payload: &Payload<'_>| {
+            matches!(
+                payload.kind,
+                PayloadType::NOTIFICATION | PayloadType::DELETE
+            )
+        };
+        if !chain.payloads().iter().skip(1).any(about) {
+            // HASH(1) does not cover the exchange type: this may be a message of Quick Mode that
+            // somebody on the way has renamed, to use up its message id.
+            self.refuse(cx, Refusal::OutOfPlace);
+            return;
+        }
         established.seen.insert(message_id);
         self.alive(cx, path);
         for payload in chain.payloads().iter().skip(1) {

@@ -81,6 +81,8 @@ pub(crate) struct Session {
     complaints: u32,
     /// Claims of the peer that did not hold.
     claims: u32,
+    /// Public values of the peer that are none.
+    bad_values: u32,
     /// The certificate by which the peer has proved who it is, in DER.
     pub(crate) peer_certificate: Option<Arc<[u8]>>,
 }
@@ -115,6 +117,9 @@ pub(crate) struct Established {
 
 /// Answers to unauthenticated rubbish per exchange.
 const MAX_COMPLAINTS: u32 = 3;
+
+/// Computations with bad public values per exchange.
+const MAX_BAD_VALUES: u32 = 4;
 
 /// Timers of a session that concern the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +208,10 @@ impl Session {
     fn alive(&mut self, cx: &mut Context<'_>, path: Path) {
         if let Some(established) = self.established_mut() {
             established.dpd.alive(cx.now);
+            if established.seen.is_full() {
+                // What is forgotten could be played again.
+                established.expires = cx.now;
+            }
         }
         if path != self.path {
             cx.effects.push(Effect::Moved(path));
@@ -392,6 +401,7 @@ impl Session {
             refusal: None,
             complaints: 0,
             claims: 0,
+            bad_values: 0,
             peer_certificate: None,
         }
     }

@@ -56,15 +56,20 @@ impl SaKeys {
 }
 
 /// Message ids that have been used under an ISAKMP SA: each is good for one exchange (RFC 2409
-/// 5.5), so a recorded message cannot be played again. Windows counts 1, 2, 3.
+/// 5.5), so a recorded message cannot be played again. Windows counts 1, 2, 3. When there are too
+/// many to remember, the ISAKMP SA ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MessageIds {
     order: VecDeque<u32>,
     set: BTreeSet<u32>,
 }
 
-/// How many are remembered per ISAKMP SA.
-const MAX_IDS: usize = 4096;
+/// How many an ISAKMP SA may use: dead peer detection every 30 seconds by both sides takes 5760 in
+/// the longest lifetime there is.
+const MAX_IDS: usize = 8192;
+
+/// How many more are remembered while it is on its way out.
+const SPARE: usize = 256;
 
 impl MessageIds {
     pub(crate) fn contains(&self, id: u32) -> bool {
@@ -74,12 +79,17 @@ impl MessageIds {
     pub(crate) fn insert(&mut self, id: u32) {
         if self.set.insert(id) {
             self.order.push_back(id);
-            if self.order.len() > MAX_IDS
+            if self.order.len() > MAX_IDS + SPARE
                 && let Some(oldest) = self.order.pop_front()
             {
                 self.set.remove(&oldest);
             }
         }
+    }
+
+    /// Whether so many have been used that some would have to be forgotten.
+    pub(crate) fn is_full(&self) -> bool {
+        self.order.len() >= MAX_IDS
     }
 
     /// In order of use.

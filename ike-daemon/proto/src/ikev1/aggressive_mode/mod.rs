@@ -41,6 +41,6 @@ impl Session {
             Phase::Am2Sent(state) => self.receive_am3(cx, state, path, header, body, datagram),
             other => ignore(other),
         };
-        self.conclude(cx, path, step);
+        self.conclude(cx, path, step, datagram.len());
     }
 }

@@ -15,7 +15,7 @@ use crate::job::DhResult;
 use crate::nat::Path;
 use crate::vendor::NatVariant;
 use crate::wire::chain::{Builder, Chain};
-use crate::wire::header::Header;
+use crate::wire::header::{HEADER_LEN, Header};
 use crate::wire::id::IdPayload;
 
 use crate::ikev1::Session;
@@ -30,6 +30,8 @@ use crate::ikev1::main_mode::{
 pub(crate) struct Am1Received {
     pub(in crate::ikev1) half: HalfExchanged,
     group: Group,
+    /// Octets of AM1.
+    len: usize,
     /// SA payload, and vendor ids, of AM2.
     answer: Vec<u8>,
     vendor_ids: Builder,
@@ -95,6 +97,7 @@ impl Session {
         session.phase = Phase::Am1Received(Box::new(Am1Received {
             half,
             group,
+            len: datagram.len(),
             answer,
             vendor_ids,
         }));
@@ -115,6 +118,7 @@ impl Session {
         let Am1Received {
             half,
             group,
+            len,
             answer,
             vendor_ids,
         } = state;
@@ -159,6 +163,13 @@ impl Session {
         am2.push(PayloadType::HASH, hash.expose());
         am2.append(vendor_ids);
         self.push_nat_d(&exchanged.agreed, &mut am2);
+        // Nobody has shown yet that AM1 came from where it says. An answer that is longer is one
+        // of the few that anybody gets in a second.
+        let longer = HEADER_LEN.saturating_add(am2.emit().len()) > len;
+        if longer && !cx.shared.may_answer(cx.now) {
+            cx.effects.push(Effect::Ended(DownReason::Timeout));
+            return Phase::Moving;
+        }
         self.send_clear(cx, ExchangeType::AGGRESSIVE, &am2);
         Phase::Am2Sent(Box::new(Am2Sent {
             exchanged,

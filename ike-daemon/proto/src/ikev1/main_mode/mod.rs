@@ -26,14 +26,15 @@ use crate::error::Refusal;
 use crate::iana::{ExchangeType, NotifyType, PayloadType};
 use crate::io::Reqid;
 use crate::job::{DhResult, Outcome};
-use crate::nat::{Path, own_nat_d};
+use crate::nat::{NatState, Path, own_nat_d};
 use crate::negotiate::Phase1Suite;
 use crate::policy::{Fragmentation, Method, Phase1Policy, Policy, Proof};
 use crate::retransmit::Retransmit;
 use crate::vendor::{Capabilities, NatVariant};
 use crate::wire::cert::CertPayload;
+use crate::wire::chain::GENERIC_LEN;
 use crate::wire::chain::{Builder, Chain};
-use crate::wire::header::Header;
+use crate::wire::header::{HEADER_LEN, Header};
 use crate::wire::id::{IdPayload, Identification};
 use crate::wire::notification::Notification;
 use crate::wire::opaque::nonce_fits;
@@ -57,8 +58,8 @@ pub(crate) enum Phase {
     Generating(Agreed),
     /// Initiator: MM3 is out.
     Mm3Sent(Mm3Sent),
-    /// Responder: MM3 is in, the shared secret is being computed.
-    Exchanging(HalfExchanged),
+    /// Responder: MM3 is in, the shared secret is being computed; what was known of NAT before.
+    Exchanging(HalfExchanged, NatState),
     /// Initiator: MM4 is in, the shared secret is being computed.
     Agreeing(HalfExchanged),
     /// Responder: MM4 is out.
@@ -200,7 +201,7 @@ impl Phase {
             Phase::Mm2Sent(_) => "MM2-sent",
             Phase::Generating(_) => "MM2-received",
             Phase::Mm3Sent(_) => "MM3-sent",
-            Phase::Exchanging(_) => "MM3-received",
+            Phase::Exchanging(..) => "MM3-received",
             Phase::Agreeing(_) => "MM4-received",
             Phase::Mm4Sent(_) => "MM4-sent",
             Phase::Judging(_) => "MM5-received",
@@ -225,7 +226,7 @@ impl Phase {
             }
             Phase::Mm2Sent(agreed) | Phase::Generating(agreed) => agreed,
             Phase::Mm3Sent(state) => &state.agreed,
-            Phase::Exchanging(half) | Phase::Agreeing(half) => &half.agreed,
+            Phase::Exchanging(half, _) | Phase::Agreeing(half) => &half.agreed,
             Phase::Mm4Sent(exchanged) => &exchanged.agreed,
             Phase::Judging(state) => &state.exchanged.agreed,
             Phase::Signing(state) => &state.exchanged.agreed,
@@ -292,6 +293,12 @@ pub(crate) struct Presented {
 }
 
 impl Presented {
+    /// Octets that the message they came in has at least.
+    pub(in crate::ikev1) fn shortest_message(&self) -> usize {
+        let payloads = self.id_body.len().saturating_add(self.proof.len());
+        payloads.saturating_add(HEADER_LEN + 2 * GENERIC_LEN)
+    }
+
     /// Decrypts MM5 or MM6. A wrong key makes garbage, which is no chain of payloads.
     fn open(
         keys: &Phase1Keys,
@@ -404,7 +411,10 @@ impl Session {
         }
         let counters = &mut cx.shared.counters;
         counters.duplicates = counters.duplicates.wrapping_add(1);
-        self.repeat_answer(cx);
+        // AM2 may be longer than AM1.
+        if !matches!(self.phase, Phase::Am2Sent(_)) || cx.shared.may_answer(cx.now) {
+            self.repeat_answer(cx);
+        }
         true
     }
 
@@ -442,18 +452,24 @@ impl Session {
             Phase::Mm5Sent(state) if encrypted => self.receive_mm6(cx, state, header, body),
             other => ignore(other),
         };
-        self.conclude(cx, path, step);
+        self.conclude(cx, path, step, datagram.len());
     }
 
-    /// The state after a message, whether it was accepted or not.
-    pub(in crate::ikev1) fn conclude(&mut self, cx: &mut Context<'_>, path: Path, step: Step) {
+    /// The state after a message of `len` octets, whether it was accepted or not.
+    pub(in crate::ikev1) fn conclude(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: Path,
+        step: Step,
+        len: usize,
+    ) {
         match step {
             Ok(phase) => self.phase = phase,
             Err(refused) => {
                 self.phase = refused.phase;
                 if let Some(reason) = refused.reason {
                     self.refuse(cx, reason);
-                    self.complain(cx, path, reason);
+                    self.complain(cx, path, reason, len);
                 }
             }
         }
@@ -500,7 +516,7 @@ impl Session {
     fn dh_done(&mut self, cx: &mut Context<'_>, phase: Phase, result: DhResult) -> Phase {
         match phase {
             Phase::Generating(agreed) => self.send_mm3(cx, agreed, result.pair),
-            Phase::Exchanging(half) => self.send_mm4(cx, half, result),
+            Phase::Exchanging(half, before) => self.send_mm4(cx, half, before, result),
             Phase::Agreeing(half) => self.send_mm5(cx, half, result),
             Phase::Am1Received(state) => self.send_am2(cx, *state, result),
             Phase::Am1Wanted(state) => self.send_am1(cx, *state, result.pair),

@@ -8,10 +8,10 @@ use crate::context::{Context, Effect, JobOwner, random_bytes};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{EspTransform, ExchangeType, LifeType, NotifyType, PayloadType, Phase1Attribute};
 use crate::ikev1::signature::MAX_CLAIMS;
-use crate::ikev1::{MAX_COMPLAINTS, Session};
+use crate::ikev1::{MAX_BAD_VALUES, MAX_COMPLAINTS, Session};
 use crate::io::{IkeId, Job};
 use crate::job::{Authenticated, DhResult};
-use crate::nat::Path;
+use crate::nat::{NatState, Path};
 use crate::negotiate::{choose_phase1, offers_only_3des};
 use crate::policy::{EspSuite, Method, Policy, Proof, SecretPeer};
 use crate::vendor;
@@ -110,11 +110,17 @@ impl Session {
         body: &[u8],
         datagram: &[u8],
     ) -> Step {
+        if path.peer.ip() != self.path.peer.ip() {
+            // MM4 may be longer than MM3. Who has MM2 is where MM1 came from; anywhere else might
+            // be somebody who never asked.
+            return ignore(Phase::Mm2Sent(agreed));
+        }
+        let before = self.nat;
         let (peer, ni) = match self.read_ke_nonce(&agreed, path, header, body) {
             Ok(read) => read,
             Err(reason) => return stay(Phase::Mm2Sent(agreed), reason),
         };
-        if !cx.shared.job_possible() {
+        if !cx.shared.job_possible() || self.bad_values >= MAX_BAD_VALUES {
             // The client sends MM3 again.
             return ignore(Phase::Mm2Sent(agreed));
         }
@@ -126,18 +132,20 @@ impl Session {
             Job::exchange(id, private, value)
         });
         let nr = random_bytes::<NONCE_LEN>(cx.rng).to_vec();
-        Ok(Phase::Exchanging(HalfExchanged {
+        let half = HalfExchanged {
             agreed,
             ni,
             nr,
             peer,
-        }))
+        };
+        Ok(Phase::Exchanging(half, before))
     }
 
     pub(super) fn send_mm4(
         &mut self,
         cx: &mut Context<'_>,
         half: HalfExchanged,
+        before: NatState,
         result: DhResult,
     ) -> Phase {
         let HalfExchanged {
@@ -147,7 +155,9 @@ impl Session {
             peer,
         } = half;
         let Some(Ok(shared)) = result.shared else {
+            self.nat = before;
             self.refuse(cx, Refusal::BadKeyExchange);
+            self.bad_values = self.bad_values.saturating_add(1);
             self.answered = crate::retransmit::Answered::default();
             return Phase::Mm2Sent(agreed);
         };
@@ -265,8 +275,9 @@ impl Session {
                 Refusal::CannotSign
             }
         };
+        let len = state.presented.shortest_message();
         self.phase = Phase::Mm4Sent(state.exchanged);
-        self.complain(cx, state.path, reason);
+        self.complain(cx, state.path, reason, len);
         if self.claims >= MAX_CLAIMS {
             cx.effects.push(Effect::Ended(DownReason::Refused(reason)));
         }
@@ -345,15 +356,19 @@ impl Session {
         Err(why)
     }
 
-    /// Tells the peer in the clear that its MM5 or AM3 was refused: there is no key both share. Bounded,
-    /// and never longer than what it answers.
-    pub(super) fn complain(&mut self, cx: &mut Context<'_>, path: Path, reason: Refusal) {
+    /// Tells the peer in the clear that its MM5 or AM3, of `len` octets, was refused: there is no key
+    /// both share. Bounded, and never longer than what it answers: that may come from anywhere.
+    pub(super) fn complain(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: Path,
+        reason: Refusal,
+        len: usize,
+    ) {
         let waiting = matches!(self.phase, Phase::Mm4Sent(_) | Phase::Am2Sent(_));
-        let useful = !self.initiator && waiting;
-        if !useful || self.complaints >= MAX_COMPLAINTS || !cx.shared.may_answer(cx.now) {
+        if self.initiator || !waiting || self.complaints >= MAX_COMPLAINTS {
             return;
         }
-        self.complaints = self.complaints.saturating_add(1);
         let notification = Notification::isakmp(reason.notify(), self.spi(), Vec::new());
         let header = Header {
             next_payload: PayloadType::NOTIFICATION,
@@ -364,7 +379,11 @@ impl Session {
         };
         let mut chain = Builder::new();
         chain.push(PayloadType::NOTIFICATION, notification.body());
-        cx.shared.transmit(&path, header.emit(&chain.emit()));
+        let answer = header.emit(&chain.emit());
+        if answer.len() <= len && cx.shared.may_answer(cx.now) {
+            self.complaints = self.complaints.saturating_add(1);
+            cx.shared.transmit(&path, answer);
+        }
     }
 }
 
