@@ -1,5 +1,6 @@
 """IPv6 through the tunnel: a prefix for every session, told by router advertisements."""
 
+import base64
 import ipaddress
 import subprocess
 
@@ -8,6 +9,7 @@ from harness.lab import USERS, eventually, require
 from harness.network import sh
 
 from .connecting import check_farewell
+from .native import ping_from, sccrq
 from .registry import case
 
 PREFIXES = ipaddress.ip_network("2001:db8:77::/48")
@@ -121,3 +123,96 @@ def ipv6_pppd(lab):
     client.disconnect()
     check_farewell(lab)
     return str(address)
+
+
+# Outside: the same networks, with IPv6.
+SERVER6 = "2001:db8:203::10"
+CLIENT6 = "2001:db8:198::11"
+OWN_CLIENT6 = "2001:db8:198::21"
+GATEWAY6 = "2001:db8:198::1"
+
+
+def outer_ipv6(lab):
+    """IPv6 from the plain network to the server, whose l2tpd listens to both."""
+    server, router = lab.network.name("server"), lab.network.name("plain")
+    own = lab.network.name("own")
+    if own not in lab.network.names:
+        lab.network.create_own_client()
+    sh(f"""
+        ip -n {server} addr replace {SERVER6}/64 dev eth0 nodad
+        ip -n {server} route replace 2001:db8:198::/64 via 2001:db8:203::1
+        ip -n {router} addr replace 2001:db8:203::1/64 dev wan nodad
+        ip -n {router} addr replace {GATEWAY6}/64 dev lan nodad
+        ip -n {own} addr replace {OWN_CLIENT6}/64 dev eth0 nodad
+        ip -n {own} route replace default via {GATEWAY6}
+    """)
+    sh("echo 1 >/proc/sys/net/ipv6/conf/all/forwarding", router)
+    path = lab.server.folder / "l2tpd.yaml"
+    path.write_text(path.read_text() + "listen: [0.0.0.0, '::']\n")
+    lab.server.signal("l2tpd", 15)
+    lab.server.start_one("l2tpd")
+
+
+def check_outer(lab, peer, encapsulated):
+    """IKE and ESP are between IPv6 addresses."""
+    ike = [sa for sa in lab.ike_sas() if sa["state"] == "established"]
+    require([sa["peer"] for sa in ike] == [f"[{peer}]:{4500 if encapsulated else 500}"],
+            f"ISAKMP SAs: {ike}")
+    pairs = lab.ipsec_sas()
+    require([pair["encapsulation"] is not None for pair in pairs] == [encapsulated],
+            f"IPsec SAs: {pairs}")
+
+
+@case("ipv6-outside", "our own client over IPv6: plain ESP, then ESP in UDP", guest=False)
+def ipv6_outside(lab):
+    outer_ipv6(lab)
+    own = lab.network.name("own")
+    lab.serve_transfers()
+    for name, nat in [("plain", ""), ("encapsulated", "nat_t: {force: true}\n")]:
+        client = lab.own_client(name, user="alice", password=USERS["alice"], server=SERVER6,
+                                more_ike=nat)
+        eventually(lambda client=client: next(iter(lab.sessions(client)), None),
+                   f"our own client is not online ({name})", 30)
+        check_outer(lab, OWN_CLIENT6, bool(nat))
+        session = next(iter(lab.sessions()))
+        require(session["peer"] == f"[{OWN_CLIENT6}]:1701", f"the session's peer: {session}")
+        require(ping_from(own), f"no echo through the tunnel ({name})")
+        for verb in ["get", "put"]:
+            lab.transfer(own, verb, 8 << 20)
+        client.stop()
+        eventually(lambda: not lab.tunnels(), "the tunnel is still there after StopCCN")
+        check_farewell(lab)
+
+
+@case("ipv6-strongswan", "strongSwan over IPv6, plain ESP and ESP in UDP: L2TP begins (xl2tpd itself "
+      "knows IPv4 only)")
+def ipv6_strongswan(lab):
+    outer_ipv6(lab)
+    client = lab.client("p1")
+    for encapsulated, encap in [(False, "no"), (True, "yes")]:
+        lab.configure(client, server=SERVER6)
+        client.run(f"""
+            ip -6 addr replace {CLIENT6}/64 dev eth0 nodad
+            ip -6 route replace default via {GATEWAY6}
+            sed -i 's/local_ts = .*/local_ts = "dynamic[17]"/' /etc/swanctl/swanctl.conf
+            sed -i "s/version = .*/&\\n    encap = {encap}/" /etc/swanctl/swanctl.conf
+        """)
+        result = client.start_ipsec()
+        require(result.code == 0, f"no IPsec SA:\n{result.output}")
+        check_outer(lab, CLIENT6, encapsulated)
+        states = client.esp_states()
+        require(f"src {CLIENT6} dst {SERVER6}" in states
+                and ("encap type espinudp" in states) == encapsulated, states)
+        message = base64.b64encode(sccrq()).decode()
+        answer = client.run(f"""
+            exec 3<>/dev/udp/{SERVER6}/1701
+            base64 -d <<<{message} >&3
+            timeout 10 dd bs=2000 count=1 <&3 2>/dev/null | od -An -v -tx1 | tr -d ' \\n'
+        """).output
+        # The tunnel is ours by its number, the first AVP says SCCRP (RFC 2661 section 6.2).
+        require(answer[8:12] == "0007" and answer[24:40] == "8008000000000002",
+                f"no SCCRP but {answer!r}")
+        require(all(tunnel["peer"].startswith(f"[{CLIENT6}]:") for tunnel in lab.tunnels()),
+                f"tunnels: {lab.tunnels()}")
+        client.disconnect()
+        eventually(lambda: not lab.ipsec_sas() and not lab.ike_sas(), "SAs are left after Delete")

@@ -167,9 +167,10 @@ class Lab:
             self.used.append(client)
         return client
 
-    def configure(self, client, user="alice", password=None, psk=PSK, **more):
+    def configure(self, client, user="alice", password=None, psk=PSK, server=network.SERVER,
+                  **more):
         """Writes a client's configuration for this server."""
-        client.configure(network.SERVER, psk, user, password or USERS[user], **more)
+        client.configure(server, psk, user, password or USERS[user], **more)
 
     def own_client(self, name, **values):
         """A set of our own daemons as client, in its own namespace."""
@@ -232,6 +233,6 @@ def configuration(kind, **values):
     if kind.startswith("server-"):
         folders.insert(0, CONFIGURATION)
     values = {"psk": PSK, "server": network.SERVER, "own": network.OWN_CLIENT,
-              "inside": INSIDE, "more": "", **values}
+              "inside": INSIDE, "more": "", "more_ike": "", **values}
     return {path.name: string.Template(path.read_text()).substitute(values)
             for folder in folders for path in folder.iterdir()}
