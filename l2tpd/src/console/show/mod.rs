@@ -3,22 +3,28 @@
 //! | file | what |
 //! |---|---|
 //! | `lists.rs` | sessions, summary, tunnels, pools |
-//! | `link.rs` | one link: link, lcp, auth, device |
+//! | `link.rs` `ppp.rs` `device.rs` `customer.rs` | one link: link; lcp, auth; device; customer |
 //! | `bundle.rs` | one bundle: bundle, iface, ipcp, ipv6cp |
 //! | `global.rs` | console, web, users, global settings, version |
 
 mod bundle;
+mod customer;
+mod device;
 mod global;
 mod link;
 mod lists;
+mod ppp;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 pub(super) use bundle::{bundle, iface, ipcp, ipv6cp};
+pub(super) use customer::customer;
+pub(super) use device::device;
 pub(super) use global::{console, global, users, version, web};
-pub(super) use link::{auth, customer, device, lcp, link};
+pub(super) use link::link;
 pub(super) use lists::{ippool, l2tp, sessions, summary};
+pub(super) use ppp::{auth, lcp};
 
 use super::view::SessionView;
 

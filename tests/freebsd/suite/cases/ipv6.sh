@@ -1,4 +1,5 @@
-# IPv6 inside the tunnel: IPV6CP opens, and both ends' ngN have link-local addresses that answer.
+# IPv6 inside the tunnel: IPV6CP opens, and both ends' ngN have link-local addresses that answer; then
+# with a prefix, of which the client's kernel makes an address.
 
 . ./network.sh
 network_up || return
@@ -32,3 +33,45 @@ shows "nothing but link-local addresses" '^1$' \
 stop_side client
 stop_side server
 check "no nodes are left" sh -c '! jexec tanuki-server ngctl list | grep -q tanuki'
+
+sed -i '' 's|^ipv6: true|ipv6: {prefixes: ["2001:db8:99::/48"], dns: ["2001:db8:1::53"]}|' \
+	"$(runtime server)/l2tpd.yaml"
+sed -i '' 's|ipv6: true|&, routes: ["2001:db8:1::/48"]|' "$(runtime client)/l2tpd.yaml"
+inside client sysctl net.inet6.ip6.accept_rtadv=1 >/dev/null
+# Something behind the server, and a source that is not the client's.
+inside server ifconfig lo0 inet6 2001:db8:1::1/128 alias
+inside client ifconfig lo0 inet6 2001:db8:bad::1/128 alias
+
+solicitations() {
+	ctl server l2tpctl show stats | sed -n 's/^server.solicitations //p'
+}
+
+more_than() {
+	[ "$(solicitations)" -gt "$1" ]
+}
+
+check "with a prefix: the server's daemons start" start_side server
+check "with a prefix: the client's daemons start" start_side client
+eventually "with a prefix: the client is online" 60 online
+eventually "the client's kernel makes an address of it" 30 \
+	sh -c 'jexec tanuki-client ifconfig ng0 inet6 | grep -q "inet6 2001:db8:99:.*autoconf"'
+shows "the session has it" '2001:db8:99:.*/64' ctl server l2tpctl show sessions
+shows "it is routed to the interface" '2001:db8:99:.*/64 .*ng0' inside server netstat -rn6
+shows "what is behind the server is reached" ' 0.0% packet loss' \
+	inside client ping -6 -c 5 -i 0.2 2001:db8:1::1
+inside server route -q -6 add 2001:db8:bad::1 -iface ng0
+shows "from another source it is not" ' 100.0% packet loss' \
+	inside client ping -6 -c 3 -i 0.2 -t 3 -S 2001:db8:bad::1 2001:db8:1::1
+shows "solicitations have a node of their own" 'tanuki-s' inside server ngctl list
+before=$(solicitations)
+check "the client has asked: $before" more_than 0
+check "a new l2tpd takes over" hand_over server l2tpd
+inside client rtsol ng0
+eventually "and hears solicitations" 20 more_than 0
+shows "IPv6 goes on" ' 0.0% packet loss' inside client ping -6 -c 5 -i 0.2 2001:db8:1::1
+
+stop_side client
+eventually "the route is gone with the session" 10 \
+	sh -c '! jexec tanuki-server netstat -rn6 | grep -q 2001:db8:99:'
+stop_side server
+check "with a prefix: no nodes are left" sh -c '! jexec tanuki-server ngctl list | grep -q tanuki'
