@@ -223,6 +223,8 @@ numbers! {
         LIFE_TYPE = 11, "Life Type";
         /// Life duration.
         LIFE_DURATION = 12, "Life Duration";
+        /// Pseudo-random function.
+        PRF = 13, "PRF";
         /// Key length in bits.
         KEY_LENGTH = 14, "Key Length";
     }
@@ -243,6 +245,10 @@ numbers! {
         AUTH = 5, "Authentication Algorithm";
         /// Key length in bits.
         KEY_LENGTH = 6, "Key Length";
+        /// Explicit congestion notification in tunnel mode, RFC 3168.
+        ECN_TUNNEL = 10, "ECN Tunnel";
+        /// From here on for private use.
+        FIRST_PRIVATE = 32001, "private use";
     }
 }
 

@@ -149,6 +149,10 @@ fn read_phase1(transform: &Transform) -> Phase1Reading {
     if transform.id != KEY_IKE {
         return Phase1Reading::Unusable;
     }
+    if has(&attributes, Phase1Attribute::PRF.0) {
+        // Ours is always HMAC with the hash.
+        return Phase1Reading::Unusable;
+    }
     let (Some(cipher), Some(hash), Some(group)) = (
         number(Phase1Attribute::ENCRYPTION),
         number(Phase1Attribute::HASH),
@@ -361,6 +365,17 @@ struct Phase2Reading {
 
 fn read_phase2(transform: &Transform) -> Option<Phase2Reading> {
     let attributes = transform.attributes().ok()?;
+    // RFC 2407 4.5: not with a defined attribute that is not supported, such as 64-bit sequence
+    // numbers (RFC 4304), which the peer would use. ECN in tunnels changes nothing for us, and
+    // private ones are the peer's own affair.
+    let understood = |attribute: &Attribute| {
+        attribute.class <= Phase2Attribute::KEY_LENGTH.0
+            || attribute.class == Phase2Attribute::ECN_TUNNEL.0
+            || attribute.class >= Phase2Attribute::FIRST_PRIVATE.0
+    };
+    if !attributes.iter().all(understood) {
+        return None;
+    }
     // An attribute that is there must make sense; one that is absent has a default.
     let number = |class: Phase2Attribute, default: u16| {
         if has(&attributes, class.0) {

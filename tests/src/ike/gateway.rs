@@ -2,7 +2,7 @@
 //! everything and a clock that moves when told.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ike_proto::io::{
@@ -36,6 +36,8 @@ pub fn policy() -> Policy {
 pub struct Gateway {
     /// The core.
     pub endpoint: Endpoint,
+    /// The address it is dialled by.
+    pub local: IpAddr,
     /// The time.
     pub now: Instant,
     /// What the kernel holds.
@@ -55,6 +57,7 @@ impl Gateway {
     pub fn new(policy: Policy) -> Self {
         Self {
             endpoint: Endpoint::new(policy),
+            local: SERVER.parse().unwrap(),
             now: Instant::now() + Duration::from_secs(1_000_000),
             sas: BTreeMap::new(),
             events: Vec::new(),
@@ -112,7 +115,7 @@ impl Gateway {
     pub fn receive(&mut self, peer: &str, natt_port: bool, payload: &[u8]) -> Vec<Transmit> {
         let port = if natt_port { 4500 } else { 500 };
         let datagram = Datagram {
-            local: SocketAddr::new(SERVER.parse().unwrap(), port),
+            local: SocketAddr::new(self.local, port),
             peer: peer.parse().unwrap(),
             natt_port,
             payload,

@@ -5,6 +5,7 @@
 pub mod forge;
 pub mod gateway;
 pub mod offers;
+pub mod ordinary;
 
 use std::net::{IpAddr, SocketAddr};
 

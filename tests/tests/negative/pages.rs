@@ -3,9 +3,38 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 const NEGATIVE: &str = include_str!("../../negative.md");
+const SCENARIOS: &str = include_str!("../../scenarios.md");
 
 /// Where tests are, by the name that stands before `::` on the pages.
 const SOURCES: &[(&str, &str)] = &[
+    ("clients/main", include_str!("../clients/main.rs")),
+    ("lives", include_str!("../scenarios/lives.rs")),
+    ("offers", include_str!("../scenarios/offers.rs")),
+    ("places", include_str!("../scenarios/places.rs")),
+    (
+        "ike-proto/connect",
+        include_str!("../../../ike-daemon/proto/tests/connect.rs"),
+    ),
+    (
+        "ike-proto/fragments",
+        include_str!("../../../ike-daemon/proto/tests/fragments.rs"),
+    ),
+    (
+        "ike-proto/life",
+        include_str!("../../../ike-daemon/proto/tests/life.rs"),
+    ),
+    (
+        "ike-proto/wire",
+        include_str!("../../../ike-daemon/proto/tests/wire.rs"),
+    ),
+    (
+        "ike-proto/xauth",
+        include_str!("../../../ike-daemon/proto/tests/xauth.rs"),
+    ),
+    (
+        "softkernel/lifetimes",
+        include_str!("../../../softkernel/tests/ipsec/lifetimes.rs"),
+    ),
     ("esp", include_str!("esp.rs")),
     ("l2tp", include_str!("l2tp.rs")),
     ("ppp", include_str!("ppp.rs")),
@@ -89,9 +118,22 @@ const SOURCES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Functions under `#[test]`, as the pages name them.
+/// Where cases of the lab are.
+const CASES: &[&str] = &[
+    include_str!("../../lab/cases/certificates.py"),
+    include_str!("../../lab/cases/connecting.py"),
+    include_str!("../../lab/cases/endurance.py"),
+    include_str!("../../lab/cases/refusals.py"),
+    include_str!("../../lab/cases/tunnels.py"),
+];
+
+/// Functions under `#[test]` and cases of the lab, as the pages name them.
 fn tests() -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+    let cases = CASES
+        .iter()
+        .flat_map(|source| source.split("@case(\"").skip(1));
+    let name = |case: &str| format!("lab::{}", case.split('"').next().unwrap());
+    let mut found: BTreeSet<String> = cases.map(name).collect();
     for (place, source) in SOURCES {
         let mut lines = source.lines().map(str::trim);
         while let Some(line) = lines.next() {
@@ -136,24 +178,29 @@ fn named(page: &str, rows: &[(char, usize)]) -> BTreeSet<String> {
     names
 }
 
-#[test]
-fn negative_inputs_are_all_on_the_page() {
-    let named = named(
-        NEGATIVE,
-        &[('E', 13), ('I', 32), ('L', 15), ('P', 16), ('V', 47)],
-    );
+/// Every test a page names exists, and every test of these places is named.
+fn assert_complete(page: &str, rows: &[(char, usize)], own: &[&str]) {
+    let named = named(page, rows);
     let tests = tests();
     let missing: Vec<_> = named.difference(&tests).collect();
     assert!(missing.is_empty(), "named and not there: {missing:?}");
-    let own = |name: &&String| {
-        ["esp::", "ike/", "l2tp::", "ppp::"]
-            .iter()
-            .any(|place| name.starts_with(place))
-    };
+    let own = |name: &&String| own.iter().any(|place| name.starts_with(place));
     let unnamed: Vec<_> = tests
         .iter()
         .filter(own)
         .filter(|name| !named.contains(*name))
         .collect();
     assert!(unnamed.is_empty(), "there and not named: {unnamed:?}");
+}
+
+#[test]
+fn negative_inputs_are_all_on_the_page() {
+    let rows = [('E', 13), ('I', 32), ('L', 15), ('P', 16), ('V', 47)];
+    assert_complete(NEGATIVE, &rows, &["esp::", "ike/", "l2tp::", "ppp::"]);
+}
+
+#[test]
+fn scenarios_are_all_on_the_page() {
+    let rows = [('O', 9), ('Q', 9), ('S', 28), ('W', 29)];
+    assert_complete(SCENARIOS, &rows, &["lives::", "offers::", "places::"]);
 }

@@ -91,6 +91,7 @@ fn refused() -> Vec<(String, Vec<u8>)> {
             "a group of 100 octets".into(),
             [tlv(4, &[19; 100]), without(4)].concat(),
         ),
+        ("a PRF of its own".into(), [good(), tv(13, 2)].concat()),
         ("two ciphers".into(), [tv(1, 5), good()].concat()),
         ("two hashes".into(), [tv(2, 2), good()].concat()),
         (

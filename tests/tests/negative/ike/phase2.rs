@@ -63,6 +63,13 @@ fn refused() -> Vec<(String, Vec<u8>)> {
             esp(12, &[&good[..], &tv(3, 999)].concat()),
         ),
     ];
+    // Attributes that are defined and not supported: 64-bit sequence numbers among them.
+    for class in [7, 8, 9, 11, 12, 13, 31_999] {
+        rows.push((
+            format!("attribute {class}"),
+            esp(12, &[&good[..], &tv(class, 1)].concat()),
+        ));
+    }
     for doi in [0u32, 2, u32::MAX] {
         rows.push((format!("DOI {doi}"), with(&whole, 0, &doi.to_be_bytes())));
     }
@@ -173,7 +180,7 @@ fn esp_offers_that_are_odd_and_served() {
         ),
         (
             "private attributes",
-            [good.clone(), tv(32_001, 1), tlv(16_000, &[1; 100])].concat(),
+            [good.clone(), tv(32_001, 1), tlv(32_002, &[1; 100])].concat(),
         ),
         ("an attribute twice", [good, tv(4, 2)].concat()),
     ];

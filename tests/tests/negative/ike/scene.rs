@@ -6,20 +6,15 @@ use std::net::SocketAddr;
 
 use ike_proto::io::Transmit;
 use ike_proto::policy::Policy;
-use tanuki_tests::ike::gateway::{Gateway, PSK, SERVER, policy};
-use tanuki_tests::ike::offers::{AES, EspStyle, Life, Order, SHA256, Suite, phase1_suites, phase2};
-use tanuki_tests::ike::{Dialect, Initiator, Pair, Payload, Quick, QuickUnderWay, id_address};
+use tanuki_tests::ike::gateway::{Gateway, SERVER, policy};
+use tanuki_tests::ike::{Dialect, Initiator, Pair, Payload, Quick, QuickUnderWay, ordinary};
+
+pub(crate) use ordinary::{RFC_3947, SUITE, dialect};
 
 /// Where the client is; there is no NAT.
 pub(crate) const CLIENT: &str = "198.51.100.7:500";
 /// Who has nothing to do with it.
 pub(crate) const STRANGER: &str = "192.0.2.66:500";
-/// A suite whose arithmetic is quick.
-pub(crate) const SUITE: Suite = (AES, 128, SHA256, 19);
-
-pub(crate) const RFC_3947: &[u8] =
-    b"\x4a\x13\x1c\x81\x07\x03\x58\x45\x5c\x57\x28\xf2\x0e\x95\x45\x2f";
-
 /// What is due for a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
@@ -75,18 +70,7 @@ pub(crate) const STAGES: [Stage; 6] = [
 
 /// The ordinary first messages of Quick Mode.
 pub(crate) fn quick(message_id: u32) -> Quick {
-    let spi = 0xa000 + message_id;
-    Quick {
-        message_id,
-        sa: phase2(&[(12, 128, 2)], spi, &EspStyle::new(2, Life::Short(3600))),
-        spi,
-        nonce: 32,
-        pfs: None,
-        ids: [CLIENT, &format!("{SERVER}:500")]
-            .map(|at| id_address(at.parse::<SocketAddr>().unwrap().ip(), 17, 1701))
-            .to_vec(),
-        more: Vec::new(),
-    }
+    ordinary::quick(message_id, 0xa000 + message_id, "198.51.100.7", 2)
 }
 
 /// Payloads of an ordinary first message of Quick Mode, behind HASH(1).
@@ -94,11 +78,6 @@ pub(crate) fn quick_payloads(message_id: u32) -> Vec<Payload> {
     let quick = quick(message_id);
     let [idci, idcr] = <[Vec<u8>; 2]>::try_from(quick.ids).unwrap();
     vec![(1, quick.sa), (10, vec![7; 32]), (5, idci), (5, idcr)]
-}
-
-pub(crate) fn dialect() -> Dialect {
-    let offer = phase1_suites(&[SUITE], Order::CipherFirst, Life::Short(3600));
-    Dialect::new(offer, &[RFC_3947], PSK)
 }
 
 /// Answers are not withheld for their number, so that every row is judged.
