@@ -283,6 +283,9 @@ impl Server {
             client.adopt(key);
         }
         self.sessions.insert(key, session);
+        if saved.prefix.is_none() && self.advertises(key) {
+            self.without_prefix.insert(key);
+        }
         self.begin_discovery(now, key);
         self.schedule(key);
     }

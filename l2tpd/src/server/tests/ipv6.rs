@@ -193,6 +193,27 @@ fn a_restart_takes_the_prefix_up_again() {
 }
 
 #[test]
+fn who_waits_for_a_prefix_waits_on_after_a_restart() {
+    let text = "pool: [10.77.0.10-10.77.0.19]\nipv6: {prefixes: [2001:db8:77::/64]}\n";
+    let mut world = World::new(config(text), users(super::world::USERS));
+    let first = client(&mut world, "alice", "wonderland");
+    world.connect(first);
+    world.pass(SECOND);
+    let second = client(&mut world, "alice", "wonderland");
+    world.connect(second);
+    world.pass(60 * SECOND);
+    let state = world.hosts[0].server.checkpoint(world.now);
+    world.kill(0);
+    world.restart(0, config(text), users(super::world::USERS), state);
+    assert!(prefixes(&mut world).contains(&None));
+    disconnect(&mut world, first);
+    assert_eq!(prefixes(&mut world), [Some("2001:db8:77::/64".to_owned())]);
+    assert!(!advertisements(&world.hosts[second]).is_empty());
+    disconnect(&mut world, second);
+    world.assert_clean(0);
+}
+
+#[test]
 fn a_peer_that_asks_wrongly_is_not_answered() {
     let mut world = World::new(config(SERVER), users(super::world::USERS));
     let client = client(&mut world, "alice", "wonderland");
