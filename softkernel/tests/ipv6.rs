@@ -83,7 +83,17 @@ fn a_client_is_no_router_to_the_system() {
     for kind in [134, 137] {
         assert!(!arrives(&mut host, &icmpv6(kind, "fe80::2", "ff02::1")));
     }
-    assert!(dropped(&host, (Drop::NoRouter, 2)));
+    // Behind a hop-by-hop header, destination options, or as a fragment; and with nothing behind it.
+    for (next, length) in [(0, 48), (60, 48), (44, 48), (58, 40)] {
+        let mut packet = icmpv6(58, "fe80::2", "ff02::1");
+        packet[6] = next;
+        packet.truncate(length);
+        assert!(!arrives(&mut host, &packet), "{next}");
+    }
+    assert!(dropped(&host, (Drop::NoRouter, 6)));
+    for kind in [128, 136] {
+        assert!(arrives(&mut host, &icmpv6(kind, "fe80::2", "fe80::1")));
+    }
     // On a client's side the peer is one.
     host.call(LINK, &soft_iface::SourceCheck(Switch(false)))
         .unwrap();

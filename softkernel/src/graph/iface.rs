@@ -13,6 +13,7 @@ use super::{Drop, HookIndex, Verdict, command};
 
 /// Routes through one interface, besides its peers.
 pub(super) const MAX_ROUTES: usize = 64;
+const ICMPV6: u8 = 58;
 /// ICMPv6 types of RFC 4861 section 4.
 const ROUTER_SOLICITATION: u8 = 133;
 const ROUTER_ADVERTISEMENT: u8 = 134;
@@ -200,12 +201,13 @@ impl IfaceNode {
         let (Some(source), true) = (source_of(packet), version_of(packet) == Some(role)) else {
             return Verdict::Drop(Drop::Malformed);
         };
-        let message = icmpv6_of(packet);
-        if let (Some(ROUTER_SOLICITATION), Some(hook)) = (message, self.solicitations) {
+        if let (Some((ICMPV6, ROUTER_SOLICITATION)), Some(hook)) =
+            (upper_layer_of(packet), self.solicitations)
+        {
             return Verdict::Forward(hook);
         }
         // The system may have to believe another peer's, and all come by one device.
-        if self.source_check && matches!(message, Some(ROUTER_ADVERTISEMENT | REDIRECT)) {
+        if self.source_check && may_be_a_routers(packet, source) {
             return Verdict::Drop(Drop::NoRouter);
         }
         if self.source_check && !self.may_send(source) {
@@ -266,24 +268,33 @@ pub(crate) fn destination_of(packet: &[u8]) -> Option<IpAddr> {
     address_at(packet, 16, 24)
 }
 
-/// The type of an ICMPv6 message (RFC 4443) without extension headers in front of it, which those of
-/// neighbour discovery have no use for.
-fn icmpv6_of(packet: &[u8]) -> Option<u8> {
-    const ICMPV6: u8 = 58;
-    (version_of(packet)? == Role::Inet6 && packet.get(6) == Some(&ICMPV6))
-        .then(|| packet.get(40).copied())
-        .flatten()
+/// What stands behind the header of an IPv6 packet, and its first octet: of ICMPv6 the type.
+fn upper_layer_of(packet: &[u8]) -> Option<(u8, u8)> {
+    let ipv6 = version_of(packet)? == Role::Inet6;
+    ipv6.then_some((*packet.get(6)?, *packet.get(40)?))
+}
+
+/// Router advertisements and redirects come from link-local addresses (RFC 4861 sections 6.1.2 and
+/// 8.1). Behind an extension header something may be one (RFC 7113); nothing that a client sends
+/// from there needs those.
+fn may_be_a_routers(packet: &[u8], source: IpAddr) -> bool {
+    const TCP: u8 = 6;
+    const UDP: u8 = 17;
+    let link_local = matches!(source, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    link_local
+        && match upper_layer_of(packet) {
+            Some((ICMPV6, kind)) => matches!(kind, ROUTER_ADVERTISEMENT | REDIRECT),
+            Some((TCP | UDP, _)) => false,
+            _ => true,
+        }
 }
 
 fn address_at(packet: &[u8], v4: usize, v6: usize) -> Option<IpAddr> {
-    match version_of(packet)? {
-        Role::Inet | Role::Solicitations => {
-            let octets: [u8; 4] = *packet.get(v4..)?.first_chunk()?;
-            Some(octets.into())
-        }
-        Role::Inet6 => {
-            let octets: [u8; 16] = *packet.get(v6..)?.first_chunk()?;
-            Some(octets.into())
-        }
+    if version_of(packet)? == Role::Inet6 {
+        let octets: [u8; 16] = *packet.get(v6..)?.first_chunk()?;
+        Some(octets.into())
+    } else {
+        let octets: [u8; 4] = *packet.get(v4..)?.first_chunk()?;
+        Some(octets.into())
     }
 }
