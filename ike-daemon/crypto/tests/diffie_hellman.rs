@@ -397,6 +397,30 @@ fn known_answers() {
     }
 }
 
+/// A shared secret that begins with a zero octet keeps it. The public value is the one of Ruhr
+/// University Bochum's `testComputeDHSecret`, whose exponent is longer than those here; with this
+/// one the result is Python's `pow`.
+#[test]
+fn a_shared_secret_keeps_its_leading_zero() {
+    let exponent = 1447u32.to_be_bytes();
+    let key = PrivateKey::from_bytes(Group::Modp1024, &exponent).unwrap();
+    let shared = key.agree(&hex!(
+            "b8c8f889d2105ec783b99a62fd792a48628ccad1d30a9bd19cb0a8d5be155a7a"
+            "22f86386e8592a683ce01a8cbe77e48e45702ba82e6e73831e7400adb77d45e8"
+            "73a3228aa4b76ef02443681fd8cdda76716a90a4c8006dcbdbd6425a1e2afc8b"
+            "8c9837ffd53a69d7747a12a6231abcdf9b887742e25a86b5c516bfd7cc0f29c8"
+    ));
+    assert_eq!(
+        shared.unwrap().expose(),
+        hex!(
+            "00236450ae50bb768826f5b5ed71c1aab897e3b41cd7a3094be4ac59db8ab2f2"
+            "d73b5e6b2173dda08490ce1d146cffa4be4ee033a5c1ecd3d345153d3765ee3a"
+            "0004617f894cf93d61659c6f9cf4c8b706762becb0f3e515791554ec422d928e"
+            "f8e6964e0c14790ea8d0935fe4100bf1d1458503499eee26e4d01919b786b09a"
+        )
+    );
+}
+
 #[test]
 fn both_sides_agree_in_every_group() {
     let mut rng = rng();

@@ -1,6 +1,6 @@
 //! Key derivation held to known answers that others computed.
 //!
-//! * libreswan `programs/cavp/test.acvp.ikev1_psk` (the NIST ACVP form, SHA-1)
+//! * libreswan `programs/cavp/test.acvp.ikev1_psk` and `ikev1_dsa` (the NIST ACVP form, SHA-1)
 //! * Ruhr University Bochum, IPsec-StateMachineExtractor, `IKEv1HandshakeSessionSecretsTest`
 //! * ike-scan `check-psk-crack-2` and `-4`: recorded from Check Point FW-1 NG and Juniper ScreenOS
 //! * RFC 2409 with SHA-2, computed with Python's `hmac` (the command stands at the vector)
@@ -10,7 +10,7 @@
 use hex_literal::hex;
 use ike_crypto::{
     Cipher, Exchange, Hash, Iv, KeymatInput, Secret, Skeyids, cipher_key, hash_1, hash_2, hash_3,
-    hash_i, hash_r, keymat, phase1_iv, phase2_iv, skeyid_psk,
+    hash_i, hash_r, keymat, phase1_iv, phase2_iv, skeyid_psk, skeyid_signatures,
 };
 
 #[test]
@@ -46,6 +46,29 @@ fn libreswan_acvp_psk_sha1() {
         keys.e.expose(),
         hex!("cd74b0c048219db81384d3fda8f6cda51e398a2b")
     );
+}
+
+#[test]
+fn libreswan_acvp_dsa_sha1() {
+    let gxy =
+        Secret::from(&hex!("8ba4cbc73c0187301dc19a975823854dbd641c597f637f8d053a83b9514673eb")[..]);
+    let (ni, nr) = (hex!("69a62284195f1680"), hex!("80c94ba25c8abda5"));
+    let keys = Skeyids::derive(
+        Hash::Sha1,
+        skeyid_signatures(Hash::Sha1, &ni, &nr, &gxy),
+        &gxy,
+        &hex!("8c3bcd3a69831d7f"),
+        &hex!("d2d9a7ff4fbe95a7"),
+    );
+    let expected = [
+        hex!("707197817fb2d90cf54d1842606bdea59b9f4823"),
+        hex!("384be709a8a5e63c3ed160cfe3921c4b37d5b32d"),
+        hex!("48b327575abe3adba0f279849e289022a13e2b47"),
+        hex!("a4a415c8e0c38c0da847c356cc61c24df8025560"),
+    ];
+    for (key, expected) in [keys.skeyid, keys.d, keys.a, keys.e].iter().zip(expected) {
+        assert_eq!(key.expose(), expected);
+    }
 }
 
 /// One recorded Main Mode of the Bochum tests: PSK "AAAA", AES-128, SHA-1, group 2.

@@ -1,12 +1,44 @@
-//! `negative.md` and `scenarios.md` name every test of theirs, and only tests that exist.
+//! `negative.md`, `scenarios.md` and `vectors.md` name every test of theirs, and only tests that
+//! exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 const NEGATIVE: &str = include_str!("../../negative.md");
 const SCENARIOS: &str = include_str!("../../scenarios.md");
+const VECTORS: &str = include_str!("../../vectors.md");
 
 /// Where tests are, by the name that stands before `::` on the pages.
 const SOURCES: &[(&str, &str)] = &[
+    ("captures", include_str!("../vectors/captures.rs")),
+    ("keys", include_str!("../vectors/keys.rs")),
+    (
+        "ike-crypto/cipher",
+        include_str!("../../../ike-daemon/crypto/src/cipher.rs"),
+    ),
+    (
+        "ike-crypto/hash",
+        include_str!("../../../ike-daemon/crypto/src/hash.rs"),
+    ),
+    (
+        "ike-crypto/key_derivation",
+        include_str!("../../../ike-daemon/crypto/tests/key_derivation.rs"),
+    ),
+    (
+        "ppp-proto/chap",
+        include_str!("../../../l2tpd/ppp/src/auth/chap.rs"),
+    ),
+    (
+        "ppp-proto/mschapv2",
+        include_str!("../../../l2tpd/ppp/src/auth/mschapv2.rs"),
+    ),
+    (
+        "softkernel/esp",
+        include_str!("../../../softkernel/src/ipsec/esp.rs"),
+    ),
+    (
+        "softkernel/transform",
+        include_str!("../../../softkernel/src/ipsec/transform.rs"),
+    ),
     ("clients/main", include_str!("../clients/main.rs")),
     ("lives", include_str!("../scenarios/lives.rs")),
     ("offers", include_str!("../scenarios/offers.rs")),
@@ -203,4 +235,10 @@ fn negative_inputs_are_all_on_the_page() {
 fn scenarios_are_all_on_the_page() {
     let rows = [('O', 9), ('Q', 9), ('S', 28), ('W', 29)];
     assert_complete(SCENARIOS, &rows, &["lives::", "offers::", "places::"]);
+}
+
+#[test]
+fn vectors_are_all_on_the_page() {
+    let rows = [('A', 5), ('B', 8), ('C', 12), ('K', 13)];
+    assert_complete(VECTORS, &rows, &["captures::", "keys::"]);
 }
