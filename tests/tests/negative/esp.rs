@@ -21,8 +21,8 @@ const KEY: [u8; 16] = [0x31; 16];
 const MAC: [u8; 20] = [0x32; 20];
 
 /// A server with one client, and the client's side of ESP by hand.
-struct Bench {
-    server: Host,
+pub(crate) struct Bench {
+    pub(crate) server: Host,
     sequence: u32,
 }
 
@@ -69,7 +69,7 @@ fn l2tp_data(number: u8) -> Vec<u8> {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut server = Host::new("192.0.2.1");
         let inbound = SaRequest {
             encryption: EncryptionAlgorithm::AES_CBC,
@@ -105,13 +105,19 @@ impl Bench {
         }
     }
 
+    /// The UDP datagram of a ping.
+    pub(crate) fn ping_datagram(number: u8) -> Vec<u8> {
+        let payload = l2tp_data(number);
+        udp(1701, 1701, 8 + payload.len() as u16, 0, &payload)
+    }
+
     fn next(&mut self) -> u32 {
         self.sequence += 1;
         self.sequence
     }
 
     /// A packet with this inside, otherwise right.
-    fn packet(&mut self, plain: &[u8], next_header: u8) -> Vec<u8> {
+    pub(crate) fn packet(&mut self, plain: &[u8], next_header: u8) -> Vec<u8> {
         Packet {
             spi: SPI,
             sequence: self.next(),
@@ -126,7 +132,7 @@ impl Bench {
         self.packet(&udp(1701, 1701, length, 0, payload), 17)
     }
 
-    fn receive(&mut self, encapsulated: bool, packet: &[u8]) {
+    pub(crate) fn receive(&mut self, encapsulated: bool, packet: &[u8]) {
         let from = InboundEsp {
             source: address(CLIENT),
             destination: address(SERVER),
@@ -181,7 +187,7 @@ impl Bench {
     }
 
     /// A ping still comes through.
-    fn assert_alive(&mut self) {
+    pub(crate) fn assert_alive(&mut self) {
         let packet = self.datagram(&l2tp_data(7));
         self.receive(true, &packet);
         let expected = ping("10.0.0.2", "10.0.0.1", 7);

@@ -21,5 +21,6 @@ mod tunnels;
 mod esp;
 mod ike;
 mod l2tp;
+mod mutations;
 mod pages;
 mod ppp;

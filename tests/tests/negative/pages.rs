@@ -69,6 +69,7 @@ const SOURCES: &[(&str, &str)] = &[
     ),
     ("esp", include_str!("esp.rs")),
     ("l2tp", include_str!("l2tp.rs")),
+    ("mutations", include_str!("mutations.rs")),
     ("ppp", include_str!("ppp.rs")),
     ("ike/floods", include_str!("ike/floods.rs")),
     ("ike/header", include_str!("ike/header.rs")),
@@ -227,8 +228,19 @@ fn assert_complete(page: &str, rows: &[(char, usize)], own: &[&str]) {
 
 #[test]
 fn negative_inputs_are_all_on_the_page() {
-    let rows = [('E', 13), ('I', 32), ('L', 15), ('P', 16), ('V', 47)];
-    assert_complete(NEGATIVE, &rows, &["esp::", "ike/", "l2tp::", "ppp::"]);
+    let rows = [
+        ('E', 13),
+        ('I', 32),
+        ('L', 15),
+        ('M', 5),
+        ('P', 16),
+        ('V', 47),
+    ];
+    assert_complete(
+        NEGATIVE,
+        &rows,
+        &["esp::", "ike/", "l2tp::", "mutations::", "ppp::"],
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod payloads;
 mod phase1;
 mod phase2;
 mod replay;
-mod scene;
+pub(crate) mod scene;
 
 /// A copy with some octets changed.
 fn with(message: &[u8], at: usize, octets: &[u8]) -> Vec<u8> {
