@@ -7,6 +7,8 @@ from harness.errors import LabError
 
 # Its DHCP server's network, fixed; the hub's own interface gets this address.
 INSIDE = "192.168.30.2"
+# The bridge "se0", as SoftEther names its device.
+DEVICE = "tap_se0"
 SERVER = "/usr/libexec/softether/vpnserver/vpnserver"
 # Where its files are is compiled in: each run has its own, which end with it.
 FOLDERS = ["/run/softether", "/var/lib/softether", "/var/log/softether"]
@@ -33,12 +35,23 @@ class SoftEther:
         self.command(words=["BridgeCreate", "DEFAULT", "/DEVICE:se0", "/TAP:yes"])
         self.command(words=["IPsecEnable", "/L2TP:yes", "/L2TPRAW:no", "/ETHERIP:no", f"/PSK:{psk}",
                             "/DEFAULTHUB:DEFAULT"])
-        self.run(f"ip addr add {INSIDE}/24 dev tap_se0; ip link set tap_se0 up")
+        self.until(lambda: ":4500" in self.run("ss -lun"), "SoftEther does not open UDP 4500")
+        # The answer to BridgeCreate comes before the device does.
+        self.until(self.has_address, f"{DEVICE} does not get its address")
+
+    @staticmethod
+    def until(probe, complaint):
+        """Waits for something to become true."""
         deadline = time.monotonic() + 30
-        while ":4500" not in self.run("ss -lun"):
+        while not probe():
             if time.monotonic() > deadline:
-                raise LabError("SoftEther does not open UDP 4500")
+                raise LabError(complaint)
             time.sleep(0.2)
+
+    def has_address(self):
+        """Gives the hub's device its address; whether it has it."""
+        self.run(f"ip link set {DEVICE} up && ip addr replace {INSIDE}/24 dev {DEVICE}")
+        return INSIDE in self.run(f"ip -4 -o addr show dev {DEVICE}")
 
     def run(self, script):
         """A shell script beside it."""
