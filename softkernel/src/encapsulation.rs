@@ -4,7 +4,6 @@
 //! peer lasts as long as its binder and, after it, as long as there is an SA for that peer: so ESP
 //! flows on while the daemon restarts, and what the next daemon does not take up ends with its SAs.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -14,6 +13,7 @@ use tokio::sync::Notify;
 use crate::ipsec::Ipsec;
 use crate::kernel::PortId;
 use crate::os::outer::OuterSocket;
+use crate::table::Table;
 
 /// Connected sockets at once, one for each client that another kernel cannot serve.
 const MAX_CONNECTED: usize = 1024;
@@ -39,8 +39,8 @@ struct Encapsulation {
 /// Every open encapsulation socket.
 #[derive(Debug, Default)]
 pub struct Encapsulations {
-    sockets: HashMap<Key, Encapsulation>,
-    binders: HashMap<PortId, Key>,
+    sockets: Table<Key, Encapsulation>,
+    binders: Table<PortId, Key>,
     connected: usize,
     /// Connected sockets without binder.
     orphans: Vec<Key>,

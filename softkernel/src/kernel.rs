@@ -97,7 +97,7 @@ pub struct Kernel {
     source_for: crate::graph::SourceFor,
     counters: Counters,
     /// Packets of the current batch that are still to be encrypted, by their places in it.
-    unsealed: Vec<(usize, Unsealed)>,
+    unsealed: Unsealed,
     /// The place of the current packet.
     place: usize,
 }
@@ -119,7 +119,7 @@ impl Kernel {
             ports: HashMap::new(),
             source_for,
             counters: Counters::default(),
-            unsealed: Vec::new(),
+            unsealed: Unsealed::default(),
             place: 0,
         }
     }
@@ -368,7 +368,10 @@ impl Kernel {
                     return Action::Done;
                 }
                 let to = transport(local, peer, socket.policy());
-                let esp = self.ipsec.prepare(now.instant, now.wall, to, packet);
+                let (packet, unsealed) = ((self.place, packet), &mut self.unsealed);
+                let esp = self
+                    .ipsec
+                    .prepare(now.instant, now.wall, to, packet, unsealed);
                 self.sent(esp.ok())
             }
         }
@@ -386,13 +389,8 @@ impl Kernel {
             self.counters.too_long += 1;
             return Action::Done;
         }
-        let esp = self.ipsec.prepare(
-            now.instant,
-            now.wall,
-            transport(local, peer, policy),
-            packet,
-        );
-        self.sent(esp.ok())
+        let esp = self.prepare(now, transport(local, peer, policy), packet);
+        self.sent(esp)
     }
 
     /// Only what an inbound policy asks for comes out of a tunnel.
@@ -421,17 +419,25 @@ impl Kernel {
             self.counters.malformed += 1;
             return Action::Done;
         };
-        let esp = self.ipsec.prepare(now.instant, now.wall, to, packet);
-        if esp.is_err() {
+        let esp = self.prepare(now, to, packet);
+        if esp.is_none() {
             self.counters.no_route += 1;
         }
-        self.sent(esp.ok())
+        self.sent(esp)
     }
 
-    fn sent(&mut self, esp: Option<(OutboundEsp, Unsealed)>) -> Action {
+    fn prepare(&mut self, now: Now, to: Outbound<'_>, packet: &mut Buffer) -> Option<OutboundEsp> {
+        let packet = (self.place, packet);
+        let Now { instant, wall } = now;
+        let esp = self
+            .ipsec
+            .prepare(instant, wall, to, packet, &mut self.unsealed);
+        esp.ok()
+    }
+
+    fn sent(&mut self, esp: Option<OutboundEsp>) -> Action {
         match esp {
-            Some((esp, unsealed)) => {
-                self.unsealed.push((self.place, unsealed));
+            Some(esp) => {
                 self.counters.esp_out += 1;
                 Action::Esp(esp)
             }

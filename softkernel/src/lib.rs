@@ -8,6 +8,7 @@
 //! | `offload/` | long packets: checksums, cutting, joining; no I/O |
 //! | `ipsec/` | SADB, SPD, ESP, PF_KEY server; no I/O |
 //! | `graph/` | netgraph: nodes, hooks, messages, node types; no I/O |
+//! | `table.rs` | the map that packets look into |
 //! | `udp.rs` | the UDP header inside ESP |
 //! | `kernel.rs` | the two joined: a packet's way; no I/O |
 //! | `os/` | TUN, raw ESP, UDP encapsulation, routes, Unix sockets: the only unsafe code |
@@ -41,5 +42,6 @@ pub mod os;
 pub mod run;
 #[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub mod server;
+mod table;
 pub mod tunnel_routes;
 pub mod udp;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::buffer::Buffer;
+use crate::offload::checksum::Sum;
 
 /// Protocol number of UDP.
 pub const PROTOCOL: u8 = 17;
@@ -37,43 +38,13 @@ pub fn prepend(payload: &mut Buffer, source: SocketAddr, destination: SocketAddr
         place.copy_from_slice(&field.to_be_bytes());
     }
     if let (IpAddr::V6(from), IpAddr::V6(to)) = (source.ip(), destination.ip()) {
-        let sum = sum_words(&from.octets())
-            + sum_words(&to.octets())
-            + u64::from(length)
-            + u64::from(PROTOCOL)
-            + sum_words(payload);
-        let checksum = match !fold(sum) {
-            0 => 0xffff,
-            checksum => checksum,
-        };
+        let whole = Sum::pseudo_header(from.into(), to.into(), PROTOCOL, payload.len());
+        let checksum = whole.with(payload).udp_checksum();
         payload
             .get_mut(6..8)?
             .copy_from_slice(&checksum.to_be_bytes());
     }
     Some(())
-}
-
-fn sum_words(bytes: &[u8]) -> u64 {
-    let mut words = bytes.chunks_exact(2);
-    let odd = words
-        .remainder()
-        .first()
-        .map_or(0, |&byte| u64::from(byte) << 8);
-    let sum: u64 = words
-        .by_ref()
-        .map(|pair| {
-            pair.iter()
-                .fold(0, |word, &byte| word << 8 | u64::from(byte))
-        })
-        .sum();
-    sum + odd
-}
-
-fn fold(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    u16::try_from(sum).unwrap_or(0)
 }
 
 #[cfg(test)]

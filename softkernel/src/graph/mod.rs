@@ -46,6 +46,7 @@ pub(crate) use self::routes::covers;
 use self::socket::SocketNode;
 use self::tcpmss::TcpmssNode;
 use crate::buffer::Buffer;
+use crate::table::Table;
 
 /// A node's number: also the handle of a netgraph socket. Never used again for another node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -216,7 +217,7 @@ pub struct Graph {
     /// By slot: how often it was used.
     generations: Vec<u32>,
     names: HashMap<String, NodeId>,
-    endpoints: HashMap<Endpoint, NodeId>,
+    endpoints: Table<Endpoint, NodeId>,
     units: BTreeSet<u32>,
     routes: Routes,
     timers: BTreeSet<(Instant, NodeId)>,
@@ -245,7 +246,7 @@ impl Graph {
             free: Vec::new(),
             generations: Vec::new(),
             names: HashMap::new(),
-            endpoints: HashMap::new(),
+            endpoints: Table::default(),
             units: BTreeSet::new(),
             routes: Routes::default(),
             timers: BTreeSet::new(),

@@ -1,13 +1,14 @@
 //! Which interface leads to an address: longest prefix first. Also what of it the operating
 //! system has to know.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netgraph::Errno;
 use netgraph::node::soft_iface::Network;
 
 use super::NodeId;
+use crate::table::Table;
 
 /// A change of the TUN device's addresses and of the system's routes, to be made in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +35,12 @@ pub enum HostChange {
 /// The routes of all interfaces.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    table: HashMap<(u8, IpAddr), NodeId>,
+    table: Table<(u8, IpAddr), NodeId>,
     /// How many routes of each prefix length there are, longest first.
     lengths_v4: Vec<(u8, usize)>,
     lengths_v6: Vec<(u8, usize)>,
     /// How many interfaces have this local address.
-    locals: HashMap<IpAddr, usize>,
+    locals: Table<IpAddr, usize>,
     /// Interfaces whose peer is a router.
     routers: BTreeSet<NodeId>,
     changes: VecDeque<HostChange>,

@@ -59,7 +59,8 @@ use zeroize::Zeroizing;
 
 pub use self::counters::{Counters, Drop};
 use self::events::{Acquires, Wanted};
-use self::sa::Icv;
+use self::lockstep::LANES;
+use self::sa::{Icv, Used};
 use self::sadb::Sadb;
 use self::server::Sockets;
 pub use self::spd::Tunnel;
@@ -154,41 +155,84 @@ pub struct OutboundEsp {
     pub spi: u32,
 }
 
-/// What is still to be done with a packet that [`Ipsec::prepare`] has framed.
+/// What is still to be done with the packets of a batch that [`Ipsec::prepare`] has framed. Made
+/// once, used for every batch.
+#[derive(Default)]
 pub struct Unsealed {
-    transform: Arc<Transform>,
+    /// Of the SAs that the packets go through, each once.
+    transforms: Vec<Arc<Transform>>,
+    packets: Vec<Framed>,
+}
+
+/// A framed packet.
+struct Framed {
+    /// Its place in the batch.
+    place: usize,
+    /// The place of its SA's transform.
+    transform: usize,
     sequence: u64,
     extended: bool,
 }
 
-/// Encrypts and signs framed packets, by their places in `batch`, those of one SA together; empties
-/// the list, which is in the order of the batch. A packet that cannot be sealed ends up empty.
-pub fn seal(batch: &mut [Buffer], unsealed: &mut Vec<(usize, Unsealed)>) {
-    while let Some((_, first)) = unsealed.first() {
-        let transform = Arc::clone(&first.transform);
-        let mut jobs = Vec::with_capacity(unsealed.len());
-        let mut places = Vec::with_capacity(unsealed.len());
-        let mut packets = batch.iter_mut().enumerate();
-        unsealed.retain(|(place, waiting)| {
-            let mine = Arc::ptr_eq(&waiting.transform, &transform);
-            if mine && let Some((_, packet)) = packets.find(|(index, _)| index == place) {
-                places.push(*place);
-                jobs.push(Job {
-                    sequence: waiting.sequence,
-                    extended: waiting.extended,
-                    packet,
-                });
+impl Unsealed {
+    /// Another framed packet; its place is behind those of the packets before.
+    fn push(&mut self, place: usize, transform: &Arc<Transform>, sequence: u64, extended: bool) {
+        let mut known = self.transforms.iter().enumerate().rev();
+        let known = known.find(|(_, other)| Arc::ptr_eq(other, transform));
+        let transform = match known {
+            Some((index, _)) => index,
+            None => {
+                self.transforms.push(Arc::clone(transform));
+                self.transforms.len() - 1
             }
-            !mine
+        };
+        self.packets.push(Framed {
+            place,
+            transform,
+            sequence,
+            extended,
         });
-        if transform.seal(&mut jobs).is_none() {
-            for place in places {
-                if let Some(packet) = batch.get_mut(place) {
+    }
+}
+
+/// Encrypts and signs the framed packets of `batch`, those of one SA together, and forgets them. A
+/// packet that cannot be sealed ends up empty.
+pub fn seal(batch: &mut [Buffer], unsealed: &mut Unsealed) {
+    let Unsealed {
+        transforms,
+        packets: framed,
+    } = unsealed;
+    for (index, transform) in transforms.drain(..).enumerate() {
+        let mut packets = batch.iter_mut().enumerate();
+        let mut mine = framed.iter().filter(|framed| framed.transform == index);
+        let mut sealed = Some(());
+        while sealed.is_some() {
+            let mut jobs: [Job<'_>; LANES] = std::array::from_fn(|_| Job::default());
+            let mut used = 0;
+            for (job, framed) in jobs.iter_mut().zip(mine.by_ref()) {
+                if let Some((_, packet)) = packets.find(|(place, _)| *place == framed.place) {
+                    *job = Job {
+                        sequence: framed.sequence,
+                        extended: framed.extended,
+                        packet,
+                    };
+                    used += 1;
+                }
+            }
+            match jobs.get_mut(..used) {
+                None | Some([]) => break,
+                Some(jobs) => sealed = transform.seal(jobs),
+            }
+        }
+        if sealed.is_none() {
+            for framed in framed.iter().filter(|framed| framed.transform == index) {
+                if let Some(packet) = batch.get_mut(framed.place) {
                     packet.truncate(0);
                 }
             }
         }
     }
+    framed.clear();
 }
 
 /// What the inbound SPD says about a packet that came through an SA.
@@ -374,10 +418,10 @@ impl Ipsec {
             payload,
         };
         let peer = sa.source;
-        let first = sa.account(clock, inbound.payload.len());
+        let used = sa.account(clock, inbound.payload.len());
         self.counters.packets_in += 1;
         self.counters.bytes_in += inbound.payload.len() as u64;
-        self.after_use(clock, spi, first);
+        self.after_use(clock, spi, used);
         if let Some(cut) = decided {
             self.follow_icv(peer, inbound.reqid, cut);
         }
@@ -419,9 +463,11 @@ impl Ipsec {
     }
 
     /// Lifetimes by use begin with the first packet, those by bytes may end with any.
-    fn after_use(&mut self, clock: Clock, spi: u32, first: bool) {
-        self.check_age(clock.now, spi);
-        if first {
+    fn after_use(&mut self, clock: Clock, spi: u32, used: Used) {
+        if used.aged {
+            self.check_age(clock.now, spi);
+        }
+        if used.first {
             self.sadb.schedule(spi, self.config.larval_lifetime);
         }
     }
@@ -438,12 +484,14 @@ impl Ipsec {
         to: Outbound<'_>,
         packet: &mut Buffer,
     ) -> Result<OutboundEsp, Drop> {
-        let (out, unsealed) = self.prepare(now, wall, to, packet)?;
-        seal(std::slice::from_mut(packet), &mut vec![(0, unsealed)]);
+        let mut unsealed = Unsealed::default();
+        let out = self.prepare(now, wall, to, (0, packet), &mut unsealed)?;
+        seal(std::slice::from_mut(packet), &mut unsealed);
         Ok(out)
     }
 
-    /// The same without encryption, which [`seal`] does for several packets at once.
+    /// The same without encryption, which [`seal`] does for several packets at once; `packet` comes
+    /// with its place in the batch.
     ///
     /// # Errors
     /// The reason to drop the packet, already counted.
@@ -452,9 +500,10 @@ impl Ipsec {
         now: Instant,
         wall: u64,
         to: Outbound<'_>,
-        packet: &mut Buffer,
-    ) -> Result<(OutboundEsp, Unsealed), Drop> {
-        let result = self.encapsulate(Clock { now, wall }, to, packet);
+        packet: (usize, &mut Buffer),
+        unsealed: &mut Unsealed,
+    ) -> Result<OutboundEsp, Drop> {
+        let result = self.encapsulate(Clock { now, wall }, to, packet, unsealed);
         if let Err(reason) = &result {
             self.counters.count(*reason);
         }
@@ -465,8 +514,9 @@ impl Ipsec {
         &mut self,
         clock: Clock,
         to: Outbound<'_>,
-        packet: &mut Buffer,
-    ) -> Result<(OutboundEsp, Unsealed), Drop> {
+        (place, packet): (usize, &mut Buffer),
+        unsealed: &mut Unsealed,
+    ) -> Result<OutboundEsp, Drop> {
         let selectors = Selectors {
             source: to.source,
             destination: to.destination,
@@ -505,13 +555,9 @@ impl Ipsec {
         let bytes = packet.len();
         let extended = sa.extended();
         esp::frame(&keyed.transform, spi, sequence, next_header, packet)?;
-        let unsealed = Unsealed {
-            transform: Arc::clone(&keyed.transform),
-            sequence,
-            extended,
-        };
+        unsealed.push(place, &keyed.transform, sequence, extended);
         sa.sent = sequence;
-        let first = sa.account(clock, bytes);
+        let used = sa.account(clock, bytes);
         let (source_port, destination_port) = sa
             .nat_t
             .map_or((0, 0), |nat_t| (nat_t.source_port, nat_t.destination_port));
@@ -523,8 +569,8 @@ impl Ipsec {
         };
         self.counters.packets_out += 1;
         self.counters.bytes_out += bytes as u64;
-        self.after_use(clock, spi, first);
-        Ok((out, unsealed))
+        self.after_use(clock, spi, used);
+        Ok(out)
     }
 
     fn ask_for_sa(

@@ -88,6 +88,15 @@ pub(super) struct Usage {
     pub(super) first: Option<(Instant, u64)>,
 }
 
+/// What one more packet means for an SA.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Used {
+    /// It was the first, so lifetimes by use begin.
+    pub(super) first: bool,
+    /// A lifetime is over.
+    pub(super) aged: bool,
+}
+
 /// Whether a lifetime is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
@@ -157,13 +166,14 @@ impl Sa {
             .map(|nat_t| SocketAddr::new(self.source, nat_t.source_port))
     }
 
-    /// Counts one packet. `true` when it was the first, so that lifetimes by use begin.
-    pub(super) fn account(&mut self, clock: Clock, bytes: usize) -> bool {
+    /// Counts one packet.
+    pub(super) fn account(&mut self, clock: Clock, bytes: usize) -> Used {
         self.usage.packets += 1;
         self.usage.bytes = self.usage.bytes.saturating_add(bytes as u64);
         let first = self.usage.first.is_none();
         self.usage.first.get_or_insert((clock.now, clock.wall));
-        first
+        let aged = self.age(clock.now) != Age::Young;
+        Used { first, aged }
     }
 
     /// Whether a lifetime is over now.

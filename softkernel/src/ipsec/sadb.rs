@@ -3,13 +3,14 @@
 //!
 //! SPIs are one name space for both directions, as in FreeBSD.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use pfkey::{Mode, SaState};
 
 use super::sa::Sa;
+use crate::table::Table;
 
 /// Destination, and request id or none for all.
 type OutboundKey = (IpAddr, Option<u32>);
@@ -17,11 +18,11 @@ type OutboundKey = (IpAddr, Option<u32>);
 /// Every SA there is.
 #[derive(Default)]
 pub(super) struct Sadb {
-    by_spi: HashMap<u32, Box<Sa>>,
+    by_spi: Table<u32, Box<Sa>>,
     /// Oldest first.
-    outbound: HashMap<OutboundKey, Vec<u32>>,
+    outbound: Table<OutboundKey, Vec<u32>>,
     deadlines: BTreeSet<(Instant, u32)>,
-    scheduled: HashMap<u32, Instant>,
+    scheduled: Table<u32, Instant>,
     next_serial: u64,
     generation: u64,
 }

@@ -81,6 +81,7 @@ const fn authentication(id: AuthenticationAlgorithm, bits: u16) -> Algorithm {
 pub(super) struct Unsupported;
 
 /// A packet to be sealed: it has its header, padding and trailer, and room for IV and ICV.
+#[derive(Default)]
 pub(super) struct Job<'a> {
     pub(super) sequence: u64,
     /// With extended sequence numbers.

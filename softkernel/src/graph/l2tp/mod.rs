@@ -6,7 +6,7 @@
 pub mod channel;
 pub mod header;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use netgraph::node::l2tp::{
@@ -18,6 +18,7 @@ use self::channel::{Acknowledged, Channel, Message, Order};
 use self::header::{DataHeader, Header, HeaderError};
 use super::{Drop, HookIndex, NodeId, Verdict, command};
 use crate::buffer::Buffer;
+use crate::table::Table;
 
 /// Longest control message, header excluded (what fits into the length field).
 const MAX_CONTROL: usize = 0x1_0000 - 14;
@@ -42,7 +43,7 @@ pub struct L2tpNode {
     channel: Channel,
     control: Option<HookIndex>,
     lower: Option<HookIndex>,
-    sessions: HashMap<u16, Session>,
+    sessions: Table<u16, Session>,
     stats: Stats,
     /// Who configured the node, and hears of failures.
     owner: NodeId,
@@ -74,7 +75,7 @@ impl L2tpNode {
             channel: Channel::new(),
             control: None,
             lower: None,
-            sessions: HashMap::new(),
+            sessions: Table::default(),
             stats: Stats::default(),
             owner,
             outgoing: VecDeque::new(),
