@@ -80,6 +80,8 @@ enum Show {
     Policies,
     /// Counters.
     Stats,
+    /// Counters of softkernel: what it carried, and what it dropped for which reason.
+    Kernel,
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,6 +122,8 @@ enum Rekey {
 
 /// Under this name only racoonctl's commands are understood.
 const RACOONCTL: &str = "racoonctl";
+/// The user-space kernel's folder in the runtime folder.
+const SOFTKERNEL: &str = "softkernel";
 
 fn main() -> ExitCode {
     let mut words = std::env::args();
@@ -173,9 +177,13 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn ask(arguments: Arguments) -> Result<String, Failure> {
+    let daemon = match arguments.command {
+        Command::Show(Show::Kernel) => SOFTKERNEL,
+        _ => driver::NAME,
+    };
     let path = arguments
         .socket
-        .unwrap_or_else(|| runtime_dir::control_socket(&arguments.runtime_dir, driver::NAME));
+        .unwrap_or_else(|| runtime_dir::control_socket(&arguments.runtime_dir, daemon));
     let client = &mut ControlClient::connect(&path).await.map_err(failure)?;
     let json = arguments.json;
     match arguments.command {
@@ -215,6 +223,16 @@ async fn ask(arguments: Arguments) -> Result<String, Failure> {
                 to_json(&stats)
             } else {
                 Ok(tables::stats(&stats))
+            }
+        }
+        Command::Show(Show::Kernel) => {
+            let request = serde_json::json!({ "command": "stats" });
+            let counters: serde_json::Value =
+                client.call(&request, |_| {}).await.map_err(failure)?;
+            if json {
+                to_json(&counters)
+            } else {
+                Ok(tables::kernel(&counters))
             }
         }
         Command::Dump => {

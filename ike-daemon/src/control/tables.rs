@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use ike_proto::view::{ChildSaView, IkeSaView};
+use serde_json::Value;
 use tanuki_daemon::table::Table;
 
 use super::protocol::Stats;
@@ -126,6 +127,24 @@ pub fn stats(stats: &Stats) -> String {
     table.to_string()
 }
 
+/// Counters of softkernel, group by group as it answers them; those that are zero are left out.
+pub fn kernel(counters: &Value) -> String {
+    let mut table = Table::new(["PART", "COUNTER", "VALUE"]);
+    let groups = counters.as_object().into_iter().flatten();
+    for (name, value) in groups {
+        match value.as_object() {
+            Some(group) => {
+                let counted = group.iter().filter(|(_, count)| count.as_u64() != Some(0));
+                for (counter, count) in counted {
+                    table.row([name.clone(), counter.clone(), count.to_string()]);
+                }
+            }
+            None => table.row([dash(), name.clone(), value.to_string()]),
+        }
+    }
+    table.to_string()
+}
+
 /// `1d02h`, `3h07m`, `12m05s`, `9s`.
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -206,5 +225,27 @@ mod tests {
         assert_eq!(ike(&[]), "No ISAKMP SAs.\n");
         assert_eq!(ipsec(&[]), "No IPsec SAs.\n");
         assert!(stats(&Stats::default()).contains("half-open exchanges"));
+    }
+
+    #[test]
+    fn what_softkernel_counted() {
+        let counters = serde_json::json!({
+            "ipsec": {"in_no_sa": 0, "in_replayed": 3},
+            "netgraph_drops": {},
+            "policies": 0,
+        });
+        let text = kernel(&counters);
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                vec!["PART", "COUNTER", "VALUE"],
+                vec!["ipsec", "in_replayed", "3"],
+                vec!["-", "policies", "0"],
+            ]
+        );
     }
 }
