@@ -84,6 +84,41 @@ def own_restart(lab):
     require(" 0% packet loss" in output, output[-500:])
 
 
+def fragments_made(namespace):
+    """How many IPv4 packets this host has cut."""
+    names, values = (line.split() for line in sh("grep ^Ip: /proc/net/snmp", namespace).splitlines())
+    return int(values[names.index("FragCreates")])
+
+
+@case("narrow-path", "a path narrower than ESP packets: cut on the way, joined again, nothing lost",
+      guest=False)
+def narrow_path(lab):
+    router = lab.network.name("plain")
+    routes = ["198.51.100.0/24 dev lan proto kernel scope link src 198.51.100.1",
+              "203.0.113.0/24 dev wan proto kernel scope link src 203.0.113.1"]
+    try:
+        for route in routes:
+            sh(f"ip route replace {route} mtu lock 1300", router)
+        own_client_online(lab)
+        namespace = lab.network.name("own")
+        before = fragments_made(router)
+        # As long as the tunnel takes, and not to be cut inside it; then longer, cut inside it too.
+        for words in ["-M do -s 1372", "-M dont -s 4000"]:
+            sh(f"ping -n -q -c 5 -i 0.2 -W 2 {words} {INSIDE} | grep ' 0% packet loss'", namespace)
+        require(fragments_made(router) >= before + 20, "the router has cut nothing")
+        # What does not fit the tunnel is refused before it gets there.
+        refused = sh(f"ping -n -c 1 -W 2 -M do -s 1373 {INSIDE} 2>&1 || true", namespace)
+        require("too long" in refused, refused)
+        lab.serve_transfers()
+        eventually(lambda: "LISTEN" in sh("ss -ltnH 'sport = 7000'", lab.network.name("server")),
+                   "the transfer server does not listen")
+        for verb in ["get", "put"]:
+            lab.transfer(namespace, verb, 4 << 20)
+    finally:
+        for route in routes:
+            sh(f"ip route replace {route}", router)
+
+
 @case("cleartext-sccrq", "a bare SCCRQ to UDP 1701 gets no answer and opens nothing", guest=False)
 def cleartext_sccrq(lab):
     namespace = lab.network.name("plain")
