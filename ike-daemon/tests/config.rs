@@ -7,10 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use ike_crypto::{Cipher, Group, Hash};
+use ike_daemon::config::write::{Secrets, yaml};
 use ike_daemon::config::{Config, KernelChoice, Start};
 use ike_proto::iana::{EspAuth, EspTransform};
 use ike_proto::io::Mode;
-use ike_proto::policy::{Fragmentation, SecretPeer};
+use ike_proto::policy::{Fragmentation, SecretPeer, Sha256Icv};
 use ike_proto::wire::id::Identification;
 use proptest::prelude::*;
 use tanuki_daemon::config::Source;
@@ -375,6 +376,55 @@ fn fragmentation_is_checked() {
     assert_eq!(small.policy.fragmentation.size, 576);
 }
 
+/// Everything that peers may need to differ in can be said for some of them, and the rest stays.
+#[test]
+fn remotes_have_every_switch() {
+    let text = format!(
+        "{PSK}remotes:\n  old:\n    peers: 192.0.2.0/24\n    aggressive: true\n    fragmentation: off\n    \
+         nat_t: {{drafts: false, force: true, keepalive: 5s}}\n    dpd: {{interval: 0, silence: 1m}}\n    \
+         phase1: {{allow_modp1024: true}}\n    phase2: {{allow_3des: true, sha2_96: auto}}\n"
+    );
+    let config = load(&text);
+    let policy = &config.policy;
+    let at = |last| policy.terms([192, 0, last, 7].into());
+    let (old, others) = (at(2), at(3));
+    assert!(old.aggressive && !others.aggressive);
+    assert_eq!(old.fragmentation, Fragmentation::Off);
+    assert_eq!(others.fragmentation, Fragmentation::On);
+    assert!(old.nat.enabled && !old.nat.drafts && old.nat.force);
+    assert!(others.nat.drafts && !others.nat.force);
+    assert_eq!(old.nat.keepalive, Duration::from_secs(5));
+    assert!(old.dpd.interval.is_zero());
+    assert_eq!(old.dpd.silence, Duration::from_secs(60));
+    assert_eq!(others.dpd.silence, Duration::from_secs(150));
+    assert!(old.phase1.allow_modp1024 && !others.phase1.allow_modp1024);
+    assert!(old.phase2.allow_3des && !others.phase2.allow_3des);
+    assert_eq!(old.phase2.sha256_icv, Sha256Icv::Detect);
+    let warned = config.warnings.iter().map(ToString::to_string);
+    assert!(warned.into_iter().any(|text| text.contains("offline")));
+    // Written down and read again it is the same.
+    let again = load(&yaml(&config, Secrets::Shown, &|_: &str| None));
+    assert_eq!(
+        format!("{:?}", again.policy.remotes),
+        format!("{:?}", policy.remotes)
+    );
+    let remote = |rest: &str| format!("{PSK}remotes:\n  a:\n    peers: 192.0.2.7\n    {rest}\n");
+    let cases = [
+        (
+            "nat_t: {enabled: false, force: true}",
+            "6:36",
+            "`enabled` is false",
+        ),
+        ("nat_t: {port: 4500}", "6:13", "port"),
+        ("dpd: {silence: 1s}", "6:20", "expected 10s or more"),
+        ("dpd: {attempts: 0}", "6:21", "expected 1 to 100"),
+        ("fragmentation: maybe", "6:20", "expected on, off or force"),
+    ];
+    for (rest, place, words) in cases {
+        refused(&remote(rest), place, words);
+    }
+}
+
 #[test]
 fn aggressive_mode_is_warned_about() {
     let warnings = |text: &str| {
@@ -451,7 +501,7 @@ fn all_problems_are_reported_at_once() {
         .iter()
         .map(|p| p.split_once(": ").unwrap().0)
         .collect();
-    assert_eq!(places, ["5:13", "3:7", "7:12", "8:16"]);
+    assert_eq!(places, ["3:7", "5:13", "7:12", "8:16"]);
 }
 
 #[test]

@@ -200,7 +200,7 @@ impl Shared {
 
     /// Whether a peer is made to use UDP encapsulation, whatever it offers.
     pub(crate) fn wants_encapsulation(&self, now: Instant, address: IpAddr) -> bool {
-        self.policy.nat.force
+        self.policy.terms(address).nat.force
             || self.carriers.both()
                 && (self.encapsulated.contains(now, address) || self.places.has_bound(address))
     }
@@ -216,13 +216,13 @@ impl Shared {
 
     /// Sends an ISAKMP message, in fragments when it is long and the peer takes them.
     pub(crate) fn send(&mut self, path: &Path, fragments: bool, message: Vec<u8>) {
-        let policy = &self.policy.fragmentation;
-        let cut = match policy.mode {
+        let size = self.policy.fragmentation.size;
+        let cut = match self.policy.terms(path.peer.ip()).fragmentation {
             Fragmentation::Off => false,
             Fragmentation::On => fragments,
             Fragmentation::Force => true,
         };
-        let pieces = cut.then(|| split(path, policy.size, &message)).flatten();
+        let pieces = cut.then(|| split(path, size, &message)).flatten();
         let Some(pieces) = pieces else {
             self.transmit(path, message);
             return;

@@ -290,6 +290,8 @@ pub enum DownReason {
     InitialContact,
     /// No answer to dead peer detection.
     DpdTimeout,
+    /// Nothing has come for long, and there is no way to ask.
+    Silent,
     /// No answer to our messages.
     Timeout,
     /// The peer stopped half way.
@@ -312,7 +314,8 @@ impl fmt::Display for DownReason {
             DownReason::Expired => f.write_str("lifetime expired"),
             DownReason::Replaced => f.write_str("replaced by a newer one"),
             DownReason::InitialContact => f.write_str("peer started afresh (INITIAL-CONTACT)"),
-            DownReason::DpdTimeout => f.write_str("peer is dead (no answer to DPD)"),
+            DownReason::DpdTimeout => f.write_str("peer is dead (no answer)"),
+            DownReason::Silent => f.write_str("peer is silent, and cannot be asked"),
             DownReason::Timeout => f.write_str("no answer from the peer"),
             DownReason::HalfOpenTimeout => f.write_str("peer did not finish the exchange"),
             DownReason::PeerRefused(n) => write!(f, "refused by the peer: {n}"),

@@ -15,7 +15,7 @@ use crate::iana::{
     Phase2Attribute, ProtocolId,
 };
 use crate::io::Mode;
-use crate::policy::{EspSuite, Method, Phase1Policy, Phase2Policy};
+use crate::policy::{EspSuite, Method, Phase1Policy, Phase2Policy, Sha256Icv};
 use crate::vendor::NatVariant;
 use crate::wire::attribute::Attribute;
 use crate::wire::proposal::Proposal;
@@ -74,6 +74,9 @@ pub struct Phase2Context {
     pub nat_detected: bool,
     /// Octets of the KE payload that came along.
     pub ke_len: Option<usize>,
+    /// The peer may cut HMAC-SHA-256 to 96 bits: Android 4.4 to 7.0 does, and like all Android it
+    /// knows MODP 1024 only, by which it is told.
+    pub may_cut_sha256: bool,
 }
 
 /// The kernels to choose from, and what this Quick Mode asks of them.
@@ -459,7 +462,7 @@ fn esp_spi(proposal: &Proposal) -> Option<u32> {
 }
 
 /// As responder: the first transform that is allowed and that the system's kernel can carry, else
-/// the first that softkernel can.
+/// the first that softkernel can. HMAC-SHA-256 comes last with a peer that may cut it short.
 pub fn choose_phase2(
     sa: &SaPayload,
     policy: &Phase2Policy,
@@ -467,7 +470,7 @@ pub fn choose_phase2(
     kernels: &Kernels<'_>,
 ) -> Result<(Phase2Choice, Choice), Refusal> {
     let mut refusal = Refusal::NoPhase2Proposal;
-    let mut second = None;
+    let (mut second, mut doubtful) = (None, None);
     for proposal in &sa.proposals {
         // Proposals of one number are one offer of several protocols at once (AH or IPCOMP
         // besides ESP), which is not served.
@@ -522,13 +525,20 @@ pub fn choose_phase2(
                 spi,
                 proposal: reduced(proposal, transform, proposal.spi.clone()),
             };
-            if carrier.0 == Carrier::System || kernels.carriers.system.is_none() {
+            let first = carrier.0 == Carrier::System || kernels.carriers.system.is_none();
+            if context.may_cut_sha256
+                && suite.auth == EspAuth::HMAC_SHA2_256
+                && policy.sha256_icv == Sha256Icv::Full
+            {
+                doubtful.get_or_insert((choice, carrier));
+            } else if first {
                 return Ok((choice, carrier));
+            } else {
+                second.get_or_insert((choice, carrier));
             }
-            second.get_or_insert((choice, carrier));
         }
     }
-    second.ok_or(refusal)
+    second.or(doubtful).ok_or(refusal)
 }
 
 /// Whether a peer offers nothing better than 3DES in phase 1.

@@ -190,6 +190,8 @@ pub struct Service {
 pub struct NatPolicy {
     /// Do it at all.
     pub enabled: bool,
+    /// Also as drafts 02 and 03 have it, with peers that do not know RFC 3947.
+    pub drafts: bool,
     /// Pretend to be behind NAT so that ESP always travels in UDP (as initiator and responder).
     pub force: bool,
     /// How often to send a keepalive while we are behind NAT (RFC 3948 4). Zero turns it off.
@@ -241,6 +243,9 @@ pub struct DpdPolicy {
     pub retry: Duration,
     /// Questions without answer before the peer is dead.
     pub attempts: u32,
+    /// Silence after which a peer that does not speak RFC 3706 (Windows) is asked by a Quick Mode
+    /// that renews its IPsec SAs; zero turns it off.
+    pub silence: Duration,
 }
 
 /// Retransmission by whoever waits for an answer.
@@ -431,6 +436,7 @@ impl Default for NatPolicy {
     fn default() -> Self {
         Self {
             enabled: true,
+            drafts: true,
             force: false,
             keepalive: Duration::from_secs(20),
             ike_port: 500,
@@ -460,6 +466,8 @@ impl Default for DpdPolicy {
             interval: Duration::from_secs(30),
             retry: Duration::from_secs(5),
             attempts: 5,
+            // Two HELLOs of l2tpd, and some.
+            silence: Duration::from_secs(150),
         }
     }
 }
@@ -532,7 +540,8 @@ impl Policy {
             matches!(entry.peer, SecretPeer::Identity(_) | SecretPeer::Address(_))
         };
         let mut notes = Vec::new();
-        if self.aggressive {
+        let mut remotes = self.remotes.iter();
+        if self.aggressive || remotes.any(|remote| remote.aggressive) {
             notes.push(PolicyNote::Aggressive);
             if !self.secrets.iter().any(for_identity) {
                 notes.push(PolicyNote::AggressiveWithoutSecrets);

@@ -68,6 +68,19 @@ impl Retransmit {
     }
 }
 
+impl RetransmitPolicy {
+    /// How long a message without answer is waited for.
+    pub(crate) fn patience(&self) -> Duration {
+        let mut interval = self.initial;
+        let mut total = interval;
+        for _ in 1..self.attempts {
+            interval = (interval * self.factor_tenths / 10).min(self.maximum);
+            total += interval;
+        }
+        total
+    }
+}
+
 /// The last request of an exchange and its answer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answered {

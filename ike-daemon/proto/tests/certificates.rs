@@ -354,14 +354,10 @@ fn rules_of_one_remote() {
     // Certificates from one address, a secret from everywhere else.
     let mut world = rsa_pair(90);
     let mut policy = quick_policy();
+    let office = vec!["198.51.100.7/32".parse().unwrap()];
     let remote = Remote {
-        name: "office".into(),
-        networks: vec!["198.51.100.7/32".parse().unwrap()],
-        local_identity: None,
         authentication: by(Method::Rsa, "chain", "server", &["root"]),
-        phase1: policy.phase1.clone(),
-        phase2: policy.phase2.clone(),
-        mode_config: None,
+        ..policy.remote("office", office)
     };
     policy.remotes = vec![remote];
     world.hosts[0].endpoint.set_policy(policy);

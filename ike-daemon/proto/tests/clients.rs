@@ -309,6 +309,7 @@ fn nat() -> Phase2Context {
         natt: NatVariant::Rfc3947,
         nat_detected: true,
         ke_len: None,
+        may_cut_sha256: false,
     }
 }
 

@@ -10,8 +10,8 @@ use ike_proto::Policy;
 use ike_proto::iana::{EspAuth, EspTransform, IdType};
 use ike_proto::io::Mode;
 use ike_proto::policy::{
-    Authentication, EspSuite, Fragmentation, Method, Phase1Policy, Phase2Policy, SecretPeer,
-    Service,
+    Authentication, DpdPolicy, EspSuite, Fragmentation, Method, NatPolicy, Phase1Policy,
+    Phase2Policy, SecretPeer, Service, Sha256Icv,
 };
 use ike_proto::wire::id::Identification;
 use slog::Level;
@@ -148,13 +148,7 @@ impl Yaml<'_> {
         self.flag("respond", policy.respond, default.respond);
         self.flag("aggressive", policy.aggressive, default.aggressive);
         let fragmentation = &policy.fragmentation;
-        let word = match fragmentation.mode {
-            Fragmentation::Off => "off",
-            Fragmentation::On => "on",
-            Fragmentation::Force => "force",
-        };
-        let same = fragmentation.mode == default.fragmentation.mode;
-        self.key("fragmentation", word, same);
+        self.fragmentation(fragmentation.mode, default.fragmentation.mode);
         let size = (fragmentation.size, default.fragmentation.size);
         self.number("fragment_size", size.0, size.1);
         let scripts = list(
@@ -215,9 +209,36 @@ impl Yaml<'_> {
                     out.authentication(config, &remote.name, &remote.authentication);
                     out.phase1(&remote.phase1, &general.phase1);
                     out.phase2(&remote.phase2, &general.phase2);
+                    out.flag("aggressive", remote.aggressive, general.aggressive);
+                    out.fragmentation(remote.fragmentation, general.fragmentation.mode);
+                    out.section("nat_t", |out| out.nat(&remote.nat, &general.nat));
+                    out.section("dpd", |out| out.dpd(&remote.dpd, &general.dpd));
                 });
             }
         });
+    }
+
+    fn fragmentation(&mut self, own: Fragmentation, default: Fragmentation) {
+        let word = match own {
+            Fragmentation::Off => "off",
+            Fragmentation::On => "on",
+            Fragmentation::Force => "force",
+        };
+        self.key("fragmentation", word, own == default);
+    }
+
+    fn nat(&mut self, own: &NatPolicy, default: &NatPolicy) {
+        self.flag("enabled", own.enabled, default.enabled);
+        self.flag("drafts", own.drafts, default.drafts);
+        self.flag("force", own.force, default.force);
+        self.period("keepalive", own.keepalive, default.keepalive);
+    }
+
+    fn dpd(&mut self, own: &DpdPolicy, default: &DpdPolicy) {
+        self.period("interval", own.interval, default.interval);
+        self.period("retry", own.retry, default.retry);
+        self.number("attempts", own.attempts, default.attempts);
+        self.period("silence", own.silence, default.silence);
     }
 
     fn phase1(&mut self, own: &Phase1Policy, default: &Phase1Policy) {
@@ -258,6 +279,12 @@ impl Yaml<'_> {
                 own.lifetime_kilobytes,
                 default.lifetime_kilobytes,
             );
+            let word = match own.sha256_icv {
+                Sha256Icv::Full => "false",
+                Sha256Icv::Short => "true",
+                Sha256Icv::Detect => "auto",
+            };
+            out.key("sha2_96", word, own.sha256_icv == default.sha256_icv);
             out.number("replay_window", own.replay_window, default.replay_window);
             out.flag(
                 "rekey_as_responder",
@@ -271,17 +298,10 @@ impl Yaml<'_> {
         let default = Policy::default();
         let (nat, usual) = (&policy.nat, &default.nat);
         self.section("nat_t", |out| {
-            out.flag("enabled", nat.enabled, usual.enabled);
-            out.flag("force", nat.force, usual.force);
-            out.period("keepalive", nat.keepalive, usual.keepalive);
+            out.nat(nat, usual);
             out.number("port", nat.natt_port, usual.natt_port);
         });
-        let (dpd, usual) = (&policy.dpd, &default.dpd);
-        self.section("dpd", |out| {
-            out.period("interval", dpd.interval, usual.interval);
-            out.period("retry", dpd.retry, usual.retry);
-            out.number("attempts", dpd.attempts, usual.attempts);
-        });
+        self.section("dpd", |out| out.dpd(&policy.dpd, &default.dpd));
         let (again, usual) = (&policy.retransmit, &default.retransmit);
         self.section("retransmit", |out| {
             out.period("initial", again.initial, usual.initial);

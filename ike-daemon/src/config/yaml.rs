@@ -100,6 +100,12 @@ pub(super) struct RemoteSection {
     #[serde(default)]
     pub(super) phase2: Phase2Section,
     pub(super) mode_config: Option<ModeConfigSection>,
+    pub(super) aggressive: Option<bool>,
+    pub(super) fragmentation: Option<FragmentationName>,
+    #[serde(default)]
+    pub(super) nat_t: NatSwitches,
+    #[serde(default)]
+    pub(super) dpd: DpdSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -150,9 +156,20 @@ pub(super) struct Phase2Section {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct NatSection {
     pub(super) enabled: Option<bool>,
+    pub(super) drafts: Option<bool>,
     pub(super) force: Option<bool>,
     pub(super) keepalive: Option<Period>,
     pub(super) port: Option<u16>,
+}
+
+/// What of it peers may differ in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct NatSwitches {
+    pub(super) enabled: Option<bool>,
+    pub(super) drafts: Option<bool>,
+    pub(super) force: Option<bool>,
+    pub(super) keepalive: Option<Period>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -161,6 +178,7 @@ pub(super) struct DpdSection {
     pub(super) interval: Option<Period>,
     pub(super) retry: Option<Period>,
     pub(super) attempts: Option<u32>,
+    pub(super) silence: Option<Period>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -133,6 +133,7 @@ remote 2001:db8::1 [8000] inherit 2001:db8::1
     // Its own proposals take the place of those it inherits.
     assert_eq!(of("2001:db8::1").authentication.methods, [Method::Psk]);
     assert_eq!(of("2001:db8::1").phase1.lifetime.as_secs(), 60);
+    assert!(of("2001:db8::1").nat.force && !of("192.0.2.9").nat.force);
     // The inherited name is that of the certificate, used or not.
     let identity = of("2001:db8::1").local_identity.unwrap();
     assert_eq!(
@@ -150,7 +151,6 @@ remote 2001:db8::1 [8000] inherit 2001:db8::1
         &warnings(&config),
         &[
             ("12:19", "main mode is accepted as well"),
-            ("12:45", "not the same for all peers"),
             ("14:1", "ports do not tell peers apart"),
             ("4:24", "aggressive mode shows identities in the clear"),
             ("4:24", "no pre-shared key is for an identity"),

@@ -130,7 +130,7 @@ impl Endpoint {
             .get_mut(&child.reqid)
             .and_then(|client| client.fresh_since.take());
         if let Some(since) = fresh {
-            self.remove_older_children(now, rng, child.reqid, child.ike, since);
+            self.forget_older(now, rng, child.reqid, child.ike, since);
         }
     }
 
@@ -470,6 +470,9 @@ impl Endpoint {
         let reqid = child.reqid;
         if !fresh {
             return;
+        }
+        if let Some(client) = self.clients.get_mut(&reqid) {
+            client.traffic = Some(now);
         }
         if matches!(child.stage, ChildStage::Inbound { .. })
             && let Some(&pending) = self.shared.pending.get(&id)

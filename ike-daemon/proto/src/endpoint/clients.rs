@@ -14,6 +14,7 @@ use crate::io::{ChildId, Event, IkeId, KernelRequest, MovePeer, Reqid, SecurityP
 use crate::nat::Path;
 use crate::wire::id::Identification;
 
+use super::timers::TimerKey;
 use super::{Endpoint, RETRY, canonical};
 
 /// One client.
@@ -29,8 +30,13 @@ pub(super) struct Client {
     pub(super) sessions: BTreeSet<IkeId>,
     pub(super) children: BTreeSet<ChildId>,
     pub(super) policies: Vec<(Carrier, SecurityPolicy)>,
-    /// Windows has said it starts afresh; what is older goes when its first new IPsec SAs work.
+    /// Windows has said it starts afresh; what is older goes when its first new IPsec SAs work: it
+    /// says so in every Main Mode.
     pub(super) fresh_since: Option<Instant>,
+    /// The last ESP that came.
+    pub(super) traffic: Option<Instant>,
+    /// A Quick Mode has asked whether it is still there.
+    pub(super) asked: bool,
 }
 
 /// Clients behind one NAT that are asked whether they have moved.
@@ -108,6 +114,7 @@ impl Endpoint {
         }
         self.supersede_sessions(now, reqid, id, replaces.filter(|_| initiator));
         self.move_client(reqid, path.peer);
+        self.arm_client(reqid);
         self.evict_sessions(now, rng, reqid, id);
         match (xauth, initiator) {
             (false, _) => self.session_ready(now, rng, id),
@@ -216,6 +223,8 @@ impl Endpoint {
                 children: BTreeSet::new(),
                 policies: Vec::new(),
                 fresh_since: None,
+                traffic: None,
+                asked: false,
             },
         );
         Some(reqid)
@@ -318,6 +327,18 @@ impl Endpoint {
             return;
         };
         let (reqid, since) = (established.client, established.since);
+        self.forget_older(now, rng, reqid, id, since);
+    }
+
+    /// What a client had before `since` is gone, but for `id` and what was made under it.
+    pub(super) fn forget_older(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        reqid: Reqid,
+        id: IkeId,
+        since: Instant,
+    ) {
         let Some(client) = self.clients.get(&reqid) else {
             return;
         };
@@ -340,7 +361,7 @@ impl Endpoint {
     }
 
     /// IPsec SAs of a client from before `since` that were not made under `id`.
-    pub(super) fn remove_older_children(
+    fn remove_older_children(
         &mut self,
         now: Instant,
         rng: &mut dyn CryptoRng,
@@ -586,6 +607,7 @@ impl Endpoint {
             return;
         }
         if let Some(client) = self.clients.remove(&reqid) {
+            self.timers.cancel(TimerKey::Client(reqid));
             for (carrier, policy) in client.policies {
                 let replaced = self.clients.values().any(|other| {
                     let mut policies = other.policies.iter();

@@ -59,7 +59,7 @@ impl Endpoint {
         let key = (path.peer, header.initiator_cookie, header.responder_cookie);
         let whole = Fragment::parse(body)
             .ok()
-            .filter(|_| self.fragments_welcome(header))
+            .filter(|_| self.fragments_welcome(path, header))
             .and_then(|fragment| self.reassembly.add(now, key, &fragment, policy).ok());
         if whole.is_none() {
             let counters = &mut self.shared.counters;
@@ -69,9 +69,9 @@ impl Endpoint {
     }
 
     /// Whether fragments are taken with these cookies.
-    fn fragments_welcome(&self, header: &Header) -> bool {
+    fn fragments_welcome(&self, path: Path, header: &Header) -> bool {
         let cookies = (header.initiator_cookie, header.responder_cookie);
-        match self.shared.policy.fragmentation.mode {
+        match self.shared.policy.terms(path.peer.ip()).fragmentation {
             Fragmentation::Off => false,
             Fragmentation::Force => true,
             Fragmentation::On => self

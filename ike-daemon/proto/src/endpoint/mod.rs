@@ -4,6 +4,7 @@
 //! * `clients`: who the ISAKMP SAs belong to, INITIAL-CONTACT, mapping changes
 //! * `children`: IPsec SAs and their rekeying
 //! * `fragments`: pieces of messages, put together in front of everything else
+//! * `silence`: peers that have gone and cannot be asked by dead peer detection
 //! * `commands`: what an operator, or the kernel, asks for
 //! * `timers`: one queue for everything
 //! * `views`, `restore`: looking at it, and carrying it over a restart
@@ -13,6 +14,7 @@ mod clients;
 mod commands;
 mod fragments;
 mod restore;
+mod silence;
 mod timers;
 mod views;
 
@@ -117,6 +119,9 @@ impl Endpoint {
         let ids: Vec<IkeId> = self.sessions.keys().copied().collect();
         for id in ids {
             self.arm_session(id);
+        }
+        for reqid in self.clients.keys().copied().collect::<Vec<_>>() {
+            self.arm_client(reqid);
         }
     }
 
@@ -238,7 +243,7 @@ impl Endpoint {
         match header.exchange {
             ExchangeType::MAIN_MODE if self.shared.policy.respond => {}
             ExchangeType::AGGRESSIVE if self.shared.policy.respond => {
-                if !self.shared.policy.aggressive {
+                if !self.shared.policy.terms(path.peer.ip()).aggressive {
                     self.shared.refuse(now, path.peer, Refusal::AggressiveMode);
                     return;
                 }
@@ -396,6 +401,7 @@ impl Endpoint {
             match key {
                 TimerKey::Session(id) => self.session_timeout(now, rng, id),
                 TimerKey::Child(id) => self.child_timeout(now, rng, id),
+                TimerKey::Client(reqid) => self.client_timeout(now, rng, reqid),
                 TimerKey::Fragments => self.fragments_timeout(now),
             }
         }

@@ -174,6 +174,8 @@ impl Endpoint {
                     .chain(placed(Carrier::Soft, &saved.soft_policies))
                     .collect(),
                 fresh_since: None,
+                traffic: None,
+                asked: false,
             };
             self.clients.insert(saved.reqid, client);
             if let Some(address) = saved.lease {
@@ -209,6 +211,7 @@ impl Endpoint {
         }
         let reqids: Vec<_> = self.clients.keys().copied().collect();
         for reqid in reqids {
+            self.arm_client(reqid);
             self.collect_client(reqid);
         }
         Ok(())

@@ -1,15 +1,16 @@
-//! One ordered queue of deadlines; every session and every pair of IPsec SAs has at most one.
+//! One ordered queue of deadlines; every session, client and pair of IPsec SAs has at most one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::io::{ChildId, IkeId};
+use crate::io::{ChildId, IkeId, Reqid};
 
 /// Whose deadline it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TimerKey {
     Session(IkeId),
     Child(ChildId),
+    Client(Reqid),
     Fragments,
 }
 

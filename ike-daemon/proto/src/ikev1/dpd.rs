@@ -56,6 +56,11 @@ impl Dpd {
         self.unanswered = None;
     }
 
+    /// The last sign of life.
+    pub(crate) fn last_sign(&self) -> Instant {
+        self.alive
+    }
+
     /// An R-U-THERE-ACK has come; one for no question of ours is ignored.
     pub(crate) fn acknowledged(&mut self, now: Instant, sequence: u32) -> bool {
         let Some(unanswered) = self.unanswered else {
@@ -129,6 +134,7 @@ mod tests {
             interval: Duration::from_secs(30),
             retry: Duration::from_secs(5),
             attempts: 2,
+            silence: Duration::ZERO,
         }
     }
 

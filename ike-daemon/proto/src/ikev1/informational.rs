@@ -144,7 +144,7 @@ impl Session {
 
     /// Asks whether the peer is at `path`: its answer comes from there then.
     pub(crate) fn probe(&mut self, cx: &mut Context<'_>, path: Path) {
-        let policy = cx.shared.policy.dpd.clone();
+        let policy = cx.shared.policy.terms(path.peer.ip()).dpd.clone();
         let now = cx.now;
         let dpd = self
             .established_mut()

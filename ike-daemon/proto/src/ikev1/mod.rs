@@ -242,7 +242,8 @@ impl Session {
                 add(established.keepalive);
                 add(established.retire);
                 if !established.superseded {
-                    add(established.dpd.due(&cx_policy.dpd));
+                    let terms = cx_policy.terms(self.path.peer.ip());
+                    add(established.dpd.due(terms.dpd));
                 }
                 for quick in established.quick.values() {
                     add(Some(quick.due()));
@@ -327,7 +328,8 @@ impl Session {
     }
 
     fn fire_keepalive(&mut self, cx: &mut Context<'_>) {
-        let (path, nat, interval) = (self.path, self.nat, cx.shared.policy.nat.keepalive);
+        let (path, nat) = (self.path, self.nat);
+        let interval = cx.shared.policy.terms(path.peer.ip()).nat.keepalive;
         let Some(established) = self.established_mut() else {
             return;
         };
@@ -343,11 +345,15 @@ impl Session {
     }
 
     fn fire_dpd(&mut self, cx: &mut Context<'_>) -> Option<EndCause> {
+        let peer = self.path.peer.ip();
         let established = self.established_mut()?;
         if established.superseded {
             return None;
         }
-        match established.dpd.fire(cx.now, &cx.shared.policy.dpd) {
+        match established
+            .dpd
+            .fire(cx.now, cx.shared.policy.terms(peer).dpd)
+        {
             DpdAction::Wait => None,
             DpdAction::Ask(sequence) => {
                 self.send_dpd(cx, NotifyType::R_U_THERE, sequence);

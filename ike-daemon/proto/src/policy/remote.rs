@@ -7,7 +7,10 @@ use ipnet::IpNet;
 
 use crate::wire::id::Identification;
 
-use super::{Authentication, ModeConfig, Phase1Policy, Phase2Policy, Policy};
+use super::{
+    Authentication, DpdPolicy, Fragmentation, ModeConfig, NatPolicy, Phase1Policy, Phase2Policy,
+    Policy,
+};
 
 /// Rules for peers at some addresses, in place of the general ones of [`Policy`].
 #[derive(Clone, Debug)]
@@ -26,6 +29,14 @@ pub struct Remote {
     pub phase2: Phase2Policy,
     /// Addresses and users for clients in tunnel mode.
     pub mode_config: Option<Arc<ModeConfig>>,
+    /// Accept Aggressive Mode.
+    pub aggressive: bool,
+    /// NAT traversal; the ports are those of the general rules.
+    pub nat: NatPolicy,
+    /// Dead peer detection.
+    pub dpd: DpdPolicy,
+    /// Whether IKE messages are fragmented.
+    pub fragmentation: Fragmentation,
 }
 
 /// The rules for one peer.
@@ -41,9 +52,34 @@ pub struct Terms<'a> {
     pub phase2: &'a Phase2Policy,
     /// Addresses and users for clients in tunnel mode.
     pub mode_config: Option<&'a Arc<ModeConfig>>,
+    /// Accept Aggressive Mode.
+    pub aggressive: bool,
+    /// NAT traversal.
+    pub nat: &'a NatPolicy,
+    /// Dead peer detection.
+    pub dpd: &'a DpdPolicy,
+    /// Whether IKE messages are fragmented.
+    pub fragmentation: Fragmentation,
 }
 
 impl Policy {
+    /// Rules for peers at some addresses that are the general ones as yet.
+    pub fn remote(&self, name: &str, networks: Vec<IpNet>) -> Remote {
+        Remote {
+            name: name.to_owned(),
+            networks,
+            local_identity: None,
+            authentication: self.authentication.clone(),
+            phase1: self.phase1.clone(),
+            phase2: self.phase2.clone(),
+            mode_config: self.mode_config.clone(),
+            aggressive: self.aggressive,
+            nat: self.nat.clone(),
+            dpd: self.dpd.clone(),
+            fragmentation: self.fragmentation.mode,
+        }
+    }
+
     /// The rules for a peer at `address`.
     pub fn terms(&self, address: IpAddr) -> Terms<'_> {
         let prefix = |remote: &Remote| {
@@ -70,6 +106,10 @@ impl Policy {
                 phase1: &remote.phase1,
                 phase2: &remote.phase2,
                 mode_config: remote.mode_config.as_ref(),
+                aggressive: remote.aggressive,
+                nat: &remote.nat,
+                dpd: &remote.dpd,
+                fragmentation: remote.fragmentation,
             },
             None => Terms {
                 local_identity: self.local_identity.as_ref(),
@@ -77,6 +117,10 @@ impl Policy {
                 phase1: &self.phase1,
                 phase2: &self.phase2,
                 mode_config: self.mode_config.as_ref(),
+                aggressive: self.aggressive,
+                nat: &self.nat,
+                dpd: &self.dpd,
+                fragmentation: self.fragmentation.mode,
             },
         }
     }

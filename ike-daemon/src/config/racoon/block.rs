@@ -120,6 +120,16 @@ impl Block<'_> {
         })
     }
 
+    /// Whether Aggressive Mode is accepted.
+    pub(super) fn takes_aggressive(&self) -> bool {
+        let modes = self.last(|item| match item {
+            RemoteItem::ExchangeMode(modes) => Some(modes.clone()),
+            _ => None,
+        });
+        let mut modes = modes.iter().flatten();
+        modes.any(|mode| mode.value == ExchangeMode::Aggressive)
+    }
+
     pub(super) fn fragmentation(&self) -> Option<Spanned<Force>> {
         self.last(|item| match item {
             RemoteItem::IkeFrag(value) => Some(value.clone()),

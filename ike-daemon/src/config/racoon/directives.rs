@@ -605,11 +605,6 @@ pub const VALUES: &[Value] = &[
         ),
     ),
     value(
-        "remote ike_frag",
-        "differs",
-        Class::NoOp("not the same for all peers; that of the first block counts"),
-    ),
-    value(
         "remote my_identifier",
         "keyid file",
         not(
@@ -662,19 +657,9 @@ pub const VALUES: &[Value] = &[
         Class::NoOp("a peer with another lifetime is not refused; the shorter one counts"),
     ),
     value(
-        "remote nat_traversal",
-        "differs",
-        Class::NoOp("not the same for all peers; that of the first block counts"),
-    ),
-    value(
         "remote lifetime time",
         "out of range",
         not("out of range", "write 1 min to 8760 hours"),
-    ),
-    value(
-        "remote dpd_delay",
-        "differs",
-        Class::NoOp("not the same for all peers; that of the first block counts"),
     ),
     value(
         "remote dpd_retry",

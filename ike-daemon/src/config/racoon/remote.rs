@@ -1,14 +1,13 @@
 //! `remote`: the rules for all peers, those for single ones, and whom we connect to.
 //!
 //! What `remote anonymous` says is the general policy; every other block is a [`Remote`] of its own.
-//! Without `remote anonymous` nobody else can come. Dead peer detection, NAT traversal and
-//! fragmentation are one for all: differences are told.
+//! Without `remote anonymous` nobody else can come.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ike_proto::io::Mode;
-use ike_proto::policy::{Connection, Fragmentation, Remote};
+use ike_proto::policy::{Connection, DpdPolicy, Fragmentation, Remote};
 use ipnet::IpNet;
 use racoon_conf::ast::{Endpoint, RemoteItem, RemotePeer, Statement};
 use racoon_conf::words::{
@@ -87,7 +86,6 @@ impl Lowering {
                 ExchangeMode::Main => {}
                 ExchangeMode::Base => self.value("remote exchange_mode", "base", mode.span, ""),
                 ExchangeMode::Aggressive => {
-                    self.policy.aggressive = true;
                     self.aggressive.get_or_insert(mode.span);
                     self.from("aggressive", mode.span);
                     if !main {
@@ -101,21 +99,25 @@ impl Lowering {
     /// What is one for all peers, and what counts for those without a block of their own.
     fn first_block(&mut self, block: &Block<'_>, is_general: bool) {
         let nat = block.nat();
-        self.policy.nat.enabled = nat.value != Force::Off;
-        self.policy.nat.force = nat.value == Force::Force;
+        (self.policy.nat.enabled, self.policy.nat.force) = traversal(nat.value);
         self.from("nat_t.enabled", nat.span);
         if nat.value == Force::Force {
             self.from("nat_t.force", nat.span);
         }
         if let Some(frag) = block.fragmentation() {
-            self.policy.fragmentation.mode = match frag.value {
-                Force::Off => Fragmentation::Off,
-                Force::On => Fragmentation::On,
-                Force::Force => Fragmentation::Force,
-            };
+            self.policy.fragmentation.mode = fragmentation(frag.value);
             self.from("fragmentation", frag.span);
         }
-        self.dead_peers(block);
+        for (name, path) in [
+            ("dpd_delay", "dpd.interval"),
+            ("dpd_retry", "dpd.retry"),
+            ("dpd_maxfail", "dpd.attempts"),
+        ] {
+            if let Some(number) = block.number(name) {
+                self.from(path, number.span);
+            }
+        }
+        self.policy.dpd = self.dead_peers(block);
         // A responder takes whoever has the key; racoon always responds.
         self.policy.respond = true;
         self.check = block.check().value;
@@ -138,6 +140,7 @@ impl Lowering {
             self.from("authentication.certificates", span);
         }
         self.policy.authentication = authentication;
+        self.policy.aggressive = block.takes_aggressive();
         self.authentication_files.insert(String::new(), files);
     }
 
@@ -162,40 +165,33 @@ impl Lowering {
         }
     }
 
-    fn dead_peers(&mut self, block: &Block<'_>) {
+    fn dead_peers(&mut self, block: &Block<'_>) -> DpdPolicy {
         let on = block.switch("dpd", true).value;
-        for (name, path) in [
-            ("dpd_delay", "dpd.interval"),
-            ("dpd_retry", "dpd.retry"),
-            ("dpd_maxfail", "dpd.attempts"),
-        ] {
-            if let Some(number) = block.number(name) {
-                self.from(path, number.span);
-            }
-        }
+        let mut dpd = DpdPolicy::default();
         if let Some(delay) = block.number("dpd_delay") {
             match delay.value {
-                0..=86_400 if on => self.policy.dpd.interval = Duration::from_secs(delay.value),
+                0..=86_400 if on => dpd.interval = Duration::from_secs(delay.value),
                 0..=86_400 => {}
                 _ => self.value("remote dpd_delay", "out of range", delay.span, ""),
             }
         }
         // racoon asks nobody unless told to.
         if !on || block.number("dpd_delay").is_none() {
-            self.policy.dpd.interval = Duration::ZERO;
+            dpd.interval = Duration::ZERO;
         }
         if let Some(retry) = block.number("dpd_retry") {
             match retry.value {
-                1..=86_400 => self.policy.dpd.retry = Duration::from_secs(retry.value),
+                1..=86_400 => dpd.retry = Duration::from_secs(retry.value),
                 _ => self.value("remote dpd_retry", "out of range", retry.span, ""),
             }
         }
         if let Some(fails) = block.number("dpd_maxfail") {
             match u32::try_from(fails.value) {
-                Ok(attempts @ 1..=100) => self.policy.dpd.attempts = attempts,
+                Ok(attempts @ 1..=100) => dpd.attempts = attempts,
                 _ => self.value("remote dpd_maxfail", "out of range", fails.span, ""),
             }
         }
+        dpd
     }
 
     /// What a block has to have, its peer's rules, and its connection.
@@ -208,9 +204,6 @@ impl Lowering {
         let address = self.peer_address(block);
         self.peer_scripts(block, address.map(|(peer, _)| peer.ip()));
         let is_first = std::ptr::eq(block, first);
-        if !is_first {
-            self.differences(block, first);
-        }
         let passive = block.switch("passive", false).value;
         let connects = address.is_some() && !passive;
         let is_general = is_first && first_is_general;
@@ -307,15 +300,21 @@ impl Lowering {
             check: block.check().value,
             number: block.number("ph1id").map_or(0, |number| number.value),
         });
-        Some(Remote {
-            name,
-            networks: vec![IpNet::from(peer)],
+        let mut remote = Remote {
             local_identity,
             authentication,
             phase1: phase1.policy,
-            phase2: self.policy.phase2.clone(),
             mode_config: None,
-        })
+            aggressive: block.takes_aggressive(),
+            dpd: self.dead_peers(block),
+            ..self.policy.remote(&name, vec![IpNet::from(peer)])
+        };
+        (remote.nat.enabled, remote.nat.force) = traversal(block.nat().value);
+        // Not written, it is as everybody's.
+        if let Some(frag) = block.fragmentation() {
+            remote.fragmentation = fragmentation(frag.value);
+        }
+        Some(remote)
     }
 
     /// Programs of the block; those of `anonymous` are for everybody else.
@@ -358,33 +357,6 @@ impl Lowering {
         numbered(name, |name| names.contains(&name))
     }
 
-    /// What is one for all peers, and written otherwise here.
-    fn differences(&mut self, block: &Block<'_>, first: &Block<'_>) {
-        let line = format!("line {} has it otherwise", first.span.line);
-        let (own, other) = (block.nat(), first.nat());
-        if own.value != other.value {
-            self.value("remote nat_traversal", "differs", own.span, &line);
-        }
-        let frag = |block: &Block<'_>| block.fragmentation().map(|frag| frag.value);
-        if let Some(span) = block.span_of("ike_frag")
-            && frag(block) != frag(first)
-        {
-            self.value("remote ike_frag", "differs", span, &line);
-        }
-        let delay = |block: &Block<'_>| {
-            let on = block.switch("dpd", true).value;
-            let delay = block.number("dpd_delay");
-            (
-                delay.as_ref().filter(|_| on).map_or(0, |delay| delay.value),
-                delay.map_or(block.span, |delay| delay.span),
-            )
-        };
-        let (own, span) = delay(block);
-        if own != delay(first).0 {
-            self.value("remote dpd_delay", "differs", span, &line);
-        }
-    }
-
     fn peer_address(&mut self, block: &Block<'_>) -> Option<(SocketAddr, Span)> {
         let endpoint: &Endpoint = match block.peer {
             RemotePeer::Anonymous => return None,
@@ -409,6 +381,19 @@ impl Lowering {
             SocketAddr::new(address, port(endpoint, default)),
             endpoint.host.span,
         ))
+    }
+}
+
+/// Whether NAT traversal is done, and forced.
+fn traversal(word: Force) -> (bool, bool) {
+    (word != Force::Off, word == Force::Force)
+}
+
+fn fragmentation(word: Force) -> Fragmentation {
+    match word {
+        Force::Off => Fragmentation::Off,
+        Force::On => Fragmentation::On,
+        Force::Force => Fragmentation::Force,
     }
 }
 

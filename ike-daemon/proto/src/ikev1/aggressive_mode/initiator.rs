@@ -70,7 +70,7 @@ impl Session {
         if methods.is_empty() || offer.proposals.iter().all(|p| p.transforms.is_empty()) {
             return None;
         }
-        let vendor_ids = Self::own_vendor_ids(cx, &methods);
+        let vendor_ids = Self::own_vendor_ids(cx, path, &methods);
         let id = IkeId(cx.shared.number());
         let cookies = (cookie(cx), [0; 8]);
         let phase = Phase::Am1Wanted(Box::new(Am1Wanted { offer, vendor_ids }));

@@ -36,7 +36,7 @@ impl Session {
         let offer = offer_phase1(terms.phase1, methods);
         let mut mm1 = Builder::new();
         mm1.push(PayloadType::SA, offer.body());
-        mm1.append(Self::own_vendor_ids(cx, methods));
+        mm1.append(Self::own_vendor_ids(cx, path, methods));
         let id = IkeId(cx.shared.number());
         let cookies = (cookie(cx), [0; 8]);
         let phase = Phase::Mm1Sent(Mm1Sent { offer });
@@ -61,15 +61,17 @@ impl Session {
     }
 
     /// The vendor ids of a first message of ours.
-    pub(in crate::ikev1) fn own_vendor_ids(cx: &Context<'_>, methods: &[Method]) -> Builder {
+    pub(in crate::ikev1) fn own_vendor_ids(
+        cx: &Context<'_>,
+        path: Path,
+        methods: &[Method],
+    ) -> Builder {
         let mut chain = Builder::new();
-        if cx.shared.policy.nat.enabled {
-            for id in [
-                vendor::RFC_3947,
-                vendor::NATT_03,
-                vendor::NATT_02_N,
-                vendor::NATT_02,
-            ] {
+        let terms = cx.shared.policy.terms(path.peer.ip());
+        let drafts = [vendor::NATT_03, vendor::NATT_02_N, vendor::NATT_02];
+        let drafts = drafts.into_iter().filter(|_| terms.nat.drafts);
+        if terms.nat.enabled {
+            for id in [vendor::RFC_3947].into_iter().chain(drafts) {
                 chain.push(PayloadType::VENDOR_ID, id);
             }
         }
@@ -78,7 +80,7 @@ impl Session {
             chain.push(PayloadType::VENDOR_ID, vendor::XAUTH);
             chain.push(PayloadType::VENDOR_ID, vendor::UNITY);
         }
-        if cx.shared.policy.fragmentation.mode != Fragmentation::Off {
+        if terms.fragmentation != Fragmentation::Off {
             chain.push(PayloadType::VENDOR_ID, vendor::FRAGMENTATION_CAPABLE);
         }
         chain

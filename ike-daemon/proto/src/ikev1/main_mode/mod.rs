@@ -365,12 +365,14 @@ enum NoSecretFits {
 
 impl Session {
     pub(in crate::ikev1) fn learn(&mut self, cx: &Context<'_>, capabilities: &Capabilities) {
-        if cx.shared.policy.nat.enabled {
+        let terms = cx.shared.policy.terms(self.path.peer.ip());
+        let is_draft = capabilities.natt == NatVariant::Draft;
+        if terms.nat.enabled && (terms.nat.drafts || !is_draft) {
             self.nat.variant = capabilities.natt;
         }
         self.dpd_supported = capabilities.dpd;
-        self.fragments = capabilities.fragmentation.is_some()
-            && cx.shared.policy.fragmentation.mode != Fragmentation::Off;
+        self.fragments =
+            capabilities.fragmentation.is_some() && terms.fragmentation != Fragmentation::Off;
         self.vendor_initial_contact = capabilities.initial_contact;
         self.vendor = capabilities.vendor.map(str::to_owned);
     }
@@ -551,8 +553,8 @@ impl Session {
         let terms = policy.terms(self.path.peer.ip());
         let (suite, method) = (agreed.suite, agreed.method);
         let lifetime = lifetime(terms.phase1, agreed.lifetime);
-        let keepalive = (self.nat.local && self.path.natt_port && !policy.nat.keepalive.is_zero())
-            .then(|| now + policy.nat.keepalive);
+        let keepalive = (self.nat.local && self.path.natt_port && !terms.nat.keepalive.is_zero())
+            .then(|| now + terms.nat.keepalive);
         // A client with a password would be asked for it again: that is for it to begin.
         let rekey_ourselves =
             self.initiator || terms.phase2.rekey_as_responder && !method.uses_xauth();

@@ -161,10 +161,12 @@ impl Session {
     }
 
     fn phase2_context(&self, ke_len: Option<usize>) -> Phase2Context {
+        let group = self.established().map(|sa| sa.suite.group);
         Phase2Context {
             natt: self.nat.variant,
             nat_detected: self.nat.detected(),
             ke_len,
+            may_cut_sha256: group == Some(Group::Modp1024),
         }
     }
 
