@@ -2,16 +2,20 @@
 //! by hand, in the order and encoding a [`Dialect`] says: what a client in use sends, or one that
 //! is wrong in a chosen place. The mathematics come from `ike-crypto`, no octet from `ike-proto`.
 
+pub mod certificate;
 pub mod forge;
+pub mod fragment;
 pub mod gateway;
 pub mod offers;
 pub mod ordinary;
+mod responder;
 
 use std::net::{IpAddr, SocketAddr};
 
 use ike_crypto::{
     Cipher, Cookie, Exchange, Group, Hash, Iv, KeyPair, KeymatInput, Secret, Skeyids, cipher_key,
     hash_1, hash_2, hash_3, hash_i, hash_r, keymat, phase1_iv, phase2_iv, skeyid_psk,
+    skeyid_signatures,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -22,8 +26,14 @@ pub const SA: u8 = 1;
 pub const KE: u8 = 4;
 /// Identification.
 pub const ID: u8 = 5;
+/// Certificate.
+pub const CERT: u8 = 6;
+/// Certificate Request.
+pub const CERTREQ: u8 = 7;
 /// Hash.
 pub const HASH: u8 = 8;
+/// Signature.
+pub const SIG: u8 = 9;
 /// Nonce.
 pub const NONCE: u8 = 10;
 /// Notification.
@@ -81,6 +91,8 @@ pub struct Dialect {
     pub identity: Option<(u8, Vec<u8>)>,
     /// The pre-shared key.
     pub psk: Vec<u8>,
+    /// By what it signs instead.
+    pub certified: Option<certificate::Certified>,
 }
 
 impl Dialect {
@@ -95,6 +107,7 @@ impl Dialect {
             initial_contact: false,
             identity: None,
             psk: psk.to_vec(),
+            certified: None,
         }
     }
 }
@@ -304,7 +317,13 @@ impl Initiator {
         let nr = one(&list, NONCE);
         let pair = self.pair.as_ref().unwrap();
         let gxy = pair.agree(&gxr).unwrap();
-        let skeyid = skeyid_psk(hash, &self.dialect.psk, &self.ni, &nr);
+        let skeyid = match &self.dialect.certified {
+            None => skeyid_psk(hash, &self.dialect.psk, &self.ni, &nr),
+            Some(_) => {
+                certificate::assert_requested(&list);
+                skeyid_signatures(hash, &self.ni, &nr, &gxy)
+            }
+        };
         let skeyids = Skeyids::derive(hash, skeyid, &gxy, &self.cky_i, &self.cky_r);
         if let Some(number) = self.dialect.nat_d {
             let found: Vec<_> = list.iter().filter(|payload| payload.0 == number).collect();
@@ -347,7 +366,10 @@ impl Initiator {
         let id = self.identity();
         let keys = self.keys.as_ref().unwrap();
         let digest = hash_i(hash, &keys.skeyids.skeyid, &self.exchange(sai_b), &id);
-        let mut list = vec![(ID, id), (HASH, digest.expose().to_vec())];
+        let mut list = match &self.dialect.certified {
+            None => vec![(ID, id), (HASH, digest.expose().to_vec())],
+            Some(certified) => certified.proof(id, digest.expose()),
+        };
         if self.dialect.initial_contact {
             list.push((NOTIFY, self.initial_contact()));
         }
@@ -378,7 +400,10 @@ impl Initiator {
         let keys = self.keys.as_ref().unwrap();
         let exchange = self.exchange(&self.dialect.phase1);
         let digest = hash_r(hash, &keys.skeyids.skeyid, &exchange, &id);
-        assert_eq!(one(&list, HASH), digest.expose(), "HASH_R");
+        match &self.dialect.certified {
+            None => assert_eq!(one(&list, HASH), digest.expose(), "HASH_R"),
+            Some(_) => certificate::assert_signed(&list, digest.expose()),
+        }
         let last = Iv::new(&mm6[mm6.len() - block..]).unwrap();
         self.keys.as_mut().unwrap().iv = last;
     }
@@ -450,40 +475,12 @@ impl Initiator {
         let spi_out = u32::from_be_bytes(spi.try_into().unwrap());
         assert_ne!(spi_out, quick.spi);
         let attributes = attributes(&chosen[8..]);
-        let get = |class| attributes.iter().find(|a| a.0 == class).map(|a| a.1);
-        let bits = get(6).unwrap_or(128) as usize;
-        let key = match chosen[5] {
-            3 => 24,
-            12 => bits / 8,
-            20 => bits / 8 + 4,
-            other => panic!("ESP transform {other}"),
-        };
-        let auth = match get(5) {
-            None => 0,
-            Some(1) => 16,
-            Some(2) => 20,
-            Some(5) => 32,
-            Some(6) => 48,
-            Some(7) => 64,
-            Some(other) => panic!("authentication {other}"),
-        };
+        let lengths = key_lengths(&chosen, &attributes);
         let gqm = quick
             .pfs
             .as_ref()
             .map(|pair| pair.agree(&one(&list, KE)).unwrap());
-        let material = |spi| {
-            let input = KeymatInput {
-                gqm: gqm.as_ref(),
-                protocol: 3,
-                spi,
-                ni: &quick.ni,
-                nr: &nr,
-            };
-            let d = &self.keys.as_ref().unwrap().skeyids.d;
-            let keys = keymat(hash, d, &input, key + auth);
-            let (encryption, authentication) = keys.expose().split_at(key);
-            (encryption.to_vec(), authentication.to_vec())
-        };
+        let material = |spi| self.material(gqm.as_ref(), spi, &quick.ni, &nr, lengths);
         let pair = Pair {
             spi_in: quick.spi,
             spi_out,
@@ -499,6 +496,29 @@ impl Initiator {
         let list = [(HASH, digest.expose().to_vec())];
         let (message, _) = self.encrypted(QUICK_MODE, quick.message_id, &list, &iv);
         (message, pair)
+    }
+
+    /// Keys of an SA of `spi`, RFC 2409 5.5: those of the cipher, those of authentication.
+    fn material(
+        &self,
+        gqm: Option<&Secret>,
+        spi: u32,
+        ni: &[u8],
+        nr: &[u8],
+        (key, auth): (usize, usize),
+    ) -> (Vec<u8>, Vec<u8>) {
+        let (_, hash, _) = self.suite.unwrap();
+        let input = KeymatInput {
+            gqm,
+            protocol: 3,
+            spi,
+            ni,
+            nr,
+        };
+        let d = &self.keys.as_ref().unwrap().skeyids.d;
+        let keys = keymat(hash, d, &input, key + auth);
+        let (encryption, authentication) = keys.expose().split_at(key);
+        (encryption.to_vec(), authentication.to_vec())
     }
 
     /// An Informational under the ISAKMP SA.
@@ -568,6 +588,28 @@ impl Initiator {
         assert_eq!(list.remove(0).1, expected.expose(), "HASH(1)");
         list
     }
+}
+
+/// Octets of keys that an ESP transform needs: cipher, authentication.
+fn key_lengths(transform: &[u8], attributes: &[(u16, u64)]) -> (usize, usize) {
+    let get = |class| attributes.iter().find(|a| a.0 == class).map(|a| a.1);
+    let bits = get(6).unwrap_or(128) as usize;
+    let key = match transform[5] {
+        3 => 24,
+        12 => bits / 8,
+        20 => bits / 8 + 4,
+        other => panic!("ESP transform {other}"),
+    };
+    let auth = match get(5) {
+        None => 0,
+        Some(1) => 16,
+        Some(2) => 20,
+        Some(5) => 32,
+        Some(6) => 48,
+        Some(7) => 64,
+        Some(other) => panic!("authentication {other}"),
+    };
+    (key, auth)
 }
 
 /// Payloads behind each other, each with its generic header.

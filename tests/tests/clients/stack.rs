@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ike_daemon::kernel::audit;
 use ike_daemon::kernel::translate::{Outcome, Translator};
 use ike_proto::Endpoint;
 use ike_proto::carrier::Carrier;
-use ike_proto::io::{Datagram, Output as IkeOutput, Transmit};
+use ike_proto::io::{Datagram, KernelReply, Output as IkeOutput, Transmit};
 use ike_proto::policy::Policy;
 use l2tp_proto::{FlowId, KernelId, SessionSetup, TunnelId};
 use l2tpd::config::Config;
@@ -22,18 +23,24 @@ use netgraph::generic::{Connect, Mkpeer, Name, Shutdown};
 use netgraph::node::soft_iface::{self, AddressPair};
 use netgraph::node::{iface, ksocket, l2tp, ppp, tcpmss};
 use netgraph::{Command, Errno};
+use pfkey::Message;
 use pfkey::{Direction, Numbering, PolicyRequest};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use softkernel::ipsec::{InboundEsp, OutboundEsp, PfkeySocketId};
 use softkernel::kernel::PortId;
 use tanuki_daemon::config::Source;
+use tanuki_tests::ike::certificate::WALL;
 use tanuki_tests::ike::gateway::SERVER;
 
 use crate::kernel::Host;
+use crate::life::silence;
 
 const USERS: &str = "users:\n  - name: User\n    password: clientPass\n";
-const CONFIG: &str = "local_address: 10.77.0.1\npool: [10.77.0.10-10.77.0.50]\ndns: [10.77.0.1]\nusers: users.yaml\n";
+const CONFIG: &str = "local_address: 10.77.0.1\npool: [10.77.0.10-10.77.0.250]\ndns: [10.77.0.1]\nusers: users.yaml\n";
+
+/// How often octets are read: ike-daemon's longest pause.
+const COUNTERS: Duration = Duration::from_secs(20);
 
 pub(crate) struct Stack {
     pub(crate) ike: Endpoint,
@@ -44,9 +51,11 @@ pub(crate) struct Stack {
     tunnels: BTreeMap<String, TunnelId>,
     sessions: BTreeMap<String, SessionKey>,
     rng: ChaCha20Rng,
+    /// When the octets of SAs are read next.
+    counters_due: Instant,
     pub(crate) now: Instant,
     /// IKE datagrams on their way out.
-    pub(crate) sent: VecDeque<Transmit>,
+    sent: VecDeque<Transmit>,
     /// ESP on its way out.
     pub(crate) esp: VecDeque<(OutboundEsp, Vec<u8>)>,
     /// What was told, for failures.
@@ -75,6 +84,7 @@ impl Stack {
             tunnels: BTreeMap::new(),
             sessions: BTreeMap::new(),
             rng: ChaCha20Rng::seed_from_u64(9),
+            counters_due: Instant::now(),
             sent: VecDeque::new(),
             esp: VecDeque::new(),
             log: Vec::new(),
@@ -106,6 +116,13 @@ impl Stack {
     pub(crate) fn advance(&mut self, step: Duration) {
         self.now += step;
         self.kernel.advance(step);
+        if self.counters_due <= self.now {
+            self.counters_due = self.now + COUNTERS;
+            if let Some(request) = self.translator.dump_sas() {
+                self.pfkey_request(&request.bytes);
+                self.settle();
+            }
+        }
         if self.ike.next_timeout().is_some_and(|due| due <= self.now) {
             self.ike.handle_timeout(self.now, &mut self.rng);
         }
@@ -143,7 +160,7 @@ impl Stack {
         match output {
             IkeOutput::Transmit(transmit) => self.sent.push_back(transmit),
             IkeOutput::Event(event) => self.log.push(format!("{event:?}")),
-            IkeOutput::Job(job) => self.ike.handle_job(self.now, job.run(0), &mut self.rng),
+            IkeOutput::Job(job) => self.ike.handle_job(self.now, job.run(WALL), &mut self.rng),
             IkeOutput::Kernel(_, request) => {
                 for message in self.translator.submit(&request) {
                     self.pfkey_request(&message.bytes);
@@ -162,11 +179,57 @@ impl Stack {
                 Some(Outcome::Reply(reply)) => {
                     self.ike.handle_kernel(self.now, reply, &mut self.rng);
                 }
+                Some(Outcome::Sas(sas)) => self.traffic(&sas.unwrap()),
                 Some(other) => self.log.push(format!("{other:?}")),
                 None => {}
             }
         }
         true
+    }
+
+    /// What came by ESP is a sign of life.
+    fn traffic(&mut self, sas: &[Message]) {
+        let octets = audit::octets(sas);
+        for pair in self.ike.child_sas(self.now) {
+            let at = |spi, ip| octets.get(&(spi, ip)).copied();
+            let Some(inbound_octets) = at(pair.spi_in, pair.local.ip()) else {
+                continue;
+            };
+            let reply = KernelReply::Traffic {
+                child: pair.id,
+                inbound_octets,
+                outbound_octets: at(pair.spi_out, pair.peer.ip()).unwrap_or(0),
+            };
+            self.ike.handle_kernel(self.now, reply, &mut self.rng);
+        }
+    }
+
+    /// IKE messages that went to `peer`.
+    pub(crate) fn take_ike(&mut self, peer: SocketAddr) -> Vec<Vec<u8>> {
+        let sent = std::mem::take(&mut self.sent);
+        let (own, others) = sent.into_iter().partition(|sent| sent.peer == peer);
+        self.sent = others;
+        let own: VecDeque<Transmit> = own;
+        own.into_iter().map(|sent| sent.bytes).collect()
+    }
+
+    /// ESP packets that went where `is_for` says.
+    pub(crate) fn take_esp(
+        &mut self,
+        is_for: impl Fn(SocketAddr) -> bool,
+    ) -> VecDeque<(OutboundEsp, Vec<u8>)> {
+        let sent = std::mem::take(&mut self.esp);
+        let (own, others) = sent
+            .into_iter()
+            .partition(|(esp, _)| is_for(esp.destination));
+        self.esp = others;
+        own
+    }
+
+    /// What nobody was there to receive.
+    pub(crate) fn forget_packets(&mut self) {
+        self.esp.clear();
+        self.sent.clear();
     }
 
     fn packets(&mut self) -> bool {
@@ -410,11 +473,26 @@ impl Stack {
     }
 
     /// Nothing of anybody is left.
-    pub(crate) fn assert_empty(&mut self) {
+    fn assert_empty(&self) {
         assert_eq!(self.ike.table_entries(), 0, "{:#?}", self.log);
         assert_eq!(self.kernel.kernel.ipsec.sa_count(), 0);
+        assert_eq!(self.kernel.kernel.ipsec.policy_count(), 0);
+        let l2tpd = self.l2tpd.view(self.now);
+        assert!(l2tpd.sessions.is_empty() && l2tpd.tunnels.is_empty());
+        let pools = l2tpd.pools.iter();
+        assert_eq!(pools.map(|(_, used, _)| used).sum::<u64>(), 0, "addresses");
         assert!(self.tunnels.is_empty() && self.sessions.is_empty());
         assert_eq!(self.kernel.kernel.graph.len(), 1, "but our own socket");
+    }
+}
+
+/// However a test ends, five minutes after its last client has said anything nothing is left of it.
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            silence(self, 300);
+            self.assert_empty();
+        }
     }
 }
 

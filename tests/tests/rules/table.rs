@@ -59,7 +59,12 @@ fn every_rule_has_a_test_and_the_table_says_so() {
 #[test]
 fn what_the_page_on_clients_names_exists() {
     const PAGE: &str = include_str!("../../../docs/clients.md");
-    const TESTS: [&str; 2] = [include_str!("../clients/main.rs"), include_str!("ike.rs")];
+    const TESTS: [&str; 4] = [
+        include_str!("../clients/main.rs"),
+        include_str!("../clients/crowd.rs"),
+        include_str!("../clients/sizes.rs"),
+        include_str!("ike.rs"),
+    ];
     const CASES: [&str; 5] = [
         include_str!("../../lab/cases/certificates.py"),
         include_str!("../../lab/cases/connecting.py"),
