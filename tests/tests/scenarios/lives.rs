@@ -55,7 +55,7 @@ fn the_second_message_of_quick_mode_is_repeated() {
     // Nobody there: it ends, and nothing is left of it but the ISAKMP SA.
     let (first, _) = client.qm1(&quick(2, 0xb211, CLIENT, 2));
     gateway.ask(FROM.0, false, &first);
-    let sent = gateway.advance(Duration::from_secs(300));
+    let sent = gateway.live(Duration::from_secs(300));
     let repeated = sent
         .iter()
         .filter(|sent| sent.bytes[18] == QUICK_MODE)
@@ -78,13 +78,13 @@ fn what_expires_is_told() {
     let mut client = client(dialect(), CLIENT, 3);
     gateway.main_mode(&mut client, FROM);
     let pair = gateway.quick_mode(&mut client, FROM.0, &quick(1, 0xb220, CLIENT, 2));
-    let sent = gateway.advance(Duration::from_secs(3500));
+    let sent = gateway.live(Duration::from_secs(3500));
     assert!(
         informationals(&client, &sent)
             .iter()
             .all(|payload| payload.0 != DELETE)
     );
-    let sent = gateway.advance(Duration::from_secs(200));
+    let sent = gateway.live(Duration::from_secs(200));
     let told: Vec<_> = informationals(&client, &sent)
         .into_iter()
         .filter(|payload| payload.0 == DELETE)
@@ -106,7 +106,7 @@ fn what_expires_is_told() {
         &tanuki_tests::ike::offers::EspStyle::new(2, tanuki_tests::ike::offers::Life::Short(600)),
     );
     let pair = gateway.quick_mode(&mut client, FROM.0, &short);
-    let sent = gateway.advance(Duration::from_secs(700));
+    let sent = gateway.live(Duration::from_secs(650));
     esp.truncate(8);
     esp.extend(pair.spi_out.to_be_bytes());
     let told = informationals(&client, &sent);
@@ -121,7 +121,7 @@ fn what_expires_is_told() {
 fn pairs_come_and_go_under_one_isakmp_sa() {
     let (mut gateway, mut client) = open(5);
     let old = gateway.quick_mode(&mut client, FROM.0, &quick(1, 0xb230, CLIENT, 2));
-    gateway.advance(Duration::from_secs(600));
+    gateway.live(Duration::from_secs(600));
     let new = gateway.quick_mode(&mut client, FROM.0, &quick(2, 0xb231, CLIENT, 2));
     gateway.assert_pair(&old);
     gateway.assert_pair(&new);
