@@ -18,7 +18,15 @@ mod esp;
 #[path = "../../../softkernel/tests/support/mod.rs"]
 mod kernel;
 #[allow(dead_code)]
-#[path = "../../tests/clients/models.rs"]
+#[path = "../../tests/clients/l2tp.rs"]
+mod l2tp;
+#[allow(dead_code)]
+#[path = "../../tests/clients/life.rs"]
+mod life;
+#[path = "../../tests/clients/model.rs"]
+mod model;
+#[allow(dead_code, unused_imports)]
+#[path = "../../tests/clients/models/mod.rs"]
 mod models;
 #[allow(dead_code)]
 #[path = "../../tests/clients/stack.rs"]
@@ -26,12 +34,13 @@ mod stack;
 
 use std::hint::black_box;
 
-use client::{Client, Model};
+use client::Client;
 use esp::{Esp, Suite};
 use ike_proto::iana::PayloadType;
 use ike_proto::wire::chain::Chain;
 use ike_proto::wire::header::Header;
 use ike_proto::wire::sa::SaPayload;
+use model::Model;
 use stack::Stack;
 use tanuki_tests::ike::Initiator;
 use tanuki_tests::ike::gateway::{SERVER, policy};
@@ -107,6 +116,8 @@ fn connect(model: Model) {
     let mut stack = Stack::new(policy());
     let mut client = Client::new(model, true, 1);
     measured(&mut || client.connect(&mut stack));
+    // What comes afterwards is for tests.
+    std::mem::forget(stack);
 }
 
 /// ChromeOS with the one offer whose Diffie-Hellman does not outweigh everything else.

@@ -2,6 +2,7 @@
 //! by hand, in the order and encoding a [`Dialect`] says: what a client in use sends, or one that
 //! is wrong in a chosen place. The mathematics come from `ike-crypto`, no octet from `ike-proto`.
 
+mod aggressive;
 pub mod certificate;
 pub mod forge;
 pub mod fragment;
@@ -247,42 +248,13 @@ impl Initiator {
         self.message(MAIN_MODE, 0, 0, SA, &chain(&list))
     }
 
-    /// The first message of Aggressive Mode: SA, KE of `group`, nonce, identity, Vendor IDs.
-    pub fn aggressive(&mut self, group: u16) -> Vec<u8> {
-        let group = Group::from_iana(group).unwrap();
-        let public = group.generate(&mut self.rng).public().to_vec();
-        let nonce = self.random(self.dialect.nonce);
-        let mut list = vec![
-            (SA, self.dialect.phase1.clone()),
-            (KE, public),
-            (NONCE, nonce),
-            (ID, self.identity()),
-        ];
-        list.extend(self.dialect.vendors.iter().map(|id| (VENDOR, id.clone())));
-        self.message(4, 0, 0, SA, &chain(&list))
-    }
-
     /// Reads the second message, which must hold one transform of the offer octet for octet, and
     /// gives the third: KE, nonce, NAT-D of the server and of itself.
     pub fn mm3(&mut self, mm2: &[u8]) -> Vec<u8> {
         let list = clear(mm2);
         self.cky_r = mm2[8..16].try_into().unwrap();
         assert_ne!(self.cky_r, [0; 8]);
-        assert_eq!(list[0].0, SA, "the SA payload comes first");
-        let (_, transforms) = proposals(&list[0].1).remove(0);
-        assert_eq!(transforms.len(), 1, "one transform is chosen");
-        self.chosen = transforms[0].clone();
-        assert!(
-            offered(&self.dialect.phase1).contains(&self.chosen),
-            "racoon compares the transform with what it offered, octet for octet"
-        );
-        let attributes = attributes(&self.chosen[8..]);
-        let get = |class| attributes.iter().find(|a| a.0 == class).map(|a| a.1 as u16);
-        let cipher = Cipher::from_iana(get(1).unwrap(), get(14)).unwrap();
-        let hash = Hash::from_iana(get(2).unwrap()).unwrap();
-        let group = Group::from_iana(get(4).unwrap()).unwrap();
-        self.suite = Some((cipher, hash, group));
-
+        let group = self.read_choice(&list);
         let pair = group.generate(&mut self.rng);
         self.ni = self.random(self.dialect.nonce);
         let mut list = vec![(KE, pair.public().to_vec()), (NONCE, self.ni.clone())];
@@ -299,6 +271,25 @@ impl Initiator {
         self.message(MAIN_MODE, 0, 0, KE, &chain(&list))
     }
 
+    /// The one transform that was chosen of the offer, and its group.
+    fn read_choice(&mut self, list: &[Payload]) -> Group {
+        assert_eq!(list[0].0, SA, "the SA payload comes first");
+        let (_, transforms) = proposals(&list[0].1).remove(0);
+        assert_eq!(transforms.len(), 1, "one transform is chosen");
+        self.chosen = transforms[0].clone();
+        assert!(
+            offered(&self.dialect.phase1).contains(&self.chosen),
+            "racoon compares the transform with what it offered, octet for octet"
+        );
+        let attributes = attributes(&self.chosen[8..]);
+        let get = |class| attributes.iter().find(|a| a.0 == class).map(|a| a.1 as u16);
+        let cipher = Cipher::from_iana(get(1).unwrap(), get(14)).unwrap();
+        let hash = Hash::from_iana(get(2).unwrap()).unwrap();
+        let group = Group::from_iana(get(4).unwrap()).unwrap();
+        self.suite = Some((cipher, hash, group));
+        group
+    }
+
     /// RFC 3947 3.2: HASH(CKY-I | CKY-R | IP | Port).
     pub fn nat_d(&self, address: SocketAddr) -> Vec<u8> {
         let (_, hash, _) = self.suite.unwrap();
@@ -311,16 +302,20 @@ impl Initiator {
 
     /// Reads the fourth message; keys exist from here on.
     pub fn read_mm4(&mut self, mm4: &[u8]) {
-        let list = clear(mm4);
+        self.derive(&clear(mm4));
+    }
+
+    /// Keys, by the server's public value and nonce.
+    fn derive(&mut self, list: &[Payload]) {
         let (cipher, hash, _) = self.suite.unwrap();
-        let gxr = one(&list, KE);
-        let nr = one(&list, NONCE);
+        let gxr = one(list, KE);
+        let nr = one(list, NONCE);
         let pair = self.pair.as_ref().unwrap();
         let gxy = pair.agree(&gxr).unwrap();
         let skeyid = match &self.dialect.certified {
             None => skeyid_psk(hash, &self.dialect.psk, &self.ni, &nr),
             Some(_) => {
-                certificate::assert_requested(&list);
+                certificate::assert_requested(list);
                 skeyid_signatures(hash, &self.ni, &nr, &gxy)
             }
         };
@@ -390,8 +385,8 @@ impl Initiator {
         body
     }
 
-    /// Reads the sixth message in answer to `mm5` and checks the server's proof.
-    pub fn read_mm6(&mut self, mm5: &[u8], mm6: &[u8]) {
+    /// Reads the sixth message in answer to `mm5` and checks the server's proof; its payloads.
+    pub fn read_mm6(&mut self, mm5: &[u8], mm6: &[u8]) -> Vec<Payload> {
         let (cipher, hash, _) = self.suite.unwrap();
         let block = cipher.block_len();
         let iv = Iv::new(&mm5[mm5.len() - block..]).unwrap();
@@ -406,6 +401,7 @@ impl Initiator {
         }
         let last = Iv::new(&mm6[mm6.len() - block..]).unwrap();
         self.keys.as_mut().unwrap().iv = last;
+        list
     }
 
     fn encrypted(&self, exchange: u8, id: u32, list: &[Payload], iv: &Iv) -> (Vec<u8>, Iv) {

@@ -6,15 +6,16 @@ use std::time::Duration;
 use ike_crypto::Hash;
 use ike_proto::error::Refusal;
 use ike_proto::io::{Direction, Event};
-use ike_proto::policy::{Remote, Sha256Icv};
+use ike_proto::policy::{Remote, SecretEntry, SecretPeer, Sha256Icv};
+use ike_proto::wire::id::Identification;
 use tanuki_tests::ike::gateway::{Gateway, PSK, SERVER, policy};
 use tanuki_tests::ike::offers::{
     AES, Esp, EspStyle, Life, MD5, Order, SHA1, SHA256, SHA384, SHA512, Suite, TRIPLE_DES, phase1,
     phase1_attributes, phase1_suites, phase2, tlv, tv,
 };
 use tanuki_tests::ike::{
-    AGGRESSIVE_NUMBERS, Dialect, HASH, ID, Initiator, NAT_D, NAT_D_DRAFT, NAT_OA, NOTIFY, Quick,
-    SA, attributes, clear, id_address, nat_oa, offered, one, proposals,
+    AGGRESSIVE_NUMBERS, Dialect, HASH, ID, Initiator, NAT_D, NAT_D_DRAFT, NAT_OA, NOTIFY, Payload,
+    Quick, SA, attributes, clear, id_address, nat_oa, offered, one, proposals,
 };
 
 const FROM: (&str, &str) = ("198.51.100.7:500", "198.51.100.7:4500");
@@ -375,6 +376,48 @@ fn r08_nothing_expires_before_the_client_thinks_so() {
     gateway.assert_pair(&next);
 }
 
+/// What is longer than the server allows is cut, and the client told by RESPONDER-LIFETIME (RFC 2407
+/// 4.6.3.1) in the sixth message and the second of Quick Mode; what is not cut is not spoken of.
+#[test]
+fn r08_shorter_lifetimes_are_told() {
+    const RESPONDER_LIFETIME: u16 = 24_576;
+    let told = |list: &[Payload]| -> Vec<Vec<(u16, u64)>> {
+        let notes = list.iter().filter(|payload| payload.0 == NOTIFY);
+        let lifetimes = notes.filter(|note| note.1[6..8] == RESPONDER_LIFETIME.to_be_bytes());
+        lifetimes
+            .map(|note| attributes(&note.1[8 + usize::from(note.1[5])..]))
+            .collect()
+    };
+    for (life, cut) in [(Life::Long(u32::MAX), true), (Life::Long(86_400), false)] {
+        let sa = phase1_suites(&[QUICK_SUITE], Order::CipherFirst, life);
+        let mut gateway = Gateway::new(policy());
+        let mut client = client(Dialect::new(sa, &[RFC_3947], PSK), PUBLIC, 32);
+        let mm1 = client.mm1();
+        let mm2 = gateway.ask(FROM.0, false, &mm1);
+        let mm3 = client.mm3(&mm2);
+        let mm4 = gateway.ask(FROM.0, false, &mm3);
+        client.read_mm4(&mm4);
+        let mm5 = client.mm5();
+        let mm6 = gateway.ask(FROM.0, false, &mm5);
+        let list = client.read_mm6(&mm5, &mm6);
+        // Life type and duration: 11 and 12 in phase 1, 1 and 2 in phase 2.
+        let expected = |classes: (u16, u16)| match cut {
+            true => vec![vec![(classes.0, 1), (classes.1, 86_400)]],
+            false => Vec::new(),
+        };
+        assert_eq!(told(&list), expected((11, 12)));
+        let mut request = quick(1, 0xa072, PUBLIC, 2);
+        request.sa = phase2(&[ESP_SHA1], 0xa072, &EspStyle::new(2, life));
+        let pair = gateway.quick_mode(&mut client, FROM.0, &request);
+        assert_eq!(told(&pair.answer), expected((1, 2)));
+        // It holds what it said.
+        gateway.live(Duration::from_secs(80_000));
+        assert_eq!(gateway.established().len(), 1);
+        gateway.live(Duration::from_secs(7000));
+        assert_eq!(gateway.established().len(), 0);
+    }
+}
+
 /// The client renews phase 1 on port 4500 or, as macOS does when that fails, on 500 again; the
 /// IPsec SAs stay.
 #[test]
@@ -428,18 +471,52 @@ fn r09_delete_of_the_old_sa_right_after_the_new_one() {
     }
 }
 
-/// Both ends renew at once: the client's Quick Mode is served while ours is under way.
+/// Both ends renew at once. Each Quick Mode is served while the other is under way, whichever ends
+/// first; both pairs work then, and the client may delete either.
 #[test]
 fn r09_quick_modes_of_both_ends_at_once() {
-    let (mut gateway, mut client) = open(19);
-    gateway.quick_mode(&mut client, FROM.0, &quick(1, 0xa0a0, PUBLIC, 2));
-    let child = gateway.children()[0].id;
-    let begun = gateway.rekey_child(child);
-    assert_eq!(begun.len(), 1);
-    assert_eq!(begun[0].bytes[18], 32, "our own Quick Mode");
-    let pair = gateway.quick_mode(&mut client, FROM.0, &quick(2, 0xa0a1, PUBLIC, 2));
-    gateway.advance(Duration::from_secs(120));
-    gateway.assert_pair(&pair);
+    for ours_first in [true, false] {
+        for delete_ours in [true, false] {
+            let (mut gateway, mut client) = open(19);
+            let old = gateway.quick_mode(&mut client, FROM.0, &quick(1, 0xa0a0, PUBLIC, 2));
+            let child = gateway.children()[0].id;
+            let begun = gateway.rekey_child(child);
+            assert_eq!(begun.len(), 1);
+            assert_eq!(begun[0].bytes[18], 32, "the server's own Quick Mode");
+            let (qm1, under_way) = client.qm1(&quick(2, 0xa0a1, PUBLIC, 2));
+            let answer = gateway.ask(FROM.0, false, &qm1);
+            let (qm2, answered, theirs) = client.qm2(&begun[0].bytes, 0xa0a2, 32);
+            let finish_theirs = |client: &Initiator, gateway: &mut Gateway| {
+                let qm3 = gateway.ask(FROM.0, false, &qm2);
+                client.read_qm3(&answered, &qm3);
+                gateway.assert_pair(&theirs);
+            };
+            if ours_first {
+                finish_theirs(&client, &mut gateway);
+            }
+            let (qm3, own) = client.qm3(&under_way, &answer);
+            assert!(gateway.receive(FROM.0, false, &qm3).is_empty());
+            gateway.assert_pair(&own);
+            if !ours_first {
+                finish_theirs(&client, &mut gateway);
+            }
+            gateway.assert_pair(&old);
+            gateway.assert_pair(&own);
+            gateway.assert_pair(&theirs);
+            let (gone, stays) = match delete_ours {
+                true => (&theirs, &own),
+                false => (&own, &theirs),
+            };
+            for spi in [old.spi_in, gone.spi_in] {
+                let delete = client.delete_esp(spi);
+                gateway.receive(FROM.0, false, &delete);
+            }
+            gateway.assert_pair(stays);
+            assert_eq!(gateway.children().len(), 1);
+            gateway.live(Duration::from_secs(120));
+            gateway.assert_pair(stays);
+        }
+    }
 }
 
 /// Two ISAKMP SAs of one client live side by side, and IPsec SAs outlive theirs: Windows deletes
@@ -547,6 +624,51 @@ fn r12_aggressive_mode_is_met_with_silence() {
         )));
         assert_eq!(gateway.endpoint.table_entries(), 0);
     }
+}
+
+/// Where it is enabled a client that names its group gets on with the group's key, over NAT as well;
+/// a group without a key, and one with another key, cannot be told apart, and the keys for everybody
+/// serve nobody here.
+#[test]
+fn r12_aggressive_mode_where_it_is_enabled() {
+    let mut policy = policy();
+    policy.aggressive = true;
+    policy.secrets.push(SecretEntry {
+        peer: SecretPeer::Identity(Identification::from_fqdn("vpn.example.org")),
+        secret: b"a long random group key"[..].into(),
+    });
+    let group = (2, b"vpn.example.org".to_vec());
+    let stranger = (2, b"nowhere.example.org".to_vec());
+    let cases = [
+        (group.clone(), &b"a long random group key"[..], true),
+        (group, b"another key", false),
+        (stranger.clone(), b"a long random group key", false),
+        // The key for everybody.
+        (stranger, PSK, false),
+    ];
+    let mut answers = Vec::new();
+    for (identity, key, welcome) in cases {
+        let mut gateway = Gateway::new(policy.clone());
+        let mut dialect = Dialect::new(offer(&[QUICK_SUITE]), &[RFC_3947], key);
+        dialect.identity = Some(identity);
+        let mut client = client(dialect, PRIVATE, 33);
+        let am1 = client.aggressive(19);
+        let am2 = gateway.ask(FROM.0, false, &am1);
+        let (proven, am3) = client.am3(&am2);
+        assert_eq!(proven, welcome);
+        assert_eq!(client.nat, (false, true));
+        let sent = gateway.receive(FROM.1, true, &am3);
+        assert_eq!(gateway.established().len(), usize::from(welcome));
+        if welcome {
+            assert!(sent.is_empty());
+            gateway.quick_mode(&mut client, FROM.1, &quick(1, 0xa0d8, PRIVATE, 4));
+        } else {
+            let kinds: Vec<_> = clear(&am2).iter().map(|p| (p.0, p.1.len())).collect();
+            let refusal: Vec<_> = sent.iter().map(|sent| sent.bytes[40..].to_vec()).collect();
+            answers.push((kinds, refusal.len(), sent[0].bytes.len()));
+        }
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
 }
 
 /// AuthIP (Windows tries it first) and unknown exchanges: silence. IKEv2: one notification, and not
