@@ -14,6 +14,7 @@ use crate::model::Model;
 use crate::stack::Stack;
 
 const PUBLIC: &str = "198.51.100.7";
+pub(crate) const SERVER6: &str = "2001:db8:203::1";
 
 /// Where a client is, and which address it dials.
 #[derive(Clone, Copy)]
@@ -44,6 +45,24 @@ impl Place {
         }
     }
 
+    /// At an IPv6 address, behind a translator of prefixes (RFC 6296) or not.
+    pub(crate) fn over_ipv6(nat: bool) -> Self {
+        let seen = "2001:db8:7::5".parse().unwrap();
+        Self {
+            own: if nat {
+                "fd00:7::5".parse().unwrap()
+            } else {
+                seen
+            },
+            seen: if nat {
+                (seen, 6, 2805)
+            } else {
+                (seen, 500, 4500)
+            },
+            dialled: SERVER6.parse().unwrap(),
+        }
+    }
+
     fn is_translated(&self) -> bool {
         self.own != self.seen.0
     }
@@ -70,6 +89,7 @@ pub(crate) struct Client {
     pub(crate) tunnel: u16,
     pub(crate) session: u16,
     pub(crate) inner: [u8; 4],
+    pub(crate) ipv6_is_up: bool,
 }
 
 impl Client {
@@ -107,6 +127,7 @@ impl Client {
             tunnel: 0,
             session: 0,
             inner: [0; 4],
+            ipv6_is_up: false,
         }
     }
 
@@ -140,7 +161,7 @@ impl Client {
         let mm3 = self.ike.mm3(&mm2);
         let mm4 = self.ask(stack, false, &mm3);
         self.ike.read_mm4(&mm4);
-        let server_translated = self.place.dialled.to_string() != SERVER;
+        let server_translated = self.place.dialled != stack.server;
         assert_eq!(
             self.ike.nat,
             (server_translated, self.place.is_translated())
@@ -299,7 +320,7 @@ impl Client {
         };
         let from = InboundEsp {
             source,
-            destination: SocketAddr::new(SERVER.parse().unwrap(), esp.destination.port()),
+            destination: SocketAddr::new(stack.server, esp.destination.port()),
             encapsulated: esp.encapsulated,
         };
         stack.esp_datagram(from, &bytes);

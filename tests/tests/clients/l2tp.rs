@@ -15,6 +15,7 @@ pub(crate) const ACSP: u16 = 0x8235;
 const CHAP: u16 = 0xc223;
 const IPCP: u16 = 0x8021;
 const IP: u16 = 0x0021;
+pub(crate) const IPV6: u16 = 0x0057;
 
 /// Two seconds apart.
 const SCCRQ_ATTEMPTS: usize = 12;
@@ -154,6 +155,14 @@ impl Client {
                     let data = [&[49][..], &value.emit(), b"User"].concat();
                     self.frame(stack, CHAP, &control_packet(2, packet[1], &data));
                 }
+                // The server's, where it has IPv6: `Client::ipv6` goes on from there.
+                (IPV6CP, 1) => {
+                    let mut ack = packet.clone();
+                    ack[0] = 2;
+                    self.frame(stack, protocol, &ack);
+                }
+                (IPV6CP, 2) => self.ipv6_is_up = true,
+                (IPV6, _) => {}
                 (LCP, 8) => {
                     let protocol = u16::from_be_bytes([packet[4], packet[5]]);
                     assert!(self.model.besides.iter().any(|own| own.0 == protocol));
@@ -174,7 +183,12 @@ impl Client {
             }
         }
         assert_eq!(up, [true; 2], "{:#?}", stack.log);
-        assert_eq!(rejected, self.model.besides.len(), "and the link stays");
+        let taken = usize::from(self.ipv6_is_up);
+        assert_eq!(
+            rejected + taken,
+            self.model.besides.len(),
+            "and the link stays"
+        );
         let address = options[1].1.iter().find(|option| option[0] == 3).unwrap();
         self.inner = address[2..].try_into().unwrap();
         assert_eq!(self.inner[..3], [10, 77, 0]);
@@ -194,7 +208,7 @@ impl Client {
                     packet[4..8].fill(0);
                     self.frame(stack, LCP, &packet);
                 }
-                (LCP, 5 | 6) => {}
+                (LCP, 5 | 6) | (IPV6, _) => {}
                 other => panic!("{other:x?} {packet:02x?}"),
             }
         }

@@ -11,6 +11,7 @@
 
 mod client;
 mod crowd;
+mod ipv6;
 #[path = "../../../softkernel/tests/support/mod.rs"]
 mod kernel;
 mod l2tp;

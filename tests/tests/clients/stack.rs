@@ -51,6 +51,8 @@ pub(crate) struct Stack {
     tunnels: BTreeMap<String, TunnelId>,
     sessions: BTreeMap<String, SessionKey>,
     rng: ChaCha20Rng,
+    /// The server's address.
+    pub(crate) server: IpAddr,
     /// When the octets of SAs are read next.
     counters_due: Instant,
     pub(crate) now: Instant,
@@ -64,11 +66,18 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) fn new(policy: Policy) -> Self {
-        let mut kernel = Host::new(SERVER);
-        let local: SocketAddr = "0.0.0.0:1701".parse().unwrap();
-        kernel.kernel.bind_port(PortId(1), local).unwrap();
+        Self::at(policy, SERVER, "")
+    }
+
+    /// A server at an address, with more in its l2tpd.yaml.
+    pub(crate) fn at(policy: Policy, server: &str, more: &str) -> Self {
+        let mut kernel = Host::new(server);
+        for (id, local) in [(1, "0.0.0.0:1701"), (2, "[::]:1701")] {
+            let local: SocketAddr = local.parse().unwrap();
+            kernel.kernel.bind_port(PortId(id), local).unwrap();
+        }
         let pfkey = kernel.kernel.ipsec.open_socket();
-        let config = Config::from_source(&Source::new("/l2tpd.yaml", CONFIG));
+        let config = Config::from_source(&Source::new("/l2tpd.yaml", format!("{CONFIG}{more}")));
         let users = Users::from_source(&Source::new("/users.yaml", USERS));
         let mut stack = Self {
             ike: Endpoint::new(policy),
@@ -84,6 +93,7 @@ impl Stack {
             tunnels: BTreeMap::new(),
             sessions: BTreeMap::new(),
             rng: ChaCha20Rng::seed_from_u64(9),
+            server: server.parse().unwrap(),
             counters_due: Instant::now(),
             sent: VecDeque::new(),
             esp: VecDeque::new(),
@@ -98,7 +108,7 @@ impl Stack {
     pub(crate) fn ike_datagram(&mut self, peer: SocketAddr, natt_port: bool, payload: &[u8]) {
         let port = if natt_port { 4500 } else { 500 };
         let datagram = Datagram {
-            local: SocketAddr::new(SERVER.parse::<IpAddr>().unwrap(), port),
+            local: SocketAddr::new(self.server, port),
             peer,
             natt_port,
             payload,
@@ -254,6 +264,15 @@ impl Stack {
                         tunnel,
                         frame: payload,
                     });
+                } else if let Some(session) =
+                    self.sessions.get(&hook.replacen('r', "b", 1)).copied()
+                    && hook.starts_with('r')
+                {
+                    self.feed(Input::Frame {
+                        session,
+                        protocol: ppp::PROTOCOL_IPV6,
+                        payload,
+                    });
                 } else if let Some(session) = self.sessions.get(&hook).copied() {
                     let protocol = u16::from_be_bytes([payload[2], payload[3]]);
                     self.feed(Input::Frame {
@@ -374,7 +393,13 @@ impl Stack {
             }
             KernelOp::ProxyArp { .. } => {}
             KernelOp::SetPpp { session, framing } => self.set_ppp(*session, framing)?,
-            KernelOp::CreateInterface { session, mtu, .. } => {
+            KernelOp::CreateInterface {
+                session,
+                mtu,
+                ipv6,
+                solicitations,
+                ..
+            } => {
                 let link = node("p", *session);
                 self.call(&link, &Mkpeer::new(tcpmss::TYPE, ppp::HOOK_INET, "ppp"))?;
                 let clamp = format!("{link}{}", ppp::HOOK_INET);
@@ -393,6 +418,16 @@ impl Stack {
                     };
                     self.call(&clamp, &tcpmss::SetConfig(config))?;
                 }
+                let interface = node("i", *session);
+                if *ipv6 {
+                    let connect = Connect::new(&interface, ppp::HOOK_IPV6, iface::HOOK_INET6);
+                    self.call(&link, &connect)?;
+                }
+                if *solicitations {
+                    let ours = bypass(*session).replacen('b', "r", 1);
+                    let theirs = soft_iface::HOOK_SOLICITATIONS;
+                    self.call(".:", &Connect::new(&interface, &ours, theirs))?;
+                }
                 return Ok(KernelAnswer::Interface("ng0".to_owned()));
             }
             KernelOp::ConfigureInterface(setup) => {
@@ -401,6 +436,16 @@ impl Stack {
                 self.call(&node, &soft_iface::SetMtu(mtu))?;
                 for &(local, peer) in &setup.addresses {
                     self.call(&node, &soft_iface::SetAddress(AddressPair { local, peer }))?;
+                }
+                for route in &setup.routes {
+                    let network = soft_iface::Network {
+                        address: route.network(),
+                        prefix: route.prefix_len(),
+                    };
+                    match self.call(&node, &soft_iface::AddRoute(network)) {
+                        Ok(()) | Err(Errno::EEXIST) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
             }
             KernelOp::ReadTraffic { .. } => return Ok(KernelAnswer::Traffic(none)),
