@@ -59,9 +59,10 @@ fn every_rule_has_a_test_and_the_table_says_so() {
 #[test]
 fn what_the_page_on_clients_names_exists() {
     const PAGE: &str = include_str!("../../../docs/clients.md");
-    const TESTS: [&str; 4] = [
+    const TESTS: [&str; 5] = [
         include_str!("../clients/main.rs"),
         include_str!("../clients/crowd.rs"),
+        include_str!("../clients/ipv6.rs"),
         include_str!("../clients/sizes.rs"),
         include_str!("ike.rs"),
     ];
