@@ -181,10 +181,13 @@ impl Server {
     /// An IPv6 packet of the peer that came to us: a router solicitation is answered. False when
     /// it is not ours to look at.
     pub(super) fn on_solicitation(&mut self, now: Instant, key: SessionKey, packet: &[u8]) -> bool {
-        let discovery = self.sessions.get_mut(&key).map(|s| &mut s.discovery);
-        let Some(Some(Discovery::Router(router))) = discovery else {
+        let Some(session) = self.sessions.get_mut(&key) else {
             return false;
         };
+        let Some(Discovery::Router(router)) = &mut session.discovery else {
+            return false;
+        };
+        session.discovery_frames += 1;
         match Solicitation::parse(packet) {
             Ok(solicitation) => {
                 self.counters.solicitations += 1;
@@ -202,6 +205,9 @@ impl Server {
     }
 
     fn send_ipv6(&mut self, now: Instant, session: SessionKey, payload: Vec<u8>) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.discovery_frames += 1;
+        }
         let operation = KernelOp::SendFrame {
             session,
             protocol: PROTOCOL_IPV6,

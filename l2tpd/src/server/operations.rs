@@ -468,7 +468,8 @@ impl Server {
             let counters = link.counters();
             counters.frames_in + counters.frames_out
         });
-        // Echo-Requests and their like keep nobody from being idle. What the kernel has counted and
+        let control = control + session.discovery_frames;
+        // Echo-Requests and their like, and router advertisements, keep nobody from being idle. What the kernel has counted and
         // we have not seen yet, or the other way round, is seen as a packet once at most.
         let packets = (traffic.received_frames + traffic.sent_frames).saturating_sub(control);
         if packets > session.packets {

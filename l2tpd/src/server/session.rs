@@ -76,6 +76,8 @@ pub(super) struct Session {
     /// Router solicitations of the peer come to us.
     pub(super) solicitations: bool,
     pub(super) discovery: Option<Discovery>,
+    /// Solicitations and advertisements so far.
+    pub(super) discovery_frames: u64,
     pub(super) ipv4: Option<Network>,
     pub(super) ipv6: Option<Network>,
     pub(super) interface: Interface,
@@ -122,6 +124,7 @@ impl Session {
             prefix: None,
             solicitations: false,
             discovery: None,
+            discovery_frames: 0,
             ipv4: None,
             ipv6: None,
             interface: Interface::None,

@@ -175,6 +175,22 @@ fn a_prefix_of_ones_own_is_the_newest_sessions() {
 }
 
 #[test]
+fn advertisements_keep_nobody_from_being_idle() {
+    let text = format!("{SERVER}idle_timeout: 1800\n");
+    let mut world = World::new(config(&text), users(super::world::USERS));
+    let client = client(&mut world, "alice", "wonderland");
+    world.connect(client);
+    world.pass(1700 * SECOND);
+    assert!(world.is_up(client));
+    world.pass(300 * SECOND);
+    world.assert_clean(0);
+    assert!(world.has_event(0, |event| matches!(
+        event,
+        Event::SessionDown { reason, .. } if reason == "Idle timeout"
+    )));
+}
+
+#[test]
 fn a_restart_takes_the_prefix_up_again() {
     let mut world = World::new(config(SERVER), users(super::world::USERS));
     let client = client(&mut world, "alice", "wonderland");
