@@ -1,25 +1,30 @@
 //! Between the protocol core's kernel requests and PF_KEYv2 messages. No I/O.
 //!
+//! * `requests`: the parts of requests, from the core's words
+//! * `answers`: what comes back
+//!
 //! Facts about the FreeBSD 14 kernel that shape this file: UPDATE wants the process id that did
 //! GETSPI; hard and soft lifetimes come as a pair; NAT-T is for IPv4; NAT-OA belongs to the inbound
 //! transport SA and is compared with that SA's own source (OAI) and destination (OAR).
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+mod answers;
+mod requests;
 
-use ike_proto::carrier::{Carrier, SystemAbilities};
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ike_proto::carrier::Carrier;
 use ike_proto::io::{
-    ChildId, Direction, GetSpi, KernelReply, KernelRequest, Mode, MovePeer, SaDelete, SaInstall,
-    SecurityPolicy, Selector,
+    ChildId, Direction, GetSpi, KernelRequest, Mode, MovePeer, SaDelete, SaInstall,
 };
 use ike_proto::policy::Sha256Icv;
-use pfkey::client::{Client, Event, NatT, SaMove, SaRequest, SaSelector, SpRequest};
-use pfkey::{
-    Address, Key, Level, Lifetime, Message, MessageType, Numbering, Policy, PolicyRequest,
-    PolicyType, Reply, Request, SaType, SpiRange,
-};
+use pfkey::client::{Client, NatT, SaRequest, SaSelector};
+use pfkey::{Address, Key, Lifetime, Message, Numbering, Request, SaType, SpiRange};
 
-use super::abilities::{announced, authentication, encryption};
+pub use answers::{Outcome, failed, words};
+use requests::{lifetimes, mode, moved, oriented, sp_request};
+
+use super::abilities::{authentication, encryption};
 use crate::config::static_entry::StaticEntry;
 
 /// Requests under way; the oldest is given up beyond.
@@ -56,32 +61,6 @@ enum Pending {
     Static(String),
     Sas,
     Policies,
-}
-
-/// What came out of one message of the kernel.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// For the protocol core.
-    Reply(KernelReply),
-    /// A request whose answer the core does not wait for was refused.
-    Refused {
-        /// Which, in PF_KEY's words.
-        request: &'static str,
-        /// The kernel's error number.
-        errno: u8,
-    },
-    /// An entry of a setkey(8) script was added, or the error number.
-    Static(String, Result<(), u8>),
-    /// The SAs of the kernel, as asked for by [`Translator::dump_sas`], or why there are none.
-    Sas(Result<Vec<Message>, String>),
-    /// The policies of the kernel, as asked for by [`Translator::dump_policies`].
-    Policies(Result<Vec<Message>, String>),
-    /// What the kernel can do.
-    Registered(SystemAbilities),
-    /// Somebody else has given an SA this reqid.
-    Foreign(u32),
-    /// Bytes that are no PF_KEY message.
-    Malformed(pfkey::WireError),
 }
 
 impl Translator {
@@ -218,111 +197,6 @@ impl Translator {
         self.expect(request, Pending::Quiet("SPDDELETE"))
     }
 
-    /// The socket is gone: what was asked is not answered any more.
-    pub fn disconnected(&mut self, reason: &str) -> Vec<Outcome> {
-        self.client.reset();
-        let mut lost: Vec<(u32, Pending)> = self.pending.drain().collect();
-        lost.sort_unstable_by_key(|(sequence, _)| *sequence);
-        lost.into_iter()
-            .filter_map(|(_, pending)| match pending {
-                Pending::Spi(child) | Pending::Install(child, _) => {
-                    Some(Outcome::Reply(failed(child, reason.to_owned())))
-                }
-                Pending::Quiet(_) | Pending::Static(_) | Pending::Register => None,
-                Pending::Sas => Some(Outcome::Sas(Err(reason.to_owned()))),
-                Pending::Policies => Some(Outcome::Policies(Err(reason.to_owned()))),
-            })
-            .collect()
-    }
-
-    /// Takes one message of the kernel.
-    pub fn receive(&mut self, bytes: &[u8]) -> Option<Outcome> {
-        match self.client.handle(bytes) {
-            Err(error) => Some(Outcome::Malformed(error)),
-            Ok(None) => None,
-            Ok(Some(event)) => self.event(event),
-        }
-    }
-
-    fn event(&mut self, event: Event) -> Option<Outcome> {
-        match event {
-            Event::Reply { sequence, result } => {
-                let pending = self.pending.remove(&sequence)?;
-                self.answer(pending, result)
-            }
-            Event::Expire(expire) if expire.sa_type == SaType::ESP => {
-                if expire.hard {
-                    self.installed.remove(&(expire.spi, expire.destination));
-                }
-                Some(Outcome::Reply(KernelReply::Expire {
-                    carrier: self.carrier,
-                    spi: expire.spi,
-                    destination: expire.destination,
-                    hard: expire.hard,
-                }))
-            }
-            Event::Acquire(acquire) => Some(Outcome::Reply(KernelReply::Acquire {
-                local: acquire.source.ip(),
-                peer: acquire.destination.ip(),
-                reqid: acquire.reqid,
-            })),
-            Event::NewMapping(mapping) => Some(Outcome::Reply(KernelReply::MappingMoved {
-                spi: mapping.spi,
-                peer: mapping.new,
-            })),
-            // setkey and other daemons look after their own.
-            Event::Foreign(message) => foreign_reqid(&message).map(Outcome::Foreign),
-            Event::Expire(_) => None,
-        }
-    }
-
-    fn answer(&mut self, pending: Pending, result: Result<Reply, u8>) -> Option<Outcome> {
-        match (pending, result) {
-            (Pending::Spi(child), Ok(Reply::Spi(spi))) => {
-                Some(Outcome::Reply(KernelReply::Spi { child, spi }))
-            }
-            (Pending::Spi(child), Ok(_)) => Some(Outcome::Reply(failed(
-                child,
-                "GETSPI: answer without SPI".into(),
-            ))),
-            (Pending::Spi(child), Err(errno)) => Some(Outcome::Reply(failed(
-                child,
-                format!("GETSPI: {}", words(errno)),
-            ))),
-            (Pending::Install(child, direction), Ok(_)) => {
-                Some(Outcome::Reply(KernelReply::Installed { child, direction }))
-            }
-            (Pending::Install(child, direction), Err(errno)) => {
-                let what = match direction {
-                    Direction::Inbound => "UPDATE of the inbound SA",
-                    Direction::Outbound => "ADD of the outbound SA",
-                };
-                Some(Outcome::Reply(failed(
-                    child,
-                    format!("{what}: {}", words(errno)),
-                )))
-            }
-            (Pending::Static(name), result) => Some(Outcome::Static(name, result.map(|_| ()))),
-            (Pending::Sas, result) => Some(Outcome::Sas(dumped(result))),
-            (Pending::Policies, result) => Some(Outcome::Policies(dumped(result))),
-            (
-                Pending::Register,
-                Ok(Reply::Registered {
-                    authentication,
-                    encryption,
-                }),
-            ) => Some(Outcome::Registered(announced(&authentication, &encryption))),
-            (Pending::Quiet(_) | Pending::Register, Ok(_)) => None,
-            // Deleted already, by its lifetime or together with its larval twin.
-            (Pending::Quiet("DELETE" | "SPDDELETE"), Err(errno)) if is_gone(errno) => None,
-            (Pending::Register, Err(errno)) => Some(Outcome::Refused {
-                request: "REGISTER",
-                errno,
-            }),
-            (Pending::Quiet(request), Err(errno)) => Some(Outcome::Refused { request, errno }),
-        }
-    }
-
     fn get_spi(&mut self, get: &GetSpi) -> Request {
         let request = self.client.getspi(
             SaType::ESP,
@@ -429,135 +303,4 @@ impl Translator {
         self.pending.insert(request.sequence, pending);
         request
     }
-}
-
-/// The reply that gives a pair of SAs up.
-pub fn failed(child: ChildId, reason: String) -> KernelReply {
-    KernelReply::Failed { child, reason }
-}
-
-fn dumped(result: Result<Reply, u8>) -> Result<Vec<Message>, String> {
-    match result {
-        Ok(Reply::Dump(messages)) => Ok(messages),
-        Ok(_) => Err("answer without entries".into()),
-        Err(errno) => Err(words(errno)),
-    }
-}
-
-fn moved(change: &MovePeer, direction: Direction, spi: u32, installed: Installed) -> SaMove {
-    let local = change.local;
-    let (source, destination) = oriented(direction, local.ip(), change.old.ip());
-    let peer = (change.old.ip() != change.new.ip()).then_some(change.new.ip());
-    let (new_source, new_destination) = match direction {
-        Direction::Inbound => (peer, None),
-        Direction::Outbound => (None, peer),
-    };
-    let (source_port, destination_port) = oriented(direction, local.port(), change.new.port());
-    SaMove {
-        sa_type: SaType::ESP,
-        spi,
-        mode: installed.mode,
-        reqid: change.reqid.0,
-        source,
-        destination,
-        new_source,
-        new_destination,
-        nat_t: Some(NatT {
-            source_port,
-            destination_port,
-            original_initiator: installed.original_initiator,
-            original_responder: installed.original_responder,
-        }),
-    }
-}
-
-fn sp_request(policy: &SecurityPolicy) -> SpRequest {
-    let traffic = &policy.traffic;
-    let selector = |side: &Selector| {
-        let protocol = match traffic.protocol {
-            0 => Address::ANY_PROTOCOL,
-            protocol => protocol,
-        };
-        Address::selector(
-            side.network.network(),
-            side.network.prefix_len(),
-            side.port,
-            protocol,
-        )
-    };
-    let (source, destination) = oriented(
-        policy.direction,
-        selector(&traffic.local),
-        selector(&traffic.peer),
-    );
-    let (from, to) = oriented(policy.direction, policy.local, policy.peer);
-    let tunnel =
-        (policy.mode == Mode::Tunnel).then(|| (SocketAddr::new(from, 0), SocketAddr::new(to, 0)));
-    SpRequest {
-        source,
-        destination,
-        policy: Policy {
-            kind: PolicyType::IPSEC,
-            direction: match policy.direction {
-                Direction::Inbound => pfkey::Direction::INBOUND,
-                Direction::Outbound => pfkey::Direction::OUTBOUND,
-            },
-            requests: vec![PolicyRequest {
-                protocol: PolicyRequest::ESP,
-                mode: mode(policy.mode),
-                level: Level::UNIQUE,
-                reqid: policy.reqid.0,
-                tunnel,
-            }],
-            ..Policy::default()
-        },
-        lifetime: None,
-    }
-}
-
-/// (source, destination) of what goes in `direction`.
-fn oriented<T>(direction: Direction, local: T, peer: T) -> (T, T) {
-    match direction {
-        Direction::Inbound => (peer, local),
-        Direction::Outbound => (local, peer),
-    }
-}
-
-fn mode(mode: Mode) -> pfkey::Mode {
-    match mode {
-        Mode::Transport => pfkey::Mode::TRANSPORT,
-        Mode::Tunnel => pfkey::Mode::TUNNEL,
-    }
-}
-
-/// The reqid that somebody else gives to an SA.
-fn foreign_reqid(message: &Message) -> Option<u32> {
-    let adds = matches!(
-        message.kind,
-        MessageType::ADD | MessageType::UPDATE | MessageType::GETSPI
-    );
-    let reqid = message.sa2()?.reqid;
-    (adds && message.errno == 0 && reqid != 0).then_some(reqid)
-}
-
-/// Hard and soft, both or none.
-fn lifetimes(sa: &SaInstall) -> Option<(Lifetime, Lifetime)> {
-    let limits = &sa.lifetime;
-    let lifetime = |time: std::time::Duration, bytes| Lifetime {
-        bytes,
-        add_time: time.as_secs(),
-        ..Lifetime::default()
-    };
-    let hard = lifetime(limits.hard, limits.hard_octets);
-    (hard != Lifetime::default()).then(|| (hard, lifetime(limits.soft, limits.soft_octets)))
-}
-
-/// `ESRCH`, `ENOENT`: it is not there.
-fn is_gone(errno: u8) -> bool {
-    [libc::ESRCH, libc::ENOENT].contains(&i32::from(errno))
-}
-
-/// The system's words for an error number.
-pub fn words(errno: u8) -> String {
-    std::io::Error::from_raw_os_error(i32::from(errno)).to_string()
 }
