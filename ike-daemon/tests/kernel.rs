@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use ike_daemon::kernel::{Audit, Known, Outcome, Translator};
+use ike_daemon::kernel::{Audit, Known, Orphan, Outcome, Translator};
 use ike_proto::carrier::Carrier;
 use ike_proto::iana::{EspAuth, EspTransform};
 use ike_proto::io::{
@@ -501,7 +501,13 @@ fn an_audit_finds_the_lost_and_the_orphaned() {
             hard: true
         }]
     );
-    assert_eq!(lost.orphans, [(spi, peer(), local())]);
+    let orphan = Orphan {
+        reqid: REQID.0,
+        spi,
+        source: peer(),
+        destination: local(),
+    };
+    assert_eq!(lost.orphans, [orphan]);
     // A kernel that was restarted has nothing.
     assert_eq!(audit(&[known(spi)], &[]).lost.len(), 1);
 }

@@ -70,6 +70,8 @@ pub struct Carriers {
     pub system: Option<SystemAbilities>,
     /// softkernel: it can do everything there is in a policy.
     pub soft: bool,
+    /// They have not all said yet what they can do: Quick Modes of peers wait for it.
+    pub awaited: bool,
 }
 
 impl Default for Carriers {
@@ -78,6 +80,7 @@ impl Default for Carriers {
         Self {
             system: None,
             soft: true,
+            awaited: false,
         }
     }
 }
@@ -254,6 +257,7 @@ mod tests {
                 ..SystemAbilities::default()
             }),
             soft: true,
+            awaited: false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where every pair of IPsec SAs is: which kernel, and what that kernel tells its client by.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::carrier::{Carrier, PeerPort, SharedPort};
 use crate::io::{ChildId, Reqid};
@@ -125,6 +125,14 @@ impl Places {
     /// Whether softkernel, beside the system's kernel, has clients at this address.
     pub(crate) fn has_bound(&self, address: IpAddr) -> bool {
         self.at(address).any(|place| place.port.is_some())
+    }
+
+    /// The clients whose packets softkernel is given by a socket connected to `peer`.
+    pub(crate) fn bound_to(&self, peer: SocketAddr) -> BTreeSet<Reqid> {
+        self.at(peer.ip())
+            .filter(|place| place.port.is_some_and(|port| port.peer == peer))
+            .map(|place| place.reqid)
+            .collect()
     }
 
     fn at(&self, address: IpAddr) -> impl Iterator<Item = &Place> {

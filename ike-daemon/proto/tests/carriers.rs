@@ -4,6 +4,8 @@
 
 mod pair;
 
+use std::time::Duration;
+
 use ike_crypto::Cipher;
 use ike_proto::Endpoint;
 use ike_proto::carrier::{Carrier, Carriers, OWN_REQIDS, SoftReason, SystemAbilities};
@@ -34,6 +36,7 @@ fn freebsd(soft: bool) -> Carriers {
             oldest_first: true,
         }),
         soft,
+        awaited: false,
     }
 }
 
@@ -181,6 +184,56 @@ fn a_bound_port_follows_the_nat() {
     assert_ne!(moved, child.peer);
     assert_eq!(world.hosts[0].ports.len(), 1);
     assert_eq!(world.hosts[0].ports[0].peer, moved);
+}
+
+/// The NAT forgets, and gives each of two clients the port that the other one had.
+#[test]
+fn a_port_that_the_nat_gave_to_another_is_not_softkernels_any_more() {
+    let mut world = World::pair_behind_nat(15);
+    two_kernels(&mut world);
+    world.connect();
+    second_client(&mut world);
+    let peers = |world: &World| {
+        let children = world.children(0);
+        let of = |kernel| children.iter().find(|c| c.kernel == kernel).unwrap().peer;
+        (of(Carrier::System), of(Carrier::Soft))
+    };
+    let (system, soft) = peers(&world);
+    let mappings = &mut world.nat.mappings;
+    let inner: Vec<_> = mappings
+        .keys()
+        .copied()
+        .filter(|a| a.port() == 4500)
+        .collect();
+    let [first, second] = inner[..] else {
+        panic!("{mappings:?}");
+    };
+    let (of_first, of_second) = (mappings[&first], mappings[&second]);
+    mappings.insert(first, of_second);
+    mappings.insert(second, of_first);
+    // With the first authentic message of the first client.
+    while peers(&world).0 == system {
+        world.run(Duration::from_secs(1));
+    }
+    assert_eq!(peers(&world), (soft, system));
+    let [port] = world.hosts[0].ports[..] else {
+        panic!("{:?}", world.hosts[0].ports);
+    };
+    assert_eq!(port.peer, system);
+    world.run_secs(120);
+    world.assert_connected(1);
+    world.assert_connected(2);
+    // A new client comes by softkernel's port, whose owner is gone without a word.
+    world.hosts[2].off = true;
+    world.add("192.168.1.7", client_policy("192.168.1.7"));
+    let third: std::net::SocketAddr = "192.168.1.7:4500".parse().unwrap();
+    world.nat.mappings.remove(&second);
+    world.nat.mappings.insert(third, system.port());
+    world.initiate(3);
+    world.run_secs(5);
+    world.assert_connected(3);
+    let children = world.children(0);
+    assert_eq!(children.len(), 2, "{children:?}");
 }
 
 #[test]

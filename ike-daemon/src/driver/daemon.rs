@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use getrandom::SysRng;
 use ike_proto::Endpoint;
 use ike_proto::carrier::Carrier;
+use ike_proto::error::DownReason;
+use ike_proto::iana::NotifyType;
 use ike_proto::io::{ChildId, Datagram, Event, Job, JobResult, KernelReply, Output};
 use ike_proto::policy::Method;
 use rand_core::UnwrapErr;
@@ -32,6 +34,8 @@ const COUNTERS_SELDOM: Duration = Duration::from_secs(20);
 const COUNTERS_OFTEN: Duration = Duration::from_secs(2);
 /// Between attempts to bring an `auto` connection up.
 const AUTO_RETRY: Duration = Duration::from_secs(10);
+/// Before the first attempt to bring one up again that the peer has lost.
+const AUTO_AGAIN: Duration = Duration::from_secs(1);
 /// How long `ikectl connect` waits.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(60);
 
@@ -391,13 +395,14 @@ impl Daemon {
     }
 
     pub(super) fn soon_auto(&mut self) {
-        if self
-            .config
-            .connections
-            .iter()
-            .any(|configured| configured.start == Start::Auto)
-        {
-            self.auto_at = Some(Instant::now());
+        self.auto_within(Duration::ZERO);
+    }
+
+    fn auto_within(&mut self, pause: Duration) {
+        let mut connections = self.config.connections.iter();
+        if connections.any(|configured| configured.start == Start::Auto) {
+            let at = Instant::now() + pause;
+            self.auto_at = Some(self.auto_at.map_or(at, |before| before.min(at)));
         }
     }
 
@@ -407,19 +412,13 @@ impl Daemon {
         if !self.kernels.is_ready() {
             return;
         }
-        let up: Vec<String> = self
-            .endpoint
-            .ike_sas(now)
-            .into_iter()
-            .filter_map(|sa| sa.connection)
-            .collect();
         let missing: Vec<String> = self
             .config
             .connections
             .iter()
             .filter(|configured| configured.start == Start::Auto)
             .map(|configured| configured.connection.name.clone())
-            .filter(|name| !up.contains(name))
+            .filter(|name| !self.endpoint.is_connected(name))
             .collect();
         if missing.is_empty() {
             return;
@@ -482,6 +481,9 @@ impl Daemon {
         });
         let scripts = &self.config.scripts;
         self.programs.run(scripts, &meaning, mode_config.as_deref());
+        if is_lost(event) {
+            self.auto_within(AUTO_AGAIN);
+        }
         match event {
             Event::ConnectionFailed { connection, reason } => {
                 for connecting in self.take_connects(|name| name == connection) {
@@ -627,5 +629,19 @@ impl Daemon {
             core: self.endpoint.counters(),
             ..self.stats.clone()
         }
+    }
+}
+
+/// Whether a peer has lost what it had with us: it may be back already.
+fn is_lost(event: &Event) -> bool {
+    match event {
+        Event::ChildDown { reason, .. } => matches!(
+            reason,
+            DownReason::DeletedByPeer | DownReason::DpdTimeout | DownReason::InitialContact
+        ),
+        Event::ConnectionFailed { reason, .. } => {
+            *reason == DownReason::PeerRefused(NotifyType::INVALID_COOKIE)
+        }
+        _ => false,
     }
 }

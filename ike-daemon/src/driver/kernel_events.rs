@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use ike_proto::carrier::{Carrier, SystemAbilities};
-use ike_proto::io::{ChildId, KernelReply, KernelRequest};
+use ike_proto::io::{ChildId, KernelReply, KernelRequest, Reqid};
 use pfkey::Message;
 use slog::{debug, error, info, trace, warn};
 use tanuki_daemon::control::Reply;
@@ -15,7 +15,7 @@ use super::kernels::Check;
 use super::waiting::SasReply;
 use super::{admin, orders};
 use crate::kernel::translate::{failed, words};
-use crate::kernel::{Audit, Known, LinkEvent, Outcome, Ownership, Translator, audit};
+use crate::kernel::{Audit, Known, LinkEvent, Orphan, Outcome, Ownership, Translator, audit};
 
 impl Daemon {
     pub(super) fn kernel_event(&mut self, carrier: Carrier, event: LinkEvent) {
@@ -43,6 +43,10 @@ impl Daemon {
         };
         info!(self.log, "kernel connected"; "kernel" => %carrier, "pfkey" => &conversation.name);
         conversation.connected = true;
+        conversation.tried = true;
+        if carrier == Carrier::Soft {
+            self.parts.network.softkernel_is_there();
+        }
         let register = conversation.translator.register();
         self.send(carrier, register);
         self.kernels_changed();
@@ -67,6 +71,7 @@ impl Daemon {
         };
         let name = &conversation.name;
         let was_connected = std::mem::replace(&mut conversation.connected, false);
+        conversation.tried = true;
         match carrier {
             // Beside the system's kernel it is no duty to run it.
             Carrier::Soft if beside && !was_connected => {
@@ -302,7 +307,13 @@ impl Daemon {
         for reply in found.lost {
             self.kernel_reply(reply);
         }
-        for (spi, source, destination) in found.orphans.into_iter().filter(|_| check.orphans) {
+        for orphan in found.orphans.into_iter().filter(|_| check.orphans) {
+            let Orphan {
+                reqid,
+                spi,
+                source,
+                destination,
+            } = orphan;
             if self.is_static(spi, destination) {
                 continue;
             }
@@ -314,6 +325,9 @@ impl Daemon {
             if let Some(request) = request {
                 self.send(carrier, request);
             }
+            let now = Instant::now();
+            self.endpoint
+                .disown(now, Reqid(reqid), destination, &[spi], &mut self.rng);
         }
     }
 

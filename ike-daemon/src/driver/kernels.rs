@@ -13,6 +13,8 @@ pub(super) struct Conversation {
     pub(super) link: Link,
     pub(super) translator: Translator,
     pub(super) connected: bool,
+    /// Whether it is known to be there, or not to be.
+    pub(super) tried: bool,
     /// The pairs to look for in the dump of SAs under way.
     pub(super) audit: Option<Check>,
     /// Policies of nobody are to be removed after the dump under way.
@@ -59,6 +61,7 @@ impl Kernels {
                         false => translator,
                     },
                     connected: false,
+                    tried: false,
                     audit: None,
                     sweep: false,
                 };
@@ -126,6 +129,8 @@ impl Kernels {
             system: system.then(|| self.system.clone().unwrap_or_default()),
             // Alone, it is waited for.
             soft: self.beside().is_none_or(|soft| soft.connected),
+            awaited: system
+                && (self.system.is_none() || self.beside().is_some_and(|soft| !soft.tried)),
         }
     }
 

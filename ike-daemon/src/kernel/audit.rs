@@ -52,9 +52,21 @@ impl Known {
 pub struct Audit {
     /// Pairs that miss a half in the kernel, as the expiry the core has to be told.
     pub lost: Vec<KernelReply>,
-    /// SAs of the kernel in our range of reqids that the core does not know:
-    /// (SPI, source, destination).
-    pub orphans: Vec<(u32, IpAddr, IpAddr)>,
+    /// SAs of the kernel in our range of reqids that the core does not know.
+    pub orphans: Vec<Orphan>,
+}
+
+/// An SA of ours that nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Orphan {
+    /// The client it was for.
+    pub reqid: u32,
+    /// Its SPI.
+    pub spi: u32,
+    /// Source of its traffic.
+    pub source: IpAddr,
+    /// Destination of its traffic.
+    pub destination: IpAddr,
 }
 
 impl Audit {
@@ -73,10 +85,17 @@ impl Audit {
                 hard: true,
             })
             .collect();
-        let mut orphans: Vec<(u32, IpAddr, IpAddr)> = present
+        let mut orphans: Vec<Orphan> = present
             .iter()
-            .filter(|(place, sa)| !ours.contains(place) && reqid(sa).is_some_and(&is_ours))
-            .filter_map(|((spi, destination), sa)| Some((*spi, sa.source()?.ip(), *destination)))
+            .filter(|(place, _)| !ours.contains(place))
+            .filter_map(|((spi, destination), sa)| {
+                Some(Orphan {
+                    reqid: reqid(sa).filter(|reqid| is_ours(*reqid))?,
+                    spi: *spi,
+                    source: sa.source()?.ip(),
+                    destination: *destination,
+                })
+            })
             .collect();
         orphans.sort_unstable();
         Self { lost, orphans }

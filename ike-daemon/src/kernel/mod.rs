@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use ike_proto::carrier::Carrier;
 use tanuki_daemon::exit::{self, Failure};
 
-pub use audit::{Audit, Known};
+pub use audit::{Audit, Known, Orphan};
 pub use link::{KernelSocket, Link, LinkEvent};
 pub use os::oldest_first;
 pub use ownership::Ownership;

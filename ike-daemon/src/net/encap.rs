@@ -2,15 +2,17 @@
 //! non-ESP marker, beside ESP that the kernel keeps for itself.
 //!
 //! With softkernel the port belongs to it, and this end of it is reached through `udp.sock`; when
-//! softkernel restarts the port is bound again. With the system's kernel the socket is ours.
+//! softkernel restarts the port is bound again: at once when its PF_KEY socket is there, else after
+//! pauses that grow. With the system's kernel the socket is ours.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
 use softkernel_port::{Meta, UdpPort};
-use tokio::sync::mpsc;
+use tanuki_daemon::retry::Pauses;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::udp::Udp;
@@ -20,8 +22,15 @@ use super::{NetEvent, Received};
 const NON_ESP_MARKER: [u8; 4] = [0; 4];
 /// Datagrams waiting for softkernel.
 const QUEUE: usize = 1024;
-/// Between attempts to reach softkernel.
-const RETRY: Duration = Duration::from_millis(500);
+
+/// Where softkernel hands out ports.
+#[derive(Debug, Clone)]
+pub(super) struct Softkernel {
+    /// Its `udp.sock`.
+    pub(super) path: PathBuf,
+    /// Signalled when it was seen running.
+    pub(super) there: Arc<Notify>,
+}
 
 /// One bound NAT traversal port.
 #[derive(Debug)]
@@ -76,17 +85,17 @@ impl Encap {
 }
 
 impl SoftEncap {
-    /// Keeps `local` bound at softkernel's `path` from now on; what arrives goes to `events`.
+    /// Keeps `local` bound at softkernel from now on; what arrives goes to `events`.
     ///
     /// With `peer`: a socket connected to it, which takes that peer's datagrams and no others.
     pub(super) fn start(
-        path: PathBuf,
+        softkernel: Softkernel,
         local: SocketAddr,
         peer: Option<SocketAddr>,
         events: mpsc::Sender<NetEvent>,
     ) -> Self {
         let (outgoing, waiting) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(keep_bound(path, local, peer, waiting, events));
+        let task = tokio::spawn(keep_bound(softkernel, local, peer, waiting, events));
         Self {
             local,
             outgoing,
@@ -124,21 +133,24 @@ impl Drop for SoftEncap {
 }
 
 async fn keep_bound(
-    path: PathBuf,
+    softkernel: Softkernel,
     local: SocketAddr,
     peer: Option<SocketAddr>,
     mut outgoing: mpsc::Receiver<(Meta, Vec<u8>)>,
     events: mpsc::Sender<NetEvent>,
 ) {
+    let path = &softkernel.path;
     let mut told = false;
+    let mut pauses = Pauses::default();
     loop {
         let bound = match peer {
-            None => UdpPort::bind(&path, local, true).await,
-            Some(peer) => UdpPort::connect(&path, local, peer).await,
+            None => UdpPort::bind(path, local, true).await,
+            Some(peer) => UdpPort::connect(path, local, peer).await,
         };
         let problem = match bound {
             Ok(port) => {
                 told = false;
+                pauses.reset();
                 if events
                     .send(NetEvent::EncapUp {
                         local: port.local(),
@@ -169,7 +181,10 @@ async fn keep_bound(
         {
             return;
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::select! {
+            () = tokio::time::sleep(pauses.pause()) => {}
+            () = softkernel.there.notified() => {}
+        }
         // What waited for the outage to end is stale: whoever sent it sends it again.
         while outgoing.try_recv().is_ok() {}
     }

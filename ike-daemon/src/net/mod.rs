@@ -24,10 +24,10 @@ use std::sync::Arc;
 
 use ike_proto::carrier::PeerPort;
 use ike_proto::io::Transmit;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use encap::{Encap, SoftEncap, without_marker};
+use encap::{Encap, SoftEncap, Softkernel, without_marker};
 use udp::{SocketKind, Udp};
 
 /// RFC 3948 section 2.3. FreeBSD passes it up, Linux and softkernel keep it.
@@ -120,7 +120,9 @@ pub struct Network {
     /// Sockets that softkernel has beside ours, each for one peer.
     peers: HashMap<PeerPort, SoftEncap>,
     /// Where softkernel is asked for them.
-    beside: Option<PathBuf>,
+    beside: Option<Softkernel>,
+    /// Signalled when softkernel was seen running.
+    softkernel_there: Arc<Notify>,
     events: mpsc::Sender<NetEvent>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -134,14 +136,19 @@ impl Network {
         ports: &Ports,
         events: &mpsc::Sender<NetEvent>,
     ) -> Result<Self, (SocketAddr, io::Error)> {
+        let softkernel_there = Arc::new(Notify::new());
         let mut network = Self {
             ike: Vec::new(),
             encap: Vec::new(),
             peers: HashMap::new(),
             beside: match &ports.owner {
                 EncapOwner::Soft(_) => None,
-                EncapOwner::System { beside, .. } => Some(beside.clone()),
+                EncapOwner::System { beside, .. } => Some(Softkernel {
+                    path: beside.clone(),
+                    there: softkernel_there.clone(),
+                }),
             },
+            softkernel_there,
             events: events.clone(),
             tasks: Vec::new(),
         };
@@ -178,8 +185,12 @@ impl Network {
             (None, _) => None,
             (Some(port), EncapOwner::Soft(path)) => {
                 let local = SocketAddr::new(address, port);
+                let softkernel = Softkernel {
+                    path: path.clone(),
+                    there: self.softkernel_there.clone(),
+                };
                 Some(Encap::Soft(SoftEncap::start(
-                    path.clone(),
+                    softkernel,
                     local,
                     None,
                     events.clone(),
@@ -210,18 +221,23 @@ impl Network {
 
     /// Has softkernel take what comes from a peer, until [`Network::release_peer`].
     pub fn bind_peer(&mut self, port: PeerPort) {
-        let Some(path) = self.beside.clone() else {
+        let Some(softkernel) = self.beside.clone() else {
             return;
         };
         let events = self.events.clone();
         self.peers
             .entry(port)
-            .or_insert_with(|| SoftEncap::start(path, port.local, Some(port.peer), events));
+            .or_insert_with(|| SoftEncap::start(softkernel, port.local, Some(port.peer), events));
     }
 
     /// The peer's datagrams come to our own socket again.
     pub fn release_peer(&mut self, port: &PeerPort) {
         self.peers.remove(port);
+    }
+
+    /// softkernel was seen running: what waits for it tries at once.
+    pub fn softkernel_is_there(&self) {
+        self.softkernel_there.notify_waiters();
     }
 
     /// What the IKE sockets are bound to.

@@ -114,6 +114,9 @@ impl Endpoint {
         }
         self.supersede_sessions(now, reqid, id, replaces.filter(|_| initiator));
         self.move_client(reqid, path.peer);
+        for displaced in self.displaced(reqid, path.peer) {
+            self.remove_client(now, rng, displaced, &DownReason::Replaced, false);
+        }
         self.arm_client(reqid);
         self.evict_sessions(now, rng, reqid, id);
         match (xauth, initiator) {
@@ -394,9 +397,24 @@ impl Endpoint {
         let Some(reqid) = session.established().map(|established| established.client) else {
             return;
         };
-        if follows {
+        let Some(old) = self.clients.get(&reqid).map(|client| client.peer) else {
+            return;
+        };
+        if follows && old != path.peer {
             self.move_client(reqid, path.peer);
+            // Where they are now is not known until they speak. The port that became free is as
+            // good a guess as any, and better than the one that is taken.
+            for displaced in self.displaced(reqid, path.peer) {
+                self.move_client(displaced, old);
+            }
         }
+    }
+
+    /// The clients that a NAT has taken a port from to give it to `reqid`, and whose packets
+    /// softkernel would still take by a socket connected to that port: the newcomer's, then.
+    fn displaced(&self, reqid: Reqid, port: SocketAddr) -> Vec<Reqid> {
+        let bound = self.shared.places.bound_to(port).into_iter();
+        bound.filter(|other| *other != reqid).collect()
     }
 
     /// A NAT keepalive (RFC 3948 2.3) came in on the NAT traversal port. From an unknown port of a
@@ -421,15 +439,23 @@ impl Endpoint {
         if clients.iter().any(|(_, known)| *known == peer) {
             return;
         }
+        // Who has moved is silent; who is heard has not.
+        let mut sessions: Vec<(Instant, IkeId)> = clients
+            .iter()
+            .filter_map(|(reqid, _)| self.newest_session(*reqid))
+            .filter_map(|id| {
+                let established = self.sessions.get(&id)?.established()?;
+                Some((established.dpd.last_sign(), id))
+            })
+            .collect();
+        sessions.sort_unstable();
         let path = Path {
             local,
             peer,
             natt_port: true,
         };
-        for (reqid, _) in clients.into_iter().take(MAX_PROBES) {
-            if let Some(session) = self.newest_session(reqid) {
-                self.with_session(now, rng, session, |session, cx| session.probe(cx, path));
-            }
+        for (_, session) in sessions.into_iter().take(MAX_PROBES) {
+            self.with_session(now, rng, session, |session, cx| session.probe(cx, path));
         }
     }
 

@@ -9,6 +9,7 @@ use rand_core::CryptoRng;
 use crate::context::Context;
 use crate::error::{CommandError, DownReason};
 use crate::ikev1::Session;
+use crate::ikev1::child::{Child, ChildStage};
 use crate::ikev1::main_mode::identity_for;
 use crate::ikev1::quick_mode::QuickWish;
 use crate::ikev1::traffic::wanted;
@@ -161,6 +162,54 @@ impl Endpoint {
         Ok(id)
     }
 
+    /// Whether a connection's IPsec SAs are being negotiated, or put into the kernel.
+    fn is_under_way(&self, connection: &str) -> bool {
+        let sessions = self.sessions.values();
+        let mut own = sessions.filter(|it| it.connection.as_deref() == Some(connection));
+        own.any(|it| {
+            it.established().is_none() || !it.wishes.is_empty() || it.open_quick_modes() > 0
+        }) || self.children_of(connection).any(|child| !child.is_up())
+    }
+
+    /// Whether a connection has IPsec SAs, or is about to have some. An ISAKMP SA alone carries
+    /// nothing.
+    pub fn is_connected(&self, connection: &str) -> bool {
+        self.is_under_way(connection)
+            || self
+                .children_of(connection)
+                .any(|child| child.stage != ChildStage::Superseded)
+    }
+
+    fn children_of<'a>(&'a self, connection: &'a str) -> impl Iterator<Item = &'a Child> {
+        let clients = self.clients.values();
+        clients
+            .filter(move |client| client.connection.as_deref() == Some(connection))
+            .flat_map(|client| &client.children)
+            .filter_map(|id| self.children.get(id))
+    }
+
+    /// The kernel had inbound SAs of a client that nobody here knows, left over from a process
+    /// that ended before it wrote them down: the peer, which may use them, is told that they are
+    /// gone.
+    pub fn disown(
+        &mut self,
+        now: Instant,
+        reqid: Reqid,
+        destination: IpAddr,
+        spis: &[u32],
+        rng: &mut dyn CryptoRng,
+    ) {
+        let client = self.clients.get(&reqid);
+        if client.is_none_or(|client| client.local.ip() != destination) {
+            return;
+        }
+        if let Some(session) = self.newest_session(reqid) {
+            self.with_session(now, rng, session, |session, cx| {
+                session.send_delete_esp(cx, spis);
+            });
+        }
+    }
+
     /// Outbound traffic wants an SA: the connection to that peer, if there is one.
     pub(super) fn acquire(&mut self, now: Instant, rng: &mut dyn CryptoRng, peer: IpAddr) {
         let name = self
@@ -170,13 +219,8 @@ impl Endpoint {
             .iter()
             .find(|connection| connection.peer.ip() == peer)
             .map(|connection| connection.name.clone());
-        // The SAs it wants may be under negotiation.
-        let under_way = |name: &String| {
-            let sessions = self.sessions.values();
-            let mut own = sessions.filter(|session| session.connection.as_ref() == Some(name));
-            own.any(|session| session.open_quick_modes() > 0)
-        };
-        if let Some(name) = name.filter(|name| !under_way(name)) {
+        // The SAs it wants may be under negotiation, or on their way to the kernel since it asked.
+        if let Some(name) = name.filter(|name| !self.is_under_way(name)) {
             // A failure has no one to be told to; the next packet asks again.
             let _ = self.initiate(now, &name, rng);
         }

@@ -216,15 +216,16 @@ impl Endpoint {
             return;
         }
         counters.unknown_cookies = counters.unknown_cookies.wrapping_add(1);
-        // An Informational is never answered, or two peers could go on for ever; nor is anything
-        // shorter than the answer, or we could be used to flood a forged source.
+        // The answer is an Informational in the clear, and such a one is never answered, or two peers
+        // could go on for ever; nor is anything shorter than the answer, or we could be used to flood
+        // a forged source.
         let answer = stateless_notification(header, NotifyType::INVALID_COOKIE);
-        if matches!(
-            header.exchange,
-            ExchangeType::QUICK_MODE | ExchangeType::MAIN_MODE
-        ) && answer.len() <= message.len()
-            && self.shared.may_answer(now)
-        {
+        let answered = match header.exchange {
+            ExchangeType::QUICK_MODE | ExchangeType::MAIN_MODE => true,
+            ExchangeType::INFORMATIONAL => header.encrypted(),
+            _ => false,
+        };
+        if answered && answer.len() <= message.len() && self.shared.may_answer(now) {
             self.shared.transmit(&path, answer);
         }
     }

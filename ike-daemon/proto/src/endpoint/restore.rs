@@ -16,6 +16,7 @@ use crate::ikev1::child::{Child, ChildStage};
 use crate::ikev1::dpd::Dpd;
 use crate::ikev1::main_mode::Phase;
 use crate::ikev1::protect::{MessageIds, MessageKey, SaKeys};
+use crate::ikev1::quick_mode::QuickMode;
 use crate::ikev1::transaction::Xauth;
 use crate::ikev1::{Established, Session};
 use crate::io::SecurityPolicy;
@@ -260,7 +261,12 @@ fn session_checkpoint(session: &Session, established: &Established, clock: Clock
         skeyid_a: HexBytes::from(keys.skeyid_a.expose()),
         key: HexBytes::from(keys.message.key.expose()),
         iv: HexBytes::from(keys.last_block.as_bytes()),
-        message_ids: established.seen.iter().collect(),
+        // What a peer began and we did not finish, it may begin again with the same message.
+        message_ids: established
+            .seen
+            .iter()
+            .filter(|id| !established.quick.get(id).is_some_and(QuickMode::is_open))
+            .collect(),
         dpd_sequence: established.dpd.sequence,
         dpd_peer_sequence: established.dpd.peer_sequence,
         superseded: established.superseded,

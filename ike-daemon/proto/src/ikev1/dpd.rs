@@ -1,8 +1,13 @@
 //! Dead peer detection: RFC 3706.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::policy::DpdPolicy;
+
+/// Between questions to a peer that seems to have forgotten us.
+const QUICK_RETRY: Duration = Duration::from_secs(2);
+/// Questions out of turn within [`DpdPolicy::retry`].
+const MAX_PROBES: u32 = 16;
 
 /// The state of one ISAKMP SA.
 #[derive(Clone, Debug)]
@@ -11,8 +16,14 @@ pub(crate) struct Dpd {
     pub(crate) supported: bool,
     /// The last sign of life.
     alive: Instant,
-    /// First unanswered question, how many there were, and when the next is due.
+    /// The round of questions under way.
     unanswered: Option<Unanswered>,
+    /// The oldest question that was not answered, in turn or not.
+    oldest: Option<u32>,
+    /// Questions out of turn, and since when they are counted.
+    probes: Option<(u32, Instant)>,
+    /// When the peer was last suspected of having forgotten us.
+    doubted: Option<Instant>,
     /// Next sequence number (random at first, RFC 3706 6.1).
     pub(crate) sequence: u32,
     /// The peer's last question.
@@ -21,9 +32,9 @@ pub(crate) struct Dpd {
 
 #[derive(Clone, Copy, Debug)]
 struct Unanswered {
-    first: u32,
     count: u32,
     due: Instant,
+    quick: bool,
 }
 
 /// What the timer asks for.
@@ -45,6 +56,9 @@ impl Dpd {
             supported,
             alive: now,
             unanswered: None,
+            oldest: None,
+            probes: None,
+            doubted: None,
             sequence,
             peer_sequence: None,
         }
@@ -54,6 +68,7 @@ impl Dpd {
     pub(crate) fn alive(&mut self, now: Instant) {
         self.alive = self.alive.max(now);
         self.unanswered = None;
+        self.oldest = None;
     }
 
     /// The last sign of life.
@@ -63,11 +78,11 @@ impl Dpd {
 
     /// An R-U-THERE-ACK has come; one for no question of ours is ignored.
     pub(crate) fn acknowledged(&mut self, now: Instant, sequence: u32) -> bool {
-        let Some(unanswered) = self.unanswered else {
+        let Some(oldest) = self.oldest else {
             return false;
         };
-        let distance = sequence.wrapping_sub(unanswered.first);
-        if distance >= unanswered.count {
+        let asked = self.sequence.wrapping_sub(oldest);
+        if sequence.wrapping_sub(oldest) >= asked {
             return false;
         }
         self.alive(now);
@@ -96,30 +111,63 @@ impl Dpd {
         }
     }
 
-    /// The number of a question out of turn, unless one was asked lately or the peer answers none.
+    /// The number of a question out of turn, to another address: it counts for nothing when there
+    /// is no answer. `None` after too many, or when the peer answers none.
     pub(crate) fn probe(&mut self, now: Instant, policy: &DpdPolicy) -> Option<u32> {
-        let lately = self.unanswered.is_some_and(|asked| asked.due > now);
-        if !self.supported || lately {
+        let (count, since) = self
+            .probes
+            .filter(|(_, since)| now < *since + policy.retry)
+            .unwrap_or((0, now));
+        if !self.supported || count >= MAX_PROBES {
             return None;
         }
-        self.ask(now, policy)
+        self.probes = Some((count.saturating_add(1), since));
+        Some(self.number())
+    }
+
+    /// Somebody, perhaps the peer, says that the peer does not know us: it is asked at once, and
+    /// quickly again.
+    pub(crate) fn doubt(&mut self, now: Instant, policy: &DpdPolicy) -> Option<u32> {
+        let lately = self
+            .doubted
+            .is_some_and(|doubted| now < doubted + policy.retry);
+        let doubting = self.unanswered.is_some_and(|asked| asked.quick);
+        if !self.supported || policy.attempts == 0 || lately || doubting {
+            return None;
+        }
+        self.doubted = Some(now);
+        self.unanswered = Some(Unanswered {
+            count: 1,
+            due: now + QUICK_RETRY.min(policy.retry),
+            quick: true,
+        });
+        Some(self.number())
     }
 
     /// The number of the next question; `None` after the last one.
     fn ask(&mut self, now: Instant, policy: &DpdPolicy) -> Option<u32> {
-        let sequence = self.sequence;
         let unanswered = self.unanswered.get_or_insert(Unanswered {
-            first: sequence,
             count: 0,
             due: now,
+            quick: false,
         });
         if unanswered.count >= policy.attempts {
             return None;
         }
         unanswered.count = unanswered.count.saturating_add(1);
-        unanswered.due = now + policy.retry;
+        unanswered.due = now
+            + match unanswered.quick {
+                true => QUICK_RETRY.min(policy.retry),
+                false => policy.retry,
+            };
+        Some(self.number())
+    }
+
+    fn number(&mut self) -> u32 {
+        let sequence = self.sequence;
+        self.oldest.get_or_insert(sequence);
         self.sequence = sequence.wrapping_add(1);
-        Some(sequence)
+        sequence
     }
 }
 
@@ -153,14 +201,35 @@ mod tests {
     }
 
     #[test]
+    fn who_may_have_forgotten_us_is_asked_quickly() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut dpd = Dpd::new(start, true, 7);
+        assert_eq!(dpd.doubt(at(1), &policy()), Some(7));
+        assert_eq!(dpd.doubt(at(2), &policy()), None, "asked already");
+        assert_eq!(dpd.fire(at(3), &policy()), DpdAction::Ask(8));
+        assert!(dpd.acknowledged(at(4), 7));
+        assert_eq!(dpd.doubt(at(5), &policy()), None, "too soon");
+        assert_eq!(dpd.doubt(at(6), &policy()), Some(9));
+        assert_eq!(dpd.fire(at(8), &policy()), DpdAction::Ask(10));
+        assert_eq!(dpd.fire(at(10), &policy()), DpdAction::Dead);
+        assert_eq!(Dpd::new(start, false, 7).doubt(at(1), &policy()), None);
+    }
+
+    #[test]
     fn out_of_turn_but_not_too_often() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut dpd = Dpd::new(start, true, 7);
-        assert_eq!(dpd.probe(at(1), &policy()), Some(7));
-        assert_eq!(dpd.probe(at(2), &policy()), None);
-        assert!(dpd.acknowledged(at(3), 7));
-        assert_eq!(dpd.probe(at(4), &policy()), Some(8));
+        // The round under way neither hinders nor is hastened.
+        assert_eq!(dpd.fire(at(30), &policy()), DpdAction::Ask(7));
+        for sequence in 8..8 + MAX_PROBES {
+            assert_eq!(dpd.probe(at(31), &policy()), Some(sequence));
+        }
+        assert_eq!(dpd.probe(at(32), &policy()), None);
+        assert!(dpd.probe(at(36), &policy()).is_some());
+        assert!(dpd.acknowledged(at(36), 9));
+        assert!(!dpd.acknowledged(at(36), 9), "once");
         assert_eq!(Dpd::new(start, false, 7).probe(at(1), &policy()), None);
     }
 

@@ -25,7 +25,7 @@ impl Session {
         body: &[u8],
     ) {
         if !header.encrypted() {
-            self.handle_unauthenticated(cx, header, body);
+            self.handle_unauthenticated(cx, path, header, body);
             return;
         }
         let message_id = header.message_id;
@@ -92,7 +92,13 @@ impl Session {
         }
     }
 
-    fn handle_unauthenticated(&mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) {
+    fn handle_unauthenticated(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+    ) {
         let counters = &mut cx.shared.counters;
         counters.bad_messages = counters.bad_messages.wrapping_add(1);
         let Ok(chain) = Chain::parse(header.next_payload, body) else {
@@ -103,8 +109,29 @@ impl Session {
             .filter_map(|body| Notification::parse(body).ok())
             .map(|notification| notification.kind)
             .find(|kind| kind.is_error());
-        if let Some(kind) = error {
-            self.unauthenticated_error(cx, kind);
+        match error {
+            Some(NotifyType::INVALID_COOKIE) if self.established().is_some() => {
+                self.perhaps_forgotten(cx, path);
+            }
+            Some(kind) => self.unauthenticated_error(cx, kind),
+            None => {}
+        }
+    }
+
+    /// A peer that was restarted without its state says so by INVALID-COOKIE. Anybody on the way
+    /// could, so it is asked whether it is there; only its silence is believed.
+    fn perhaps_forgotten(&mut self, cx: &mut Context<'_>, path: Path) {
+        if path != self.path {
+            return;
+        }
+        let policy = cx.shared.policy.terms(path.peer.ip()).dpd.clone();
+        let now = cx.now;
+        let established = self.established_mut();
+        let dpd = established
+            .filter(|it| !it.superseded)
+            .map(|it| &mut it.dpd);
+        if let Some(sequence) = dpd.and_then(|dpd| dpd.doubt(now, &policy)) {
+            self.send_dpd(cx, NotifyType::R_U_THERE, sequence);
         }
     }
 

@@ -49,9 +49,18 @@ pub struct Host {
     pub keepalives: usize,
     /// The kernel does not answer, or refuses.
     pub kernel_fails: bool,
+    /// The kernel answers no GETSPI, or no request for an outbound SA.
+    pub silent: Option<Silence>,
     /// The machine is off: packets to it vanish, its timers stand still.
     pub off: bool,
     next_spi: u32,
+}
+
+/// What a kernel takes its time for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    GetSpi,
+    Outbound,
 }
 
 /// A NAT with port translation: (inner address) to (public port).
@@ -178,6 +187,7 @@ impl World {
             moves: 0,
             keepalives: 0,
             kernel_fails: false,
+            silent: None,
             off: false,
             next_spi: 0x1000 * (self.hosts.len() as u32 + 1),
         });
@@ -241,6 +251,7 @@ impl World {
                 child: get.child,
                 reason: "no memory".into(),
             }),
+            KernelRequest::GetSpi(_) if host.silent == Some(Silence::GetSpi) => None,
             KernelRequest::GetSpi(get) => {
                 assert_eq!(get.destination, host.address, "an SPI for somebody else");
                 host.next_spi += 1;
@@ -259,7 +270,9 @@ impl World {
                 }
                 host.carriers.insert((direction, install.spi), carrier);
                 host.sas.insert((direction, install.spi), *install);
-                Some(KernelReply::Installed { child, direction })
+                let silent =
+                    host.silent == Some(Silence::Outbound) && direction == Direction::Outbound;
+                (!silent).then_some(KernelReply::Installed { child, direction })
             }
             KernelRequest::Delete(delete) => {
                 host.larval.retain(|spi| *spi != delete.spi);

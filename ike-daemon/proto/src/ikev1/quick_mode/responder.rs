@@ -32,6 +32,10 @@ impl Session {
         body: &[u8],
         datagram: &[u8],
     ) {
+        if cx.shared.carriers.awaited {
+            // The peer sends it again.
+            return;
+        }
         let open = self.open_quick_modes();
         let Some(established) = self.established_mut() else {
             return;
