@@ -218,6 +218,9 @@ pub enum TunnelDownReason {
     /// We are going away.
     #[error("shutting down")]
     ShuttingDown,
+    /// Its calls were those of an earlier process.
+    #[error("its calls were lost in a restart")]
+    CallsLost,
     /// The peer stopped acknowledging.
     #[error("the peer does not answer any more")]
     AckFailure,
@@ -298,6 +301,8 @@ pub enum CloseTunnel {
     Administrative,
     /// Result 6: the requester is being shut down.
     ShuttingDown,
+    /// Result 1: this process does not know the calls that an earlier one had, or was making.
+    CallsLost,
     /// Nothing is said: the peer is known to be gone (its IPsec peer vanished or began anew).
     PeerGone,
 }

@@ -266,6 +266,9 @@ impl Tunnels {
                 CloseTunnel::ShuttingDown => {
                     tunnel.stop(step, stop(6), TunnelDownReason::ShuttingDown);
                 }
+                CloseTunnel::CallsLost => {
+                    tunnel.stop(step, stop(1), TunnelDownReason::CallsLost);
+                }
                 CloseTunnel::PeerGone => {
                     tunnel.end(step, TunnelDownReason::AckFailure, Duration::ZERO);
                 }

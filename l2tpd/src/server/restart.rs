@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::Ipv6Net;
-use l2tp_proto::{KernelId, SessionId, SessionSetup, TunnelId, TunnelRecord};
+use l2tp_proto::{CloseTunnel, KernelId, SessionId, SessionSetup, TunnelId, TunnelRecord};
 use ppp_proto::{AuthMethod, Checkpoint as LinkCheckpoint, Ipv4Assignment, Link, Network};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -176,6 +176,12 @@ impl Server {
             let solicited = solicited.filter(|saved| saved.solicitations);
             let solicited = solicited.map(|saved| saved.session.session).collect();
             self.adopt_tunnel(now, tunnel, flow, &keys, solicited);
+            if links.is_empty() {
+                // Its calls were not written down, or not complete: the peer would wait for them.
+                let _ = self
+                    .tunnels
+                    .close_tunnel(now, tunnel, CloseTunnel::CallsLost);
+            }
             orphans.remove(names::tunnel(tunnel).as_str());
             tunnels += 1;
             for (saved, peer_id, link) in links {
