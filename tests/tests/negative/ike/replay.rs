@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tanuki_tests::ike::gateway::Gateway;
-use tanuki_tests::ike::{MAIN_MODE, NOTIFY, QUICK_MODE};
+use tanuki_tests::ike::{INFORMATIONAL, MAIN_MODE, NOTIFY, QUICK_MODE};
 
 use super::scene::{
     CLIENT, Due, Ledger, Row, STAGES, STRANGER, Scene, Stage, dialect, open_handed, row,
@@ -32,8 +32,8 @@ fn messages_out_of_order() {
             .skip(index + 1)
             // What comes before the cookies of the server are known is of other cookies to it.
             .map(|(number, message)| {
-                let unknown =
-                    stage == Stage::Nothing && [MAIN_MODE, QUICK_MODE].contains(&message[18]);
+                let answered = [MAIN_MODE, QUICK_MODE, INFORMATIONAL];
+                let unknown = stage == Stage::Nothing && answered.contains(&message[18]);
                 let due = match unknown || stage == Stage::Exchanged && number == 2 {
                     true => Due::Complaint,
                     false => Due::Silence,
