@@ -21,6 +21,7 @@
 //! | [`start`] | common options, and the way from `main` to the event loop |
 //! | [`table`] | columns for people |
 //! | [`users`] | the users file |
+//! | [`yaml`] | a configuration written as YAML |
 
 pub mod background;
 pub mod checkpoint;
@@ -41,3 +42,4 @@ pub mod signals;
 pub mod start;
 pub mod table;
 pub mod users;
+pub mod yaml;

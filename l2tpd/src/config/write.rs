@@ -1,19 +1,17 @@
 //! The model as an `l2tpd.yaml` that leads to it again, for `tanuki-import`. What YAML has no word
 //! for is told.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 use std::time::Duration;
 
 use ppp_proto::AuthMethod;
+use tanuki_daemon::yaml::{Lines, Origin, list, quoted};
 
 use super::model::{Config, Connection, HookCommand, KernelChoice, UsersFile};
 use super::profile::{Bundle, InterfaceMtu, LinkProfile, RouterSettings, TunnelSettings};
 use crate::console::Role;
 use crate::pool::Range;
 use crate::secret::Secret;
-
-/// Where a setting comes from, by its path such as `bundles.RW.dns`: a comment for its line.
-pub type Origin<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// The text, and what it could not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,10 +27,8 @@ pub struct Written {
 #[must_use]
 pub fn yaml(config: &Config, users: Option<&str>, origin: &Origin<'_>) -> Written {
     let mut out = Yaml {
-        written: Written::default(),
-        indent: 0,
-        path: Vec::new(),
-        origin,
+        lines: Lines::new(origin),
+        left: Vec::new(),
     };
     out.head(config, users);
     out.pools(config);
@@ -40,24 +36,15 @@ pub fn yaml(config: &Config, users: Option<&str>, origin: &Origin<'_>) -> Writte
     out.links(config);
     out.connections(config);
     out.console(config);
-    out.written
+    Written {
+        text: out.lines.into_text(),
+        left: out.left,
+    }
 }
 
 struct Yaml<'a> {
-    written: Written,
-    indent: usize,
-    path: Vec<String>,
-    origin: &'a Origin<'a>,
-}
-
-/// A string that YAML reads as nothing else.
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
-}
-
-fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    format!("[{}]", items.join(", "))
+    lines: Lines<'a>,
+    left: Vec<(String, String)>,
 }
 
 fn secret(secret: &Secret) -> String {
@@ -74,23 +61,8 @@ fn command(command: &HookCommand) -> String {
 }
 
 impl Yaml<'_> {
-    fn line(&mut self, text: &str, origin: Option<String>) {
-        let comment = origin.map_or_else(String::new, |origin| format!("  # {origin}"));
-        // Writing into a String does not fail.
-        let _ = writeln!(self.written.text, "{:1$}{text}{comment}", "", self.indent);
-    }
-
-    fn full(&self, key: &str) -> String {
-        let mut path = self.path.join(".");
-        if !path.is_empty() {
-            path.push('.');
-        }
-        path + key
-    }
-
     fn key(&mut self, key: &str, value: impl Display) {
-        let origin = (self.origin)(&self.full(key));
-        self.line(&format!("{key}: {value}"), origin);
+        self.lines.key(key, value);
     }
 
     fn some(&mut self, key: &str, value: Option<impl Display>) {
@@ -100,19 +72,17 @@ impl Yaml<'_> {
     }
 
     fn leave(&mut self, key: &str, why: &str) {
-        let path = self.full(key);
-        self.written.left.push((path, why.to_owned()));
+        let path = self.lines.full(key);
+        self.left.push((path, why.to_owned()));
     }
 
     /// A mapping; its head carries the origin of the whole.
     fn section(&mut self, key: &str, name: &str, body: impl FnOnce(&mut Self)) {
-        let origin = (self.origin)(&self.full(name));
-        self.line(key, origin);
-        self.path.push(name.to_owned());
-        self.indent += 2;
+        let origin = self.lines.origin(name);
+        self.lines.line(key, origin);
+        self.lines.enter(name, 2);
         body(self);
-        self.indent -= 2;
-        self.path.pop();
+        self.lines.leave();
     }
 
     fn head(&mut self, config: &Config, users: Option<&str>) {
@@ -171,7 +141,8 @@ impl Yaml<'_> {
         });
         if config.hook_timeout != Duration::from_secs(30) {
             let seconds = config.hook_timeout.as_secs();
-            self.line(&format!("hooks: {{timeout: {seconds}}}"), None);
+            self.lines
+                .line(&format!("hooks: {{timeout: {seconds}}}"), None);
         }
     }
 
@@ -183,8 +154,9 @@ impl Yaml<'_> {
         }
         self.section("pools:", "pools", |out| {
             for (name, ranges) in pools {
-                let origin = (out.origin)(&out.full(name));
-                out.line(&format!("{}: {}", quoted(name), list(ranges)), origin);
+                let origin = out.lines.origin(name);
+                out.lines
+                    .line(&format!("{}: {}", quoted(name), list(ranges)), origin);
             }
         });
     }
@@ -275,18 +247,17 @@ impl Yaml<'_> {
         if config.links.is_empty() {
             return;
         }
-        self.line("links:", None);
-        self.path.push("links".to_owned());
+        self.lines.line("links:", None);
+        self.lines.enter("links", 0);
         for link in &config.links {
-            let origin = (self.origin)(&self.full(&link.name));
-            self.line(&format!("- name: {}", quoted(&link.name)), origin);
-            self.path.push(link.name.clone());
-            self.indent += 2;
+            let origin = self.lines.origin(&link.name);
+            let head = format!("- name: {}", quoted(&link.name));
+            self.lines.line(&head, origin);
+            self.lines.enter(&link.name, 2);
             self.link(link);
-            self.indent -= 2;
-            self.path.pop();
+            self.lines.leave();
         }
-        self.path.pop();
+        self.lines.leave();
     }
 
     fn link(&mut self, link: &LinkProfile) {
@@ -331,7 +302,7 @@ impl Yaml<'_> {
             "max_sessions",
             link.max_sessions.map(|most| most.clamp(1, 130_000)),
         );
-        self.line("actions:", None);
+        self.lines.line("actions:", None);
         for action in &link.actions {
             let what = match &action.bundle {
                 Some(bundle) => format!("bundle: {}", quoted(&bundle.name)),
@@ -340,7 +311,7 @@ impl Yaml<'_> {
             let pattern = action.pattern.as_ref().map_or_else(String::new, |pattern| {
                 format!(", match: {}", quoted(pattern.as_str()))
             });
-            self.line(&format!("- {{{what}{pattern}}}"), None);
+            self.lines.line(&format!("- {{{what}{pattern}}}"), None);
         }
     }
 
@@ -425,7 +396,7 @@ impl Yaml<'_> {
             self.section("console:", "console", |out| {
                 out.key("listen", quoted(&listen.to_string()));
                 out.key("login", console.login);
-                out.line("users:", None);
+                out.lines.line("users:", None);
                 for user in &console.users {
                     let role = match user.role {
                         Role::User => "user",
@@ -434,7 +405,7 @@ impl Yaml<'_> {
                     };
                     let (name, password) = (quoted(&user.name), secret(&user.password));
                     let line = format!("- {{name: {name}, password: {password}, role: {role}}}");
-                    out.line(&line, None);
+                    out.lines.line(&line, None);
                 }
             });
         }

@@ -3,7 +3,7 @@
 //!
 //! Nothing is believed without a valid HASH(1).
 
-use ike_crypto::{Cookie, hash_1, verify};
+use ike_crypto::{Cookie, hash_1};
 
 use crate::context::{Context, Effect, random_message_id};
 use crate::error::Refusal;
@@ -40,24 +40,11 @@ impl Session {
             counters.duplicates = counters.duplicates.wrapping_add(1);
             return;
         }
-        let keys = &established.keys;
-        let opened = keys
-            .iv(message_id)
-            .and_then(|iv| keys.message.open(&iv, body));
-        let Some((plain, _)) = opened else {
-            self.refuse(cx, Refusal::BadHash);
-            return;
-        };
-        let chain = Chain::parse_padded(header.next_payload, &plain)
-            .ok()
-            .filter(|chain| {
-                chain.payloads().first().is_some_and(|first| {
-                    let expected =
-                        hash_1(keys.hash, &keys.skeyid_a, message_id, chain.after_first());
-                    first.kind == PayloadType::HASH && verify(expected.expose(), first.body)
-                })
-            });
-        let Some(chain) = chain else {
+        let opened = established.keys.open_first(message_id, body);
+        let genuine = opened
+            .as_ref()
+            .and_then(|(plain, _)| established.keys.genuine(header, plain));
+        let Some(chain) = genuine else {
             self.refuse(cx, Refusal::BadHash);
             return;
         };

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use ike_crypto::{Cipher, Hash, Iv, Secret, phase2_iv};
+use ike_crypto::{Cipher, Hash, Iv, Secret, hash_1, phase2_iv, verify};
 
-use crate::wire::chain::Builder;
+use crate::iana::PayloadType;
+use crate::wire::chain::{Builder, Chain};
 use crate::wire::header::{FLAG_ENCRYPTION, Header};
 
 /// How messages of an ISAKMP SA are encrypted.
@@ -52,6 +53,21 @@ impl SaKeys {
     /// The IV of the first message of an exchange.
     pub(crate) fn iv(&self, message_id: u32) -> Option<Iv> {
         phase2_iv(self.hash, self.message.cipher, &self.last_block, message_id).ok()
+    }
+
+    /// Decrypts the body of the first message of an exchange; returns it and the IV of the next.
+    pub(crate) fn open_first(&self, message_id: u32, body: &[u8]) -> Option<(Vec<u8>, Iv)> {
+        self.message.open(&self.iv(message_id)?, body)
+    }
+
+    /// The payloads of such a message, if its HASH(1) holds (RFC 2409 5.5 and 5.7).
+    pub(crate) fn genuine<'a>(&self, header: &Header, plain: &'a [u8]) -> Option<Chain<'a>> {
+        let chain = Chain::parse_padded(header.next_payload, plain).ok()?;
+        let first = *chain.payloads().first()?;
+        let rest = chain.after_first();
+        let expected = hash_1(self.hash, &self.skeyid_a, header.message_id, rest);
+        let holds = first.kind == PayloadType::HASH && verify(expected.expose(), first.body);
+        holds.then_some(chain)
     }
 }
 

@@ -4,7 +4,8 @@ use racoon_conf::ast::{Lifetime, ProposalItem, Remote, RemoteItem, RemotePeer};
 use racoon_conf::words::{ExchangeMode, Force, Method, ProposalCheck};
 use racoon_conf::{Span, Spanned};
 
-use super::lower::{Lowering, port};
+use super::listen::port;
+use super::lower::Lowering;
 
 /// racoon's own phase 1 lifetime, in seconds.
 const LIFETIME: u64 = 8 * 3600;

@@ -1,16 +1,11 @@
-//! The tree into the model: notices, refusals, and what stands outside of `remote` and `sainfo`.
+//! The tree into the model: notices, refusals, and the order of it all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ike_proto::Policy;
-use ike_proto::policy::{Login, SecretEntry, SecretPeer};
-use racoon_conf::ast::{
-    AdminSock, Endpoint, Host, LdapCfg, Listen, ModeCfg, Padding, Port, Privsep, RadiusCfg,
-    Statement, Text, Timer,
-};
+use racoon_conf::ast::{LdapCfg, ModeCfg, Padding, Privsep, RadiusCfg, Statement, Text};
 use racoon_conf::words::{LogLevel, PathKind, ProposalCheck};
 use racoon_conf::{Parsed, Span};
 use slog::Level;
@@ -18,10 +13,9 @@ use tanuki_daemon::config::{Problem, Problems};
 use tanuki_daemon::log::LogConfig;
 
 use super::directives::{self, Class};
-use super::psk::PskFile;
+use super::listen::Addresses;
 use super::remote::RemoteTerms;
 use super::{Loaded, Place, Read, mode_config, remote, sainfo, setkey};
-use crate::config::account::{Group, User};
 use crate::config::model::{
     AdminSocket, AuthenticationFiles, Config, ConfiguredConnection, KernelChoice, PeerScripts,
 };
@@ -29,9 +23,6 @@ use crate::config::static_entry::StaticEntry;
 
 /// Where FreeBSD's port of racoon has its socket when nothing is written.
 const DEFAULT_ADMIN_SOCKET: &str = "/var/db/racoon/racoon.sock";
-
-/// An hour, in seconds.
-const HOUR: u64 = 3600;
 
 /// Makes the model, or says all that is in the way.
 pub(super) fn lower(main: &Path, parsed: &Parsed, scripts: &[Read]) -> Result<Loaded, Problems> {
@@ -135,17 +126,6 @@ pub(super) fn lower(main: &Path, parsed: &Parsed, scripts: &[Read]) -> Result<Lo
     })
 }
 
-/// What `listen` says.
-#[derive(Default)]
-struct Addresses {
-    isakmp: Vec<IpAddr>,
-    ike_port: Option<u16>,
-    natt_port: Option<u16>,
-    strict: bool,
-    /// racoonctl's socket, or none; not written if `None`.
-    admin: Option<Option<AdminSocket>>,
-}
-
 /// The model as far as it is made, and what was said on the way.
 pub(super) struct Lowering {
     files: Vec<PathBuf>,
@@ -153,13 +133,13 @@ pub(super) struct Lowering {
     folder: PathBuf,
     /// Where relative scripts are.
     pub(super) script_folder: PathBuf,
-    origins: BTreeMap<String, Place>,
+    pub(super) origins: BTreeMap<String, Place>,
     /// Added to the file numbers of spans.
     offset: usize,
     /// Something could not be parsed: what is missing may have stood there.
     pub(super) incomplete: bool,
     problems: Vec<Problem>,
-    notices: Vec<Problem>,
+    pub(super) notices: Vec<Problem>,
     said: BTreeSet<&'static str>,
     seen: BTreeSet<String>,
     pub(super) policy: Policy,
@@ -368,234 +348,6 @@ impl Lowering {
             self.visit(section, name, span);
         }
     }
-
-    fn listen(&mut self, block: &[racoon_conf::Spanned<Listen>], listen: &mut Addresses) {
-        for item in block {
-            if !self.visit("listen", item.value.name(), item.span) {
-                continue;
-            }
-            match &item.value {
-                Listen::Isakmp(endpoint) => {
-                    let Some(address) = self.address("listen isakmp", endpoint) else {
-                        continue;
-                    };
-                    if !listen.isakmp.contains(&address) {
-                        listen.isakmp.push(address);
-                    }
-                    self.from("listen", item.span);
-                    if endpoint.port.is_some() {
-                        self.from("port", item.span);
-                    }
-                    let port = port(endpoint, 500);
-                    let known = *listen.ike_port.get_or_insert(port);
-                    if known != port {
-                        self.value("listen isakmp", "other port", port_span(endpoint), "");
-                    }
-                }
-                Listen::StrictAddress => listen.strict = true,
-                Listen::AdminSock(socket) => {
-                    listen.admin = Some(self.admin_socket(socket));
-                    self.from("admin_socket", item.span);
-                }
-                Listen::AdminSockDisabled => listen.admin = Some(None),
-                Listen::IsakmpNatt(_) | Listen::Admin(_) => {}
-            }
-        }
-        let ike_port = listen.ike_port.unwrap_or(500);
-        for item in block {
-            let Listen::IsakmpNatt(endpoint) = &item.value else {
-                continue;
-            };
-            let Some(address) = self.address("listen isakmp_natt", endpoint) else {
-                continue;
-            };
-            if !listen.isakmp.contains(&address) {
-                let span = endpoint.host.span;
-                self.value("listen isakmp_natt", "other address", span, "");
-            }
-            let port = port(endpoint, 4500);
-            let known = *listen.natt_port.get_or_insert(port);
-            if known != port || port == ike_port {
-                self.value("listen isakmp_natt", "other port", port_span(endpoint), "");
-            }
-        }
-        self.policy.nat.ike_port = ike_port;
-        self.policy.nat.natt_port = listen.natt_port.unwrap_or(4500);
-    }
-
-    fn admin_socket(&mut self, socket: &AdminSock) -> Option<AdminSocket> {
-        let mut account = |text: &Option<Text>, found: fn(&str) -> Result<u32, String>| {
-            let text = text.as_ref()?;
-            match found(&text.value) {
-                Ok(number) => Some(number),
-                Err(why) => {
-                    self.problem(text.span, format!("`adminsock`: {why}"));
-                    None
-                }
-            }
-        };
-        let owner = account(&socket.owner, |text| text.parse().map(|user: User| user.0));
-        let group = account(&socket.group, |text| {
-            text.parse().map(|group: Group| group.0)
-        });
-        Some(AdminSocket {
-            path: PathBuf::from(&socket.path.value),
-            owner,
-            group,
-            mode: socket.mode.as_ref().map_or(0o600, |mode| mode.value),
-            is_explicit: true,
-        })
-    }
-
-    /// The address of an endpoint; names are refused.
-    pub(super) fn address(&mut self, directive: &str, endpoint: &Endpoint) -> Option<IpAddr> {
-        match &endpoint.host.value {
-            Host::Address(address) => Some(*address),
-            Host::Name(name) => {
-                let found = format!("`{name}`");
-                self.value(directive, "host name", endpoint.host.span, &found);
-                None
-            }
-        }
-    }
-
-    fn timer(&mut self, block: &[racoon_conf::Spanned<Timer>]) {
-        for item in block {
-            if !self.visit("timer", item.value.name(), item.span) {
-                continue;
-            }
-            match &item.value {
-                Timer::Counter(number) => match u32::try_from(number.value) {
-                    Ok(times @ 1..=20) => {
-                        self.policy.retransmit.attempts = times;
-                        self.from("retransmit.attempts", item.span);
-                    }
-                    _ => self.value("timer counter", "out of range", number.span, ""),
-                },
-                Timer::Interval(time) => match time.value.seconds() {
-                    seconds @ 1..=HOUR => {
-                        self.interval(seconds);
-                        self.from("retransmit.initial", item.span);
-                    }
-                    _ => self.value("timer interval", "out of range", time.span, ""),
-                },
-                Timer::Phase1(time) => match time.value.seconds() {
-                    seconds @ 5..=HOUR => {
-                        self.policy.limits.half_open_timeout = Duration::from_secs(seconds);
-                        self.from("limits.half_open_timeout", item.span);
-                    }
-                    _ => self.value("timer phase1", "out of range", time.span, ""),
-                },
-                Timer::NattKeepalive(time) => match time.value.seconds() {
-                    seconds @ 0..=HOUR => {
-                        self.policy.nat.keepalive = Duration::from_secs(seconds);
-                        self.from("nat_t.keepalive", item.span);
-                    }
-                    _ => self.value("timer natt_keepalive", "out of range", time.span, ""),
-                },
-                Timer::Persend(_) | Timer::Phase2(_) => {}
-            }
-        }
-    }
-
-    /// racoon waits equally long every time.
-    fn interval(&mut self, seconds: u64) {
-        let retransmit = &mut self.policy.retransmit;
-        retransmit.initial = Duration::from_secs(seconds);
-        retransmit.maximum = retransmit.initial;
-        retransmit.factor_tenths = 10;
-    }
-
-    /// Whether anybody authenticates by a pre-shared key. Where nobody can come at all, what stands
-    /// in the way is told already.
-    fn uses_secrets(&self) -> bool {
-        let remotes = self
-            .policy
-            .remotes
-            .iter()
-            .map(|remote| &remote.authentication);
-        let mut methods = remotes
-            .chain([&self.policy.authentication])
-            .flat_map(|authentication| &authentication.methods)
-            .peekable();
-        methods.peek().is_none() || methods.any(|method| method.uses_secret())
-    }
-
-    /// As in racoon, the password of a login is its key in psk.txt.
-    fn passwords(&mut self, path: PathBuf) {
-        let logins = std::mem::take(&mut self.logins);
-        if logins.is_empty() {
-            return;
-        }
-        let keys = PskFile::new(path).read();
-        let secrets = keys.map(|keys| keys.secrets).unwrap_or_default();
-        for (index, user) in logins {
-            let of_user = |entry: &&SecretEntry| match &entry.peer {
-                SecretPeer::Identity(own) => own.data == user.value.as_bytes(),
-                _ => false,
-            };
-            let Some(entry) = secrets.iter().find(of_user) else {
-                self.value("remote xauth_login", "no password", user.span, &user.value);
-                continue;
-            };
-            if let Some(configured) = self.connections.get_mut(index) {
-                configured.connection.login = Some(Login {
-                    user: user.value.clone(),
-                    password: entry.secret.clone(),
-                });
-            }
-        }
-    }
-
-    fn psk(&mut self, path: PathBuf, place: Span) -> PskFile {
-        let mut psk = PskFile::new(path);
-        match psk.read() {
-            Ok(keys) => {
-                if keys.secrets.is_empty() {
-                    let found = psk.path().display().to_string();
-                    self.value("path pre_shared_key", "empty", place, &found);
-                }
-                for (index, line) in keys.lines.iter().enumerate() {
-                    let (file, line) = (psk.path().to_owned(), *line);
-                    self.origins
-                        .insert(format!("secrets.{index}"), Place { file, line });
-                }
-                self.policy.secrets = keys.secrets;
-                self.notices.extend(keys.warnings);
-            }
-            Err(problem) => self.problem(
-                place,
-                format!(
-                    "`pre_shared_key`: {}: {}",
-                    problem.file.display(),
-                    problem.message
-                ),
-            ),
-        }
-        psk
-    }
-
-    /// Connections without a key are kept: psk.txt may get one while we run.
-    fn announce_connections(&mut self) {
-        let without: Vec<(Span, String)> = self
-            .remotes
-            .iter()
-            .filter_map(|(peer, index, span)| {
-                let connection = &self.connections.get(*index)?.connection;
-                let identity = connection.peer_identity.as_ref();
-                let terms = self.policy.terms(*peer);
-                let mut methods = terms.authentication.methods.iter();
-                if !methods.any(|method| method.uses_secret()) {
-                    return None;
-                }
-                (!crate::config::check::has_secret(&self.policy, *peer, identity))
-                    .then(|| (*span, format!("no key for {peer} in psk.txt yet")))
-            })
-            .collect();
-        for (span, message) in without {
-            self.notice(span, message);
-        }
-    }
 }
 
 fn names<T>(
@@ -613,21 +365,6 @@ fn word_of(directive: &str) -> &str {
     directive
         .split_once(' ')
         .map_or(directive, |(_, word)| word)
-}
-
-/// The port of an endpoint.
-pub(super) fn port(endpoint: &Endpoint, default: u16) -> u16 {
-    match endpoint.port.as_ref().map(|port| port.value) {
-        Some(Port::Number(number)) => number,
-        Some(Port::Any) | None => default,
-    }
-}
-
-fn port_span(endpoint: &Endpoint) -> Span {
-    endpoint
-        .port
-        .as_ref()
-        .map_or(endpoint.host.span, |port| port.span)
 }
 
 fn log_level(level: LogLevel) -> Level {

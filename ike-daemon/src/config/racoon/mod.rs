@@ -1,14 +1,14 @@
 //! racoon.conf(5), psk.txt and setkey(8) scripts into the model that `ike-daemon.yaml` leads to.
 //!
 //! * [`directives`]: what becomes of every directive, as data
-//! * `lower`: notices and refusals, and what stands outside of `remote` and `sainfo`
-//! * `remote`: rules for all and for single peers, whom we connect to; `block` what one says
+//! * `lower`: notices and refusals, and the order of it all; `listen`, `timer`
+//! * `remote`: rules for single peers, whom we connect to; `general` those for all; `block` what one says
 //! * `proposals`, `identities`, `certificates`: phase 1
 //! * `sainfo`: phase 2
 //! * `mode_config`: addresses and users for tunnel mode
 //! * `setkey`: policies
 //! * `algorithms`: racoon's algorithms as ours
-//! * `psk`: psk.txt, read again when it changes
+//! * `psk`: psk.txt, read again when it changes; `keys` who needs one of it
 //! * `files`: the disk
 
 mod algorithms;
@@ -16,7 +16,10 @@ mod block;
 mod certificates;
 pub mod directives;
 mod files;
+mod general;
 mod identities;
+mod keys;
+mod listen;
 mod lower;
 mod mode_config;
 mod proposals;
@@ -24,6 +27,7 @@ mod psk;
 mod remote;
 mod sainfo;
 mod setkey;
+mod timer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ike_crypto::{Secret, hash_1, hash_2, hash_3, verify};
+use ike_crypto::{Secret, hash_2, hash_3, verify};
 
 use crate::carrier::Choice;
 use crate::context::{Context, Effect, random_bytes};
@@ -40,25 +40,13 @@ impl Session {
         let Some(established) = self.established_mut() else {
             return;
         };
-        let keys = &established.keys;
         let message_id = header.message_id;
-        let opened = keys
-            .iv(message_id)
-            .and_then(|iv| keys.message.open(&iv, body));
-        let Some((plain, iv)) = opened else {
-            self.refuse(cx, Refusal::BadHash);
-            return;
-        };
-        let chain = Chain::parse_padded(header.next_payload, &plain)
-            .ok()
-            .filter(|chain| {
-                chain.payloads().first().is_some_and(|first| {
-                    let expected =
-                        hash_1(keys.hash, &keys.skeyid_a, message_id, chain.after_first());
-                    first.kind == PayloadType::HASH && verify(expected.expose(), first.body)
-                })
-            });
-        let Some(chain) = chain else {
+        let opened = established.keys.open_first(message_id, body);
+        let genuine = opened.as_ref().and_then(|(plain, iv)| {
+            let chain = established.keys.genuine(header, plain)?;
+            Some((chain, *iv))
+        });
+        let Some((chain, iv)) = genuine else {
             self.refuse(cx, Refusal::BadHash);
             return;
         };

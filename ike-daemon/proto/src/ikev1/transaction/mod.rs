@@ -13,7 +13,7 @@ mod xauth;
 
 use std::time::{Duration, Instant};
 
-use ike_crypto::{Iv, hash_1, verify};
+use ike_crypto::{Iv, hash_1};
 
 use crate::context::{Context, Effect, random_bytes, random_message_id};
 use crate::error::{DownReason, Refusal};
@@ -22,7 +22,7 @@ use crate::nat::Path;
 use crate::retransmit::{Answered, Due, Retransmit};
 use crate::wire::attribute::Attribute;
 use crate::wire::attributes::Attributes;
-use crate::wire::chain::{Builder, Chain};
+use crate::wire::chain::Builder;
 use crate::wire::header::Header;
 
 use super::Session;
@@ -99,13 +99,9 @@ impl Session {
         let keys = &established.keys;
         let opened = iv.and_then(|iv| keys.message.open(&iv, body));
         let read = opened.as_ref().and_then(|(plain, next)| {
-            let chain = Chain::parse_padded(header.next_payload, plain).ok()?;
-            let first = chain.payloads().first()?;
-            let rest = chain.after_first();
-            let expected = hash_1(keys.hash, &keys.skeyid_a, message_id, rest);
-            let genuine = first.kind == PayloadType::HASH && verify(expected.expose(), first.body);
+            let chain = keys.genuine(header, plain)?;
             let attributes = chain.one(PayloadType::ATTRIBUTES).ok()?;
-            genuine.then(|| (Attributes::parse(attributes), *next))
+            Some((Attributes::parse(attributes), *next))
         });
         let Some((attributes, next)) = read else {
             self.refuse(cx, Refusal::BadHash);
