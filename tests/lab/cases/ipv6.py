@@ -43,7 +43,7 @@ def serve_ipv6(lab):
 
 def check_prefix(lab):
     """The session's prefix, as the server shows and routes it."""
-    session = next(iter(lab.sessions()))
+    session = eventually(lambda: next(iter(lab.sessions()), None), "the server shows no session")
     prefix = ipaddress.ip_network(session["prefix"])
     require(prefix.prefixlen == 64 and prefix.subnet_of(PREFIXES), f"the session has {prefix}")
     routes = sh("ip -6 route show", lab.network.name("server"))
