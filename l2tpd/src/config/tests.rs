@@ -204,3 +204,26 @@ fn every_problem_is_told_not_only_the_first() {
     assert_eq!(problems.lines().count(), 4, "{problems}");
     assert!(problems.contains("users: missing") && problems.contains("local_address: missing"));
 }
+
+#[test]
+fn what_is_advertised_is_read_inherited_and_written() {
+    let text = format!(
+        "{SMALL}ipv6: {{prefixes: [2001:db8:77::/48, 'fd00:1::/64'], dns: ['2001:db8::53']}}\n\
+         bundles:\n  none: {{ipv6: false}}\n  same: {{}}\n  own: {{ipv6: {{prefixes: \
+         [2001:db8:99::/56]}}}}\n"
+    );
+    let config = read(&text).unwrap();
+    let router = |name: &str| &config.bundles[name].router;
+    let prefixes = |name: &str| {
+        let prefixes = router(name).prefixes.iter();
+        prefixes.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(prefixes("default"), ["2001:db8:77::/48", "fd00:1::/64"]);
+    assert_eq!(router("same"), router("default"));
+    assert!(prefixes("none").is_empty() && !config.bundles["none"].ipv6);
+    assert_eq!(prefixes("own"), ["2001:db8:99::/56"]);
+    assert!(router("own").dns.is_empty() && config.bundles["own"].ipv6);
+    let written = write::yaml(&config, None, &|_| None).text;
+    let again = read(&written).unwrap_or_else(|problems| panic!("{problems}\n{written}"));
+    assert_eq!(again.bundles, config.bundles, "{written}");
+}
