@@ -218,6 +218,14 @@ class Lab:
         """The kernel's SAs in `ikectl show ipsec`."""
         return (daemons or self.server).control("ikectl", "show", "ipsec")["kernel"]
 
+    def counters(self):
+        """The protocol's counters in `ikectl show stats`."""
+        return self.server.control("ikectl", "show", "stats")["core"]
+
+    def refusals(self, reason):
+        """How many times the server's ike-daemon refused something for this reason."""
+        return self.counters()["refused"].get(reason, 0)
+
     def server_log_says(self, name, pattern, timeout=10):
         """Waits for a line in a server daemon's log."""
         return eventually(
