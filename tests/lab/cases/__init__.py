@@ -1,6 +1,9 @@
 """The cases of the lab, in the order they run."""
 
 from .registry import CASES
-from . import native, connecting, certificates, tunnels, ipv6, refusals, endurance  # noqa: F401  (they register themselves)
+# They register themselves.
+from . import native, probing  # noqa: F401
+from . import connecting, linux, ppp, certificates, tunnels, ipv6  # noqa: F401
+from . import refusals, misbehaving, endurance  # noqa: F401
 
 __all__ = ["CASES"]

@@ -1,10 +1,11 @@
-"""A ChromeOS-like client in a node of the guest: strongSwan, xl2tpd and pppd."""
+"""A client in a node of the guest: strongSwan or libreswan, xl2tpd and pppd."""
 
 import pathlib
 import re
 import string
 import time
 
+from . import ipsec
 from .errors import CaseFailed, LabError
 
 CLIENTS = pathlib.Path(__file__).resolve().parents[1] / "clients"
@@ -17,6 +18,9 @@ PLACES = {
     "ipsec.secrets": "/etc/ipsec.secrets",
     "xl2tpd.conf": "/etc/xl2tpd/xl2tpd.conf",
     "pppd.options": "/etc/ppp/managed.options",
+    "NetworkManager.conf": "/etc/NetworkManager/NetworkManager.conf",
+    "wired.nmconnection": "/etc/NetworkManager/system-connections/wired.nmconnection",
+    "vpn.nmconnection": "/etc/NetworkManager/system-connections/vpn.nmconnection",
 }
 
 # A node is a network namespace plus a mount namespace with /run, /etc and /var/log of its own:
@@ -62,6 +66,7 @@ class Client:
         self.guest = guest
         self.name = name
         self.address = address.partition("/")[0]
+        self.wired = {"own": address, "gateway": gateway}
         script = string.Template(NODE).safe_substitute(
             name=name, interface=interface, address=address, gateway=gateway,
             root=f"/nodes/{name}")
@@ -88,49 +93,40 @@ class Client:
         self.flavour = flavour
         self.server = server
         values = {"server": server, "psk": psk, "user": user, "password": password,
-                  "ike_times": "", "child_times": "", **more}
+                  "ike_times": "", "child_times": "",
+                  **self.wired, **more}
         folders = [CLIENTS / folder for folder in (flavour, over) if folder]
         files = {path.name: path for folder in folders for path in folder.iterdir()}
         script = "rm -f /etc/swanctl/swanctl.conf /etc/ipsec.conf /etc/ipsec.secrets\n"
         for _, path in sorted(files.items()):
             text = string.Template(path.read_text()).safe_substitute(values)
             script += self.guest.write(PLACES[path.name], text)
-        self.run(script + "rm -f /var/log/*.log\n")
+        script += "chmod -f 600 /etc/NetworkManager/system-connections/*; rm -f /var/log/*.log\n"
+        self.run(script)
 
     def start_ipsec(self, timeout=60, give_up=30):
-        """Starts charon and establishes the transport mode SA. Returns the tool's exit code and
-        output. ChromeOS gives up after 30 s."""
-        if self.flavour == "chromeos":
-            return self.run(f"""
-                /usr/lib/ipsec/charon >/var/log/charon.out 2>&1 </dev/null &
-                for i in {{1..300}}; do [ -S /run/charon.vici ] && break; sleep 0.1; done
-                swanctl --load-all >/var/log/swanctl.log 2>&1 || {{ cat /var/log/swanctl.log; exit 9; }}
-                swanctl --initiate --ike vpn --child managed --timeout {give_up}
-            """, timeout, check=False)
-        return self.run("""
-            ipsec start >/var/log/starter.log 2>&1 </dev/null
-            for i in {1..300}; do [ -S /run/charon.ctl ] && break; sleep 0.1; done
-            for i in {1..150}; do
-                ipsec status managed | grep -q INSTALLED && exit 0
-                sleep 0.2
-            done
-            ipsec statusall; exit 1
-        """, timeout, check=False)
+        """Starts the IPsec programs and establishes the transport mode SA. Returns the exit code and
+        output of the tool that did."""
+        return self.run(ipsec.START[self.flavour](give_up), timeout, check=False)
 
     def start_l2tp(self):
         """Starts xl2tpd, which dials at once and again every two seconds."""
+        if self.flavour == "network-manager":
+            return
         self.run("""
             rm -f /run/xl2tpd.pid
             xl2tpd -D -c /etc/xl2tpd/xl2tpd.conf >/var/log/xl2tpd.log 2>&1 </dev/null &
         """)
 
-    def wait_ppp(self, timeout=60):
-        """Waits for ppp0 with an address; returns the address."""
+    def wait_ppp(self, timeout=60, mtu=1280):
+        """Waits for ppp0 with an address; returns the address. Sets an MTU, as ChromeOS does, unless
+        it is None."""
+        resize = f"ip link set ppp0 mtu {mtu}" if mtu else ""
         output = self.run(f"""
             end=$((SECONDS + {timeout}))
             while [ $SECONDS -lt $end ]; do
                 if [ -e /sys/class/net/ppp0 ] && [[ $(ip -4 -o addr show ppp0) == *peer* ]]; then
-                    ip link set ppp0 mtu 1280
+                    {resize}
                     ip -4 -o addr show ppp0
                     exit 0
                 fi
@@ -156,24 +152,19 @@ class Client:
 
     def disconnect(self):
         """Leaves as ChromeOS does: L2TP first, then IPsec with its Deletes."""
-        self.run("""
-            [ -p /run/xl2tpd/l2tp-control ] && timeout 5 xl2tpd-control disconnect-lac managed >/dev/null
-            for i in {1..25}; do pgrep -x pppd --ns $$ --nslist net >/dev/null || break; sleep 0.2; done
-            pkill -TERM -x xl2tpd --ns $$ --nslist net
-            if [ -S /run/charon.vici ]; then swanctl --terminate --ike vpn --timeout 5 >/dev/null 2>&1; fi
-            [ -e /run/starter.charon.pid ] && ipsec stop >/dev/null 2>&1
-            pkill -TERM -x charon --ns $$ --nslist net
-            for i in {1..25}; do pgrep -x charon --ns $$ --nslist net >/dev/null || break; sleep 0.2; done
+        self.run(f"""
+            {ipsec.HANG_UP}
+            {ipsec.LEAVE}
             exit 0
         """, check=False)
         self.vanish()
 
     def vanish(self):
         """Everything dies without a word to the server; the kernel forgets its SAs."""
-        self.run("""
-            for program in starter charon xl2tpd pppd; do pkill -KILL -x $program --ns $$ --nslist net; done
-            ip xfrm state flush; ip xfrm policy flush
-            rm -rf /run/charon.* /run/starter.* /run/xl2tpd/* /run/xl2tpd.pid /run/lock/* /run/ppp*
+        self.run(f"""
+            for program in xl2tpd pppd; do pkill -KILL -x $program --ns $$ --nslist net; done
+            {ipsec.VANISH}
+            rm -rf /run/xl2tpd/* /run/xl2tpd.pid /run/lock/* /run/ppp*
             mkdir -p /run/ppp
             exit 0
         """, check=False)

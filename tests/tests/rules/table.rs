@@ -66,12 +66,16 @@ fn what_the_page_on_clients_names_exists() {
         include_str!("../clients/sizes.rs"),
         include_str!("ike.rs"),
     ];
-    const CASES: [&str; 6] = [
+    const CASES: [&str; 10] = [
         include_str!("../../lab/cases/certificates.py"),
         include_str!("../../lab/cases/connecting.py"),
         include_str!("../../lab/cases/endurance.py"),
         include_str!("../../lab/cases/ipv6.py"),
+        include_str!("../../lab/cases/linux.py"),
+        include_str!("../../lab/cases/misbehaving.py"),
         include_str!("../../lab/cases/native.py"),
+        include_str!("../../lab/cases/ppp.py"),
+        include_str!("../../lab/cases/probing.py"),
         include_str!("../../lab/cases/refusals.py"),
     ];
     let held = PAGE.split("Held by:").skip(1);
