@@ -136,6 +136,15 @@ impl Gateway {
         self.drain()
     }
 
+    /// A NAT keepalive and what is sent for it.
+    pub fn keepalive(&mut self, peer: &str) -> Vec<Transmit> {
+        let local = SocketAddr::new(self.local, 4500);
+        let peer = peer.parse().unwrap();
+        self.endpoint
+            .handle_keepalive(self.now, local, peer, &mut self.rng);
+        self.drain()
+    }
+
     /// A datagram that is answered with one; the answer.
     pub fn ask(&mut self, peer: &str, natt_port: bool, payload: &[u8]) -> Vec<u8> {
         let mut sent = self.receive(peer, natt_port, payload);

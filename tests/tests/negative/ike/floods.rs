@@ -7,9 +7,11 @@ use ike_proto::policy::{SecretEntry, SecretPeer};
 use tanuki_tests::ike::gateway::{Gateway, PSK, SERVER};
 use tanuki_tests::ike::offers::{Life, Order, phase1, phase1_suites, tv};
 use tanuki_tests::ike::{
-    Dialect, INFORMATIONAL, Initiator, MAIN_MODE, QUICK_MODE, SA, VENDOR, clear,
+    Dialect, INFORMATIONAL, Initiator, MAIN_MODE, NOTIFY, QUICK_MODE, SA, VENDOR, chain, clear,
+    ordinary,
 };
 
+use super::informational::R_U_THERE;
 use super::scene::{CLIENT, Ledger, RFC_3947, SUITE, Scene, Stage, dialect, open_handed, quick};
 use super::with;
 
@@ -220,4 +222,48 @@ fn first_messages_that_are_refused_leave_nothing() {
 fn message_types(message: &[u8]) -> Vec<u8> {
     assert_eq!(message[18], MAIN_MODE);
     clear(message).iter().map(|payload| payload.0).collect()
+}
+
+/// Keepalives of one octet from ports of a client's address make the server ask whether the client
+/// has moved there, and notifications in the clear whether it has forgotten us. Neither takes the
+/// place of an answer that is missing, and neither is a flood.
+#[test]
+fn forged_keepalives_and_complaints_do_not_end_a_client() {
+    let from = ("198.51.100.7:500", "198.51.100.7:4500");
+    let dpd = b"\xaf\xca\xd7\x13\x68\xa1\xf1\xc9\x6b\x86\x96\xfc\x77\x57\x01\x00";
+    let mut dialect = dialect();
+    dialect.vendors.push(dpd.to_vec());
+    let mut policy = open_handed();
+    policy.dpd.interval = Duration::from_secs(30);
+    policy.dpd.retry = Duration::from_secs(5);
+    policy.dpd.attempts = 3;
+    let mut gateway = Gateway::new(policy);
+    let mut client = Initiator::new(dialect, "192.168.1.5", SERVER, 8);
+    gateway.main_mode(&mut client, from);
+    let request = ordinary::quick(1, 0xa00a, "192.168.1.5", 4);
+    let pair = gateway.quick_mode(&mut client, from.1, &request);
+    let complaint = [(NOTIFY, vec![0, 0, 0, 1, 1, 0, 0, 4])];
+    let complaint = client.message(INFORMATIONAL, 0, 0, NOTIFY, &chain(&complaint));
+    let mut forged = 0;
+    for round in 0..3000u32 {
+        let mut sent = gateway.keepalive(&format!("198.51.100.7:{}", 10_000 + round));
+        sent.extend(gateway.receive(from.1, true, &complaint));
+        sent.extend(gateway.advance(Duration::from_millis(100)));
+        for sent in sent {
+            if sent.peer != from.1.parse().unwrap() {
+                forged += sent.bytes.len();
+                continue;
+            }
+            // The client hears its questions, and answers.
+            for (_, question) in client.read_informational(&sent.bytes) {
+                let acknowledged = (R_U_THERE + 1).to_be_bytes();
+                let answer = [&question[..6], &acknowledged, &question[8..]].concat();
+                let answer = client.informational(&[(NOTIFY, answer)]);
+                gateway.receive(from.1, true, &answer);
+            }
+        }
+        gateway.assert_pair(&pair);
+    }
+    // Five minutes: 16 questions of some 100 octets in five seconds, and no more.
+    assert!((1..=60 * 16 * 120).contains(&forged), "{forged} octets");
 }

@@ -27,7 +27,7 @@ fn cookies(client: &Initiator) -> Vec<u8> {
     [client.cky_i, client.cky_r].concat()
 }
 
-const R_U_THERE: u16 = 36_136;
+pub(crate) const R_U_THERE: u16 = 36_136;
 const INITIAL_CONTACT: u16 = 24_578;
 
 /// The SPIs of the pair, of packets to the client and to the server.
