@@ -21,6 +21,7 @@
 //! | [`start`] | common options, and the way from `main` to the event loop |
 //! | [`table`] | columns for people |
 //! | [`users`] | the users file |
+//! | [`watch`] | files that count from when they are written |
 //! | [`yaml`] | a configuration written as YAML |
 
 pub mod background;
@@ -42,4 +43,5 @@ pub mod signals;
 pub mod start;
 pub mod table;
 pub mod users;
+pub mod watch;
 pub mod yaml;

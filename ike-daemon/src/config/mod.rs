@@ -16,7 +16,7 @@ mod account;
 mod certificates;
 mod check;
 mod credentials;
-mod mode_config;
+pub(crate) mod mode_config;
 mod model;
 mod overrides;
 pub mod racoon;

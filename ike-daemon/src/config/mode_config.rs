@@ -12,6 +12,7 @@ use tanuki_daemon::range::Range;
 use tanuki_daemon::users;
 
 use super::check::{Check, set};
+use super::model::Config;
 use super::yaml::ModeConfigSection;
 
 /// The longest text of an attribute that every client takes.
@@ -122,8 +123,40 @@ impl Check<'_> {
     }
 }
 
+impl Config {
+    /// The users of `file` are others now: of the general rules, of the remotes that have them from
+    /// there, and of remotes with that file of their own.
+    pub fn set_users(&mut self, file: &Path, users: &BTreeMap<String, XauthUser>) {
+        let changed = |old: &Arc<ModeConfig>| {
+            Arc::new(ModeConfig {
+                users: users.clone(),
+                ..ModeConfig::clone(old)
+            })
+        };
+        let is_of = |name: &str| self.users_files.get(name).is_some_and(|own| own == file);
+        let general = self.policy.mode_config.clone();
+        let new_general = general.as_ref().filter(|_| is_of("")).map(changed);
+        for remote in &mut self.policy.remotes {
+            let Some(own) = &mut remote.mode_config else {
+                continue;
+            };
+            let inherited = general
+                .as_ref()
+                .is_some_and(|general| Arc::ptr_eq(own, general));
+            if inherited {
+                *own = new_general.clone().unwrap_or_else(|| Arc::clone(own));
+            } else if is_of(&remote.name) {
+                *own = changed(own);
+            }
+        }
+        if new_general.is_some() {
+            self.policy.mode_config = new_general;
+        }
+    }
+}
+
 /// The users of a file, and what is unwise about it.
-pub(super) fn read_users(
+pub(crate) fn read_users(
     file: &Path,
 ) -> Result<(BTreeMap<String, XauthUser>, Option<String>), String> {
     let read = Source::read(file).and_then(|source| users::read(&source));

@@ -34,8 +34,9 @@ pub struct Config {
     /// The files behind `authentication`: the general one's under an empty name, and those of
     /// remotes.
     pub authentication_files: BTreeMap<String, AuthenticationFiles>,
-    /// The file with the users of XAUTH.
-    pub users_file: Option<PathBuf>,
+    /// The files with the users of XAUTH: the general one's under an empty name, and those of
+    /// remotes.
+    pub users_files: BTreeMap<String, PathBuf>,
     /// Where racoonctl finds us, besides the runtime folder.
     pub admin_socket: Option<AdminSocket>,
     /// Programs that run when a phase 1 comes up or ends, most specific peers first.

@@ -20,6 +20,7 @@ use super::admin::Listener;
 use super::kernels::Kernels;
 use super::phase1::Phase1s;
 use super::programs::Programs;
+use super::users::UserFiles;
 use super::waiting::{Connecting, Waiting};
 use super::{Paths, log_problems, log_warnings};
 use crate::config::{Config, Start};
@@ -65,6 +66,7 @@ pub(super) struct Daemon {
     pub(super) listeners: Vec<Listener>,
     /// Entries of setkey(8) scripts that are in the kernel because of us.
     pub(super) static_owned: BTreeSet<String>,
+    pub(super) users: UserFiles,
     phase1s: Phase1s,
     programs: Programs,
     started: Instant,
@@ -135,6 +137,7 @@ impl Daemon {
             waiting: Waiting::default(),
             listeners: Vec::new(),
             static_owned: marks.static_owned,
+            users: UserFiles::new(&config),
             phase1s,
             programs: Programs::new(log.clone()),
             started: now,
@@ -265,6 +268,7 @@ impl Daemon {
         match event {
             NetEvent::Datagram(received) => {
                 self.refresh_psk();
+                self.refresh_users();
                 trace!(self.log, "datagram"; "peer" => %received.peer, "local" => %received.local,
                     "octets" => received.payload.len());
                 let datagram = Datagram {
@@ -609,6 +613,7 @@ impl Daemon {
         info!(self.log, "{message}");
         // Ports in use are the old ones until the restart.
         let (ike_port, natt_port) = (old.policy.nat.ike_port, old.policy.nat.natt_port);
+        self.users = UserFiles::new(&config);
         let before = std::mem::replace(&mut self.config, config);
         self.config.policy.nat.ike_port = ike_port;
         self.config.policy.nat.natt_port = natt_port;

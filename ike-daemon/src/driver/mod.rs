@@ -18,6 +18,7 @@ mod orders;
 mod phase1;
 mod programs;
 mod static_entries;
+mod users;
 mod waiting;
 
 use std::io;

@@ -23,6 +23,7 @@ use tanuki_daemon::control::{ControlCall, ControlServer, Reply};
 use tanuki_daemon::exit::{self, Failure};
 use tanuki_daemon::hook::{Hook, HookRunner};
 use tanuki_daemon::signals::{Signal, Signals};
+use tanuki_daemon::watch::Watch;
 use tokio::sync::mpsc;
 
 use crate::checkpoint::Store;
@@ -34,7 +35,7 @@ use crate::secret::Secret;
 use crate::server::{
     HookId, Input, KernelError, KernelOp, LookupId, OpId, Output, RequestId, Server, State,
 };
-use crate::users::{Users, Watch};
+use crate::users::Users;
 use listeners::Listeners;
 
 /// Changes within this time are written to the state file together.

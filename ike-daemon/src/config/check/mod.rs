@@ -78,6 +78,13 @@ pub(in crate::config) fn lower(
     });
     let authentication_files = remotes.chain([general]).collect();
     check.xauth_has_users(&policy);
+    let general = (String::new(), &file.mode_config);
+    let remotes = file.remotes.iter();
+    let users_files = remotes
+        .map(|(name, section)| (name.clone(), &section.mode_config))
+        .chain([general])
+        .filter_map(|(name, section)| Some((name, section.as_ref()?.users.as_ref()?.0.clone())))
+        .collect();
     check.retransmit(&file, &mut policy);
     check.limits(&file, &mut policy);
     let connections: Vec<ConfiguredConnection> = file
@@ -118,9 +125,7 @@ pub(in crate::config) fn lower(
         log: file.log,
         psk: None,
         authentication_files,
-        users_file: file
-            .mode_config
-            .and_then(|section| section.users.map(|file| file.0)),
+        users_files,
         admin_socket: file.admin_socket.map(|socket| AdminSocket {
             path: socket.path,
             owner: socket.owner.map(|user| user.0),

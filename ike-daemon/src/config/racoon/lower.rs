@@ -102,9 +102,11 @@ pub(super) fn lower(main: &Path, parsed: &Parsed, scripts: &[Read]) -> Result<Lo
         log,
         psk,
         authentication_files: lowering.authentication_files,
-        users_file: lowering
+        users_files: lowering
             .xauth_servers
-            .map(|_| lowering.folder.join(mode_config::USERS)),
+            .map(|_| (String::new(), lowering.folder.join(mode_config::USERS)))
+            .into_iter()
+            .collect(),
         admin_socket: listen.admin.unwrap_or_else(|| {
             Some(AdminSocket {
                 path: DEFAULT_ADMIN_SOCKET.into(),

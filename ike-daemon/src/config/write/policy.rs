@@ -223,7 +223,7 @@ impl Yaml<'_> {
             out.key("split_exclude", texts(exclude), exclude.is_empty());
             out.key("split_dns", texts(&own.split_dns), own.split_dns.is_empty());
             out.flag("save_password", own.save_password, false);
-            if let Some(file) = &config.users_file {
+            if let Some(file) = config.users_files.get("") {
                 out.key("users", path(file), false);
             }
         });
