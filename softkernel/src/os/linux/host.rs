@@ -76,7 +76,9 @@ impl Host {
         let without = |error: &io::Error| {
             matches!(
                 error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ReadOnlyFilesystem
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::PermissionDenied
             )
         };
         for (name, value) in [
