@@ -203,29 +203,14 @@ pub fn seal(batch: &mut [Buffer], unsealed: &mut Unsealed) {
         packets: framed,
     } = unsealed;
     for (index, transform) in transforms.drain(..).enumerate() {
-        let mut packets = batch.iter_mut().enumerate();
-        let mut mine = framed.iter().filter(|framed| framed.transform == index);
-        let mut sealed = Some(());
-        while sealed.is_some() {
-            let mut jobs: [Job<'_>; LANES] = std::array::from_fn(|_| Job::default());
-            let mut used = 0;
-            for (job, framed) in jobs.iter_mut().zip(mine.by_ref()) {
-                if let Some((_, packet)) = packets.find(|(place, _)| *place == framed.place) {
-                    *job = Job {
-                        sequence: framed.sequence,
-                        extended: framed.extended,
-                        packet,
-                    };
-                    used += 1;
-                }
-            }
-            match jobs.get_mut(..used) {
-                None | Some([]) => break,
-                Some(jobs) => sealed = transform.seal(jobs),
-            }
-        }
+        let mine = || framed.iter().filter(|framed| framed.transform == index);
+        // Room for a whole batch costs as much as a small packet where each has an SA of its own.
+        let sealed = match mine().nth(1) {
+            None => seal_all::<1>(&transform, batch, mine()),
+            Some(_) => seal_all::<LANES>(&transform, batch, mine()),
+        };
         if sealed.is_none() {
-            for framed in framed.iter().filter(|framed| framed.transform == index) {
+            for framed in mine() {
                 if let Some(packet) = batch.get_mut(framed.place) {
                     packet.truncate(0);
                 }
@@ -233,6 +218,33 @@ pub fn seal(batch: &mut [Buffer], unsealed: &mut Unsealed) {
         }
     }
     framed.clear();
+}
+
+/// Seals the packets of one SA, `N` at a time. `None` when one cannot be sealed.
+fn seal_all<'a, const N: usize>(
+    transform: &Transform,
+    batch: &mut [Buffer],
+    mut framed: impl Iterator<Item = &'a Framed>,
+) -> Option<()> {
+    let mut packets = batch.iter_mut().enumerate();
+    loop {
+        let mut jobs: [Job<'_>; N] = std::array::from_fn(|_| Job::default());
+        let mut used = 0;
+        for (job, framed) in jobs.iter_mut().zip(framed.by_ref()) {
+            if let Some((_, packet)) = packets.find(|(place, _)| *place == framed.place) {
+                *job = Job {
+                    sequence: framed.sequence,
+                    extended: framed.extended,
+                    packet,
+                };
+                used += 1;
+            }
+        }
+        match jobs.get_mut(..used)? {
+            [] => return Some(()),
+            jobs => transform.seal(jobs)?,
+        }
+    }
 }
 
 /// What the inbound SPD says about a packet that came through an SA.

@@ -372,24 +372,29 @@ fn encrypt_in_lockstep<C>(cipher: &C, jobs: &mut [Job<'_>], front: usize, back: 
 where
     C: BlockCipherEncrypt<BlockSize = U16>,
 {
+    if let [job] = jobs {
+        let Lane { iv, blocks } = lane(job, front, back)?;
+        cbc::Encryptor::inner_iv_init(cipher, &iv).encrypt_blocks(blocks);
+        return Some(());
+    }
     let mut lanes: [Lane<'_>; lockstep::LANES] = std::array::from_fn(|_| Lane::default());
     let lanes = lanes.get_mut(..jobs.len())?;
-    let alone = lanes.len() == 1;
-    for (lane, job) in lanes.iter_mut().zip(jobs) {
-        let end = job.packet.len().checked_sub(back)?;
-        let (head, body) = job.packet.get_mut(..end)?.split_at_mut_checked(front)?;
-        let (blocks, []) = Array::slice_as_chunks_mut(body) else {
-            return None;
-        };
-        let iv = Array(*head.last_chunk()?);
-        if alone {
-            cbc::Encryptor::inner_iv_init(cipher, &iv).encrypt_blocks(blocks);
-            return Some(());
-        }
-        *lane = Lane { iv, blocks };
+    for (place, job) in lanes.iter_mut().zip(jobs) {
+        *place = lane(job, front, back)?;
     }
     lockstep::encrypt(cipher, lanes);
     Some(())
+}
+
+/// What is to be encrypted of a packet, and the IV before it.
+fn lane<'a>(job: &'a mut Job<'_>, front: usize, back: usize) -> Option<Lane<'a>> {
+    let end = job.packet.len().checked_sub(back)?;
+    let (head, body) = job.packet.get_mut(..end)?.split_at_mut_checked(front)?;
+    let (blocks, []) = Array::slice_as_chunks_mut(body) else {
+        return None;
+    };
+    let iv = Array(*head.last_chunk()?);
+    Some(Lane { iv, blocks })
 }
 
 fn cbc_encrypt<C: BlockCipherEncrypt>(cipher: &C, iv: &[u8], body: &mut [u8]) -> Option<()> {

@@ -64,6 +64,19 @@ impl Esp {
         assert!(batch.iter().all(|packet| packet.len() > size));
     }
 
+    /// Seals packets of `size` bytes one by one, as when each goes through an SA of its own.
+    pub(crate) fn seal_alone(mut self, size: usize) {
+        let [mut first, mut second] = [packets(size), packets(size)];
+        let mut unsealed = Unsealed::default();
+        let mut seal = |batch: &mut [Buffer]| {
+            for packet in batch {
+                self.frame(std::slice::from_mut(packet), &mut unsealed);
+            }
+        };
+        seal(&mut first);
+        measured(&mut || seal(&mut second));
+    }
+
     /// Opens a batch of packets of `size` bytes.
     pub(crate) fn open(mut self, size: usize) {
         let mut batches = [packets(size), packets(size)];

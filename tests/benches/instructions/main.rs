@@ -58,13 +58,19 @@ fn measured(work: &mut dyn FnMut()) {
 /// A name, and what is done under it.
 type Scenario = (&'static str, fn());
 
-const SCENARIOS: [Scenario; 15] = [
+const SCENARIOS: [Scenario; 17] = [
     ("parse_mm1", parse_mm1),
     ("connect_modp_3072", || connect(models::chromeos())),
     ("connect_ecp_256", || connect(ecp_256())),
     ("esp_seal_64_cbc_sha1", || Esp::new(Suite::CbcSha1).seal(64)),
     ("esp_seal_1400_cbc_sha1", || {
         Esp::new(Suite::CbcSha1).seal(1400)
+    }),
+    ("esp_seal_64_cbc_sha1_singly", || {
+        Esp::new(Suite::CbcSha1).seal_alone(64);
+    }),
+    ("esp_seal_64_gcm_singly", || {
+        Esp::new(Suite::Gcm).seal_alone(64)
     }),
     ("esp_open_64_cbc_sha1", || Esp::new(Suite::CbcSha1).open(64)),
     ("esp_open_1400_cbc_sha1", || {
