@@ -67,9 +67,10 @@ shows() {
 	fi
 }
 
-# eventually NAME SECONDS COMMAND...: the command succeeds within that time.
+# eventually NAME SECONDS COMMAND...: the command succeeds within that time; says after how much.
 eventually() {
-	_name=$1 _until=$(($(date +%s) + $2))
+	_name=$1 _began=$(date +%s)
+	_until=$((_began + $2))
 	shift 2
 	while ! "$@" >"$WORK/output" 2>&1; do
 		if [ "$(date +%s)" -ge $_until ]; then
@@ -78,7 +79,7 @@ eventually() {
 		fi
 		sleep 0.2
 	done
-	pass "$_name"
+	pass "$_name ($(($(date +%s) - _began)) s)"
 }
 
 # nothing COMMAND...: the command says nothing.

@@ -25,9 +25,10 @@ for name in ike-daemon l2tpd; do
 		sleep $delay
 		crash server $name
 		start_daemon server $name
-		# A client that believes in an SA which the server never saved finds out by dead peer
-		# detection, 30 s and five attempts of 5 s, and begins anew with both protocols.
-		eventually "online again, $name killed $delay s into it" 180 online
+		# A client that believes in an ISAKMP SA which the server never saved hears so with its
+		# next message, dead peer detection's after 30 s at the latest; one that waits for an
+		# acknowledgement of L2TP gives up within a minute.
+		eventually "online again, $name killed $delay s into it" 120 online
 		eventually "no orphans, $name killed $delay s into it" 15 no_orphans
 	done
 done
