@@ -1,7 +1,8 @@
 //! The endpoint: cookie table, stateless answers and limits on half-open exchanges. What belongs
 //! to one ISAKMP SA is in `ikev1`.
 //!
-//! * `clients`: who the ISAKMP SAs belong to, INITIAL-CONTACT, mapping changes
+//! * `clients`: who the ISAKMP SAs belong to, INITIAL-CONTACT
+//! * `mappings`: NATs that give a client another port
 //! * `children`: IPsec SAs and their rekeying
 //! * `fragments`: pieces of messages, put together in front of everything else
 //! * `silence`: peers that have gone and cannot be asked by dead peer detection
@@ -13,6 +14,7 @@ mod children;
 mod clients;
 mod commands;
 mod fragments;
+mod mappings;
 mod restore;
 mod silence;
 mod timers;
