@@ -174,7 +174,11 @@ observed() {
 download() {
 	inside server nc -N -l 7000 <"$WORK/sent" &
 	_server=$!
-	eventually "the server of the download listens" 5 sh -c 'jexec tanuki-server sockstat -4l | grep -q 7000'
+	_tries=50
+	until inside server sockstat -4l | grep -q 7000 || [ $_tries -eq 0 ]; do
+		_tries=$((_tries - 1))
+		sleep 0.1
+	done
 	inside client nc -d $INNER 7000 >"$WORK/received"
 	wait $_server
 }
