@@ -13,13 +13,14 @@ use pfkey::{
 use super::errno::Errno;
 use super::sa::{Age, Sa};
 use super::server::Audience;
-use super::spd::Selectors;
 use super::{Clock, Ipsec};
 
 /// net.key.blockacq_count: packets after which an unanswered ACQUIRE is repeated.
 const BLOCK_COUNT: u32 = 10;
 /// net.key.blockacq_lifetime
 const BLOCK_LIFETIME: Duration = Duration::from_secs(20);
+const IPPROTO_TCP: u8 = 6;
+const IPPROTO_UDP: u8 = 17;
 /// Unanswered ACQUIREs remembered.
 const MAX_ACQUIRES: usize = 4096;
 /// A peer's new place is told at most this often, and repeated this often until it is heeded.
@@ -85,27 +86,38 @@ impl Acquires {
             self.asked.retain(|_, asked| asked.sequence != sequence);
         }
     }
+
+    /// Key management cannot serve it: the wait for its repetition begins anew (`key_acqreset`).
+    fn failed(&mut self, now: Instant, sequence: u32) {
+        for asked in self.asked.values_mut() {
+            if asked.sequence == sequence {
+                asked.packets = 0;
+                asked.since = now;
+            }
+        }
+    }
 }
 
 impl Ipsec {
     /// Key management reports that it cannot serve an ACQUIRE: header only, with an errno.
-    pub(super) fn acquire_request(&mut self, message: &Message) -> Result<(), Errno> {
+    pub(super) fn acquire_request(&mut self, now: Instant, message: &Message) -> Result<(), Errno> {
         if !message.extensions.is_empty() {
             return Err(Errno::EOPNOTSUPP);
         }
         if message.sequence != 0 && message.errno != 0 {
-            self.acquires.served(message.sequence);
+            self.acquires.failed(now, message.sequence);
         }
         Ok(())
     }
 
-    /// A policy has no SA for a packet.
+    /// A policy has no SA for a packet. Protocol and ports told are those of `ends`: the policy's
+    /// selectors, as in FreeBSD's `key_acquire`.
     pub(super) fn acquire(
         &mut self,
         clock: Clock,
         wanted: Wanted,
         policy: &Policy,
-        selectors: Option<&Selectors>,
+        ends: (Address, Address),
     ) {
         if !self.sockets.anybody_registered() {
             return;
@@ -113,19 +125,11 @@ impl Ipsec {
         let Some(sequence) = self.acquires.packet(clock.now, wanted) else {
             return;
         };
-        let protocol = selectors.map_or(Address::ANY_PROTOCOL, |s| s.protocol);
-        let end = |ip: IpAddr, port: u16| Address {
-            protocol,
-            ..Address::host(ip).with_port(port)
-        };
         let mut message = Message::new(MessageType::ACQUIRE, SaType::ESP, sequence, 0)
-            .with(Extension::AddressSource(end(
-                wanted.source,
-                selectors.map_or(0, |s| s.source_port),
-            )))
+            .with(Extension::AddressSource(end(wanted.source, &ends.0)))
             .with(Extension::AddressDestination(end(
                 wanted.destination,
-                selectors.map_or(0, |s| s.destination_port),
+                &ends.1,
             )))
             .with(Extension::Policy(Policy {
                 kind: PolicyType::IPSEC,
@@ -210,6 +214,25 @@ impl Ipsec {
         let message = mapping_message(sa, known, seen);
         self.counters.mappings_changed += 1;
         self.send(None, Audience::Registered, &message);
+    }
+}
+
+/// One end of a wanted SA, with protocol and port of a selector. The prefix goes with the port.
+fn end(ip: IpAddr, selector: &Address) -> Address {
+    let host = Address::host(ip);
+    if !matches!(selector.protocol, IPPROTO_TCP | IPPROTO_UDP) {
+        return host;
+    }
+    let host = Address {
+        protocol: selector.protocol,
+        ..host
+    };
+    match selector.address.port() {
+        0 => host,
+        port => Address {
+            prefix_len: selector.prefix_len,
+            ..host.with_port(port)
+        },
     }
 }
 

@@ -30,6 +30,7 @@
 //! | ESP only: AH, IPComp, TCP-MD5 are EOPNOTSUPP | supported | not needed by L2TP |
 //! | reserved SPIs below 256 are EINVAL | accepted in a GETSPI range | RFC 4303 section 2.1 |
 //! | output without policy is dropped, never sent in the clear | sent in the clear | L2TP must never be |
+//! | ACQUIRE for a socket's policy has the packet's ports | has no ports | the policy of a tunnel's socket has no selectors |
 //! | replay window at most 2^20 packets | 2^32 - 32 | memory |
 //! | lifetimes end at their very second, byte lifetimes at the packet that reaches them | looked at every second | exact accounting |
 //! | a bad SPDUPDATE leaves the old policy | it is gone | safety |
@@ -592,18 +593,17 @@ impl Ipsec {
         own: Option<&Policy>,
         selectors: &Selectors,
     ) {
-        let policy = match own {
-            Some(policy) => Some(policy.clone()),
-            None => self
-                .spd
-                .lookup(clock, Direction::OUTBOUND, selectors)
-                .map(|found| found.policy.clone()),
+        let (policy, ends) = match own {
+            // A socket's policy has no selectors; the packet's tell more than nothing.
+            Some(policy) => (policy.clone(), selectors.ends()),
+            None => {
+                let Some(found) = self.spd.lookup(clock, Direction::OUTBOUND, selectors) else {
+                    return;
+                };
+                (found.policy.clone(), (found.source, found.destination))
+            }
         };
-        if let Some(policy) = policy {
-            // In tunnel mode the SA's ends are not the packet's.
-            let transport = (wanted.mode != Mode::TUNNEL).then_some(selectors);
-            self.acquire(clock, wanted, &policy, transport);
-        }
+        self.acquire(clock, wanted, &policy, ends);
     }
 
     /// What the inbound policies say about a packet with these selectors that came through an SA

@@ -374,8 +374,11 @@ fn mature(
         .sa_replay()
         .copied()
         .unwrap_or(u32::from(request.replay) * 8);
+    if packets > u32::MAX - 32 {
+        return Err(Errno::EINVAL);
+    }
     // FreeBSD keeps the window in whole bytes of a bit map.
-    let packets = packets.checked_next_multiple_of(8).ok_or(Errno::EINVAL)?;
+    let packets = packets.next_multiple_of(8);
     if packets > super::replay::MAX_WINDOW {
         return Err(Errno::ENOBUFS);
     }

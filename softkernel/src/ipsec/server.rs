@@ -239,7 +239,7 @@ impl Ipsec {
             MessageType::ADD => self.add(clock, socket, message, rng),
             MessageType::DELETE => self.delete(socket, message),
             MessageType::GET => self.get(socket, message),
-            MessageType::ACQUIRE => self.acquire_request(message),
+            MessageType::ACQUIRE => self.acquire_request(clock.now, message),
             MessageType::REGISTER => self.register(socket, message),
             MessageType::FLUSH => self.flush(socket, message),
             MessageType::DUMP => self.dump(socket, message),

@@ -54,6 +54,20 @@ pub(super) struct Selectors {
     pub(super) destination_port: u16,
 }
 
+impl Selectors {
+    /// As addresses of PF_KEY.
+    pub(super) fn ends(&self) -> (Address, Address) {
+        let end = |ip: IpAddr, port| Address {
+            protocol: self.protocol,
+            ..Address::host(ip).with_port(port)
+        };
+        (
+            end(self.source, self.source_port),
+            end(self.destination, self.destination_port),
+        )
+    }
+}
+
 /// Every policy, in the order they are looked at.
 #[derive(Debug)]
 pub(super) struct Spd {

@@ -11,6 +11,8 @@
 //! a < [3]: 08...            netgraph message from the node at that path
 //! a >> hook c803...         data written to a hook
 //! a << hook c803...         data read from a hook
+//! udp >> 127.0.0.1:41701-127.0.0.1:1701 dada...
+//!                           datagram sent by UDP, from and to these addresses
 //! wait 2500                 milliseconds in which nothing was written
 //! ```
 //!
@@ -67,11 +69,11 @@ pub enum Line {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// Data was written to a hook.
+    /// Data was written to a hook, or sent by UDP.
     DataOut {
         /// The socket.
         socket: String,
-        /// Its hook.
+        /// Its hook; of a UDP socket, the addresses.
         hook: String,
         /// The data.
         bytes: Vec<u8>,

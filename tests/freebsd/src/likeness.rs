@@ -40,6 +40,7 @@ struct Names {
     spis: HashMap<u32, u32>,
     policies: HashMap<u32, u32>,
     reqids: HashMap<u32, u32>,
+    acquires: HashMap<u32, u32>,
 }
 
 /// The name of a number, a new one if need be.
@@ -91,6 +92,10 @@ impl Names {
             message.kind,
             MessageType::X_SPDADD | MessageType::X_SPDUPDATE
         );
+        let acquires = message.kind == MessageType::ACQUIRE && message.pid == 0;
+        if acquires || self.acquires.contains_key(&message.sequence) {
+            message.sequence = name(&mut self.acquires, message.sequence);
+        }
         let chose_spi = message.kind == MessageType::GETSPI;
         if message.pid != 0 {
             message.pid = 1 + name(&mut self.pids, message.pid);

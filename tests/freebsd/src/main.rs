@@ -14,16 +14,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use freebsd_transcripts::recorder::{graph, nodes, sa, sp};
+use freebsd_transcripts::recorder::{graph, nodes, sa, sp, traffic, windows};
 use freebsd_transcripts::{Line, likeness};
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 18] = [
     "pfkey-register",
     "pfkey-life",
     "pfkey-algorithms",
     "pfkey-refusals",
     "pfkey-nat-traversal",
     "pfkey-expire",
+    "pfkey-windows",
+    "pfkey-acquire",
+    "pfkey-octets",
     "pfkey-policies",
     "netgraph-generic",
     "netgraph-adoption",
@@ -103,6 +106,9 @@ async fn record(name: &str) -> io::Result<Vec<Line>> {
         "pfkey-refusals" => sa::refusals(),
         "pfkey-nat-traversal" => sa::nat_traversal(),
         "pfkey-expire" => sa::expire(),
+        "pfkey-windows" => windows::windows(),
+        "pfkey-acquire" => traffic::acquire(),
+        "pfkey-octets" => traffic::octets(),
         "pfkey-policies" => sp::life(),
         "netgraph-generic" => graph::generic().await,
         "netgraph-adoption" => graph::adoption().await,

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `pfkey.rs` | sockets of PF_KEY |
 //! | `sa.rs` | conversations about SAs |
+//! | `windows.rs` | conversations about replay windows |
+//! | `traffic.rs` | conversations that packets begin |
 //! | `sp.rs` | conversations about policies |
 //! | `netgraph.rs` | sockets of netgraph |
 //! | `nodes.rs` | conversations with nodes |
@@ -15,6 +17,8 @@ pub mod nodes;
 pub mod pfkey;
 pub mod sa;
 pub mod sp;
+pub mod traffic;
+pub mod windows;
 
 use std::time::Duration;
 

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use pfkey::{Message, MessageType, SaType, Socket};
 
 use super::SETTLE;
 use crate::Line;
+
+/// The name of sockets that are not PF_KEY's.
+const UDP: &str = "udp";
 
 /// Some PF_KEY sockets of this process.
 #[derive(Debug, Default)]
@@ -18,6 +22,15 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// A recorder whose sequence numbers are not those that the kernel counts for its ACQUIREs.
+    #[must_use]
+    pub fn beside_acquires() -> Self {
+        Self {
+            sequence: 0x4000_0000,
+            ..Self::default()
+        }
+    }
+
     /// What was written down.
     #[must_use]
     pub fn finish(self) -> Vec<Line> {
@@ -82,6 +95,34 @@ impl Recorder {
             });
         }
         self.listen(name, SETTLE)
+    }
+
+    /// Sends a datagram by UDP, writes down what the kernel says of it meanwhile, and returns what
+    /// it said to one of the PF_KEY sockets.
+    ///
+    /// # Errors
+    /// The address is not this host's, or the port is taken; an error of sendto(2) is written down.
+    pub fn datagram(
+        &mut self,
+        (from, to): (SocketAddr, SocketAddr),
+        data: &[u8],
+        listener: &str,
+        time: Duration,
+    ) -> io::Result<Vec<Message>> {
+        let sent = UdpSocket::bind(from)?.send_to(data, to);
+        self.lines.push(Line::DataOut {
+            socket: UDP.to_owned(),
+            hook: format!("{from}-{to}"),
+            bytes: data.to_vec(),
+        });
+        if let Err(error) = sent {
+            let errno = error.raw_os_error().ok_or(error)?;
+            self.lines.push(Line::Status {
+                socket: UDP.to_owned(),
+                errno,
+            });
+        }
+        self.listen(listener, time)
     }
 
     /// Waits, and writes down what the kernel says meanwhile.

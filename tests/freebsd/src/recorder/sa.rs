@@ -12,20 +12,20 @@ use pfkey::{
 use super::pfkey::Recorder;
 use crate::Line;
 
-const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 4));
-const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9));
+pub(super) const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 4));
+pub(super) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9));
 const PRIVATE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 77, 5));
 const MOVED: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 77));
 
-fn source(ip: IpAddr) -> Extension {
+pub(super) fn source(ip: IpAddr) -> Extension {
     Extension::AddressSource(Address::host(ip))
 }
 
-fn destination(ip: IpAddr) -> Extension {
+pub(super) fn destination(ip: IpAddr) -> Extension {
     Extension::AddressDestination(Address::host(ip))
 }
 
-fn sa(spi: u32, cipher: Cipher, auth: Auth, flags: u32) -> Extension {
+pub(super) fn sa(spi: u32, cipher: Cipher, auth: Auth, flags: u32) -> Extension {
     Extension::Sa(Sa {
         spi,
         replay: 4,
@@ -36,7 +36,7 @@ fn sa(spi: u32, cipher: Cipher, auth: Auth, flags: u32) -> Extension {
     })
 }
 
-fn sa2(mode: Mode, reqid: u32) -> Extension {
+pub(super) fn sa2(mode: Mode, reqid: u32) -> Extension {
     Extension::Sa2(Sa2 {
         mode,
         sequence: 0,
@@ -44,11 +44,11 @@ fn sa2(mode: Mode, reqid: u32) -> Extension {
     })
 }
 
-fn cipher_key(bytes: usize) -> Extension {
+pub(super) fn cipher_key(bytes: usize) -> Extension {
     Extension::KeyEncryption(Key::new(&vec![0xe1; bytes]))
 }
 
-fn auth_key(bytes: usize) -> Extension {
+pub(super) fn auth_key(bytes: usize) -> Extension {
     Extension::KeyAuthentication(Key::new(&vec![0xa2; bytes]))
 }
 
@@ -62,7 +62,7 @@ fn lifetime(seconds: u64, bytes: u64) -> Lifetime {
 }
 
 /// AES-CBC-128 with HMAC-SHA-1 from the client to the server.
-fn inbound(recorder: &mut Recorder, kind: Kind, spi: u32) -> Message {
+pub(super) fn inbound(recorder: &mut Recorder, kind: Kind, spi: u32) -> Message {
     recorder
         .message(kind, SaType::ESP)
         .with(sa(spi, Cipher::AES_CBC, Auth::SHA1_HMAC, 0))
@@ -85,7 +85,7 @@ fn outbound(recorder: &mut Recorder, spi: u32) -> Message {
         .with(auth_key(20))
 }
 
-fn getspi(recorder: &mut Recorder, min: u32, max: u32) -> Message {
+pub(super) fn getspi(recorder: &mut Recorder, min: u32, max: u32) -> Message {
     recorder
         .message(Kind::GETSPI, SaType::ESP)
         .with(sa2(Mode::TRANSPORT, 12))
@@ -94,7 +94,7 @@ fn getspi(recorder: &mut Recorder, min: u32, max: u32) -> Message {
         .with(Extension::SpiRange(SpiRange { min, max }))
 }
 
-fn by_spi(recorder: &mut Recorder, kind: Kind, spi: u32) -> Message {
+pub(super) fn by_spi(recorder: &mut Recorder, kind: Kind, spi: u32) -> Message {
     recorder
         .message(kind, SaType::ESP)
         .with(sa(spi, Cipher::NONE, Auth::NONE, 0))
@@ -102,13 +102,13 @@ fn by_spi(recorder: &mut Recorder, kind: Kind, spi: u32) -> Message {
         .with(destination(SERVER))
 }
 
-fn flush(recorder: &mut Recorder) -> io::Result<()> {
+pub(super) fn flush(recorder: &mut Recorder) -> io::Result<()> {
     let message = recorder.message(Kind::FLUSH, SaType::UNSPEC);
     recorder.send("a", &message).map(drop)
 }
 
 /// Begins with one socket and an empty SADB.
-fn begin(recorder: &mut Recorder) -> io::Result<()> {
+pub(super) fn begin(recorder: &mut Recorder) -> io::Result<()> {
     recorder.heading("an empty SADB");
     recorder.open("a")?;
     flush(recorder)
@@ -182,7 +182,7 @@ pub fn life() -> io::Result<Vec<Line>> {
     Ok(r.finish())
 }
 
-fn spi_of(replies: &[Message], otherwise: u32) -> u32 {
+pub(super) fn spi_of(replies: &[Message], otherwise: u32) -> u32 {
     let spi = replies.iter().find_map(|reply| reply.sa().map(|sa| sa.spi));
     spi.unwrap_or(otherwise)
 }

@@ -1,6 +1,7 @@
 //! PF_KEY: the SADB and SPD of softkernel against FreeBSD's.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use freebsd_transcripts::steps::Step;
@@ -8,7 +9,8 @@ use freebsd_transcripts::{Line, host_errno, words};
 use pfkey::{Extension, Message, MessageType, Numbering};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use softkernel::ipsec::{Config, Ipsec, PfkeySocketId};
+use softkernel::buffer::Buffer;
+use softkernel::ipsec::{Config, InboundEsp, Ipsec, Outbound, PfkeySocketId};
 
 use super::{Difference, compare, steps};
 
@@ -28,6 +30,18 @@ const DIFFERENCES: &[Difference] = &[
     ),
     (
         "pfkey-expire",
+        "another socket is registered, a third is not",
+        2,
+        "other algorithms",
+    ),
+    (
+        "pfkey-acquire",
+        "another socket is registered, a third is not",
+        2,
+        "other algorithms",
+    ),
+    (
+        "pfkey-octets",
         "another socket is registered, a third is not",
         2,
         "other algorithms",
@@ -107,6 +121,8 @@ struct World {
     spis: HashMap<u32, u32>,
     policies: HashMap<u32, u32>,
     reqids: HashMap<u32, u32>,
+    /// Sequence numbers of ACQUIREs; the recorder's own requests have others.
+    acquires: HashMap<u32, u32>,
 }
 
 impl World {
@@ -121,6 +137,7 @@ impl World {
                 *number = *ours;
             }
         };
+        swap(&self.acquires, &mut message.sequence);
         for extension in &mut message.extensions {
             match extension {
                 Extension::Sa(sa) => swap(&self.spis, &mut sa.spi),
@@ -138,6 +155,9 @@ impl World {
     fn learn(&mut self, freebsd: &Message, ours: &Message) {
         if freebsd.errno != 0 || freebsd.kind != ours.kind {
             return;
+        }
+        if freebsd.kind == MessageType::ACQUIRE {
+            self.acquires.insert(freebsd.sequence, ours.sequence);
         }
         if freebsd.kind == MessageType::GETSPI
             && let (Some(a), Some(b)) = (freebsd.sa(), ours.sa())
@@ -181,6 +201,38 @@ impl World {
         out
     }
 
+    /// A datagram of this host to itself, as far as there are SAs for it.
+    fn datagram(&mut self, addresses: &str, data: &[u8]) {
+        let (from, to) = addresses.split_once('-').unwrap();
+        let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
+        let outbound = Outbound {
+            source: from.ip(),
+            destination: to.ip(),
+            protocol: 17,
+            source_port: from.port(),
+            destination_port: to.port(),
+            policy: None,
+        };
+        let length = u16::try_from(8 + data.len()).unwrap();
+        let mut packet = Buffer::new(usize::from(length));
+        assert!(packet.fill(&[0; 8]));
+        packet.append(data.len()).unwrap().copy_from_slice(data);
+        packet[..2].copy_from_slice(&from.port().to_be_bytes());
+        packet[2..4].copy_from_slice(&to.port().to_be_bytes());
+        packet[4..6].copy_from_slice(&length.to_be_bytes());
+        let (now, wall) = (self.now, self.wall());
+        let Ok(esp) = self.ipsec.output(now, wall, outbound, &mut packet) else {
+            return;
+        };
+        let from = InboundEsp {
+            source: esp.source,
+            destination: esp.destination,
+            encapsulated: esp.encapsulated,
+        };
+        // Dropped where the SA ended with its own packet.
+        let _ = self.ipsec.input(now, wall, from, &mut packet);
+    }
+
     fn step(&mut self, step: &Step) -> (Vec<String>, Vec<String>) {
         match &step.action {
             Line::Open(name) => {
@@ -202,6 +254,10 @@ impl World {
                 };
                 let (now, wall, id) = (self.now, self.wall(), self.sockets[socket]);
                 self.ipsec.request(now, wall, id, &bytes, &mut self.rng);
+                self.advance(SETTLE);
+            }
+            Line::DataOut { hook, bytes, .. } => {
+                self.datagram(hook, bytes);
                 self.advance(SETTLE);
             }
             other => panic!("{other}"),
@@ -226,16 +282,24 @@ impl World {
             self.learn(&message(theirs), &message(ours));
         }
         let theirs = theirs.iter().map(|(socket, bytes)| {
-            let mut message = message(bytes);
+            let mut message = unproposed(message(bytes));
             self.translate(&mut message);
             message.errno = u8::try_from(host_errno(message.errno.into())).unwrap();
             words::pfkey(socket, message)
         });
         let ours = ours
             .iter()
-            .map(|(socket, bytes)| words::pfkey(socket, message(bytes)));
+            .map(|(socket, bytes)| words::pfkey(socket, unproposed(message(bytes))));
         (sorted(theirs.collect()), sorted(ours.collect()))
     }
+}
+
+/// ACQUIRE without its proposal: it names what REGISTER has told, and softkernel has other algorithms.
+fn unproposed(mut message: Message) -> Message {
+    message
+        .extensions
+        .retain(|extension| !matches!(extension, Extension::Proposal(_)));
+    message
 }
 
 /// The order of messages on different sockets is nobody's.
@@ -256,6 +320,7 @@ fn replay(name: &str) {
         spis: HashMap::new(),
         policies: HashMap::new(),
         reqids: HashMap::new(),
+        acquires: HashMap::new(),
     };
     let said: Vec<_> = steps.iter().map(|step| world.step(step)).collect();
     compare(name, &steps, &said, DIFFERENCES);
@@ -289,6 +354,21 @@ fn nat_traversal() {
 #[test]
 fn expire() {
     replay("pfkey-expire");
+}
+
+#[test]
+fn windows() {
+    replay("pfkey-windows");
+}
+
+#[test]
+fn acquire() {
+    replay("pfkey-acquire");
+}
+
+#[test]
+fn octets() {
+    replay("pfkey-octets");
 }
 
 #[test]
