@@ -566,12 +566,13 @@ pub fn encapsulation_mode(mode: Mode, natt: NatVariant, nat_detected: bool) -> E
 }
 
 /// As initiator: all suites `of` the kernel that will carry them as one proposal with many
-/// transforms.
+/// transforms; `kilobytes` is the lifetime by volume, 0 for none.
 pub fn offer_phase2(
     policy: &Phase2Policy,
     of: impl Fn(&EspSuite) -> bool,
     mode: EncapsulationMode,
     pfs: Option<Group>,
+    kilobytes: u64,
     spi: u32,
 ) -> SaPayload {
     let lifetime = u32::try_from(policy.lifetime.as_secs()).unwrap_or(u32::MAX);
@@ -601,8 +602,8 @@ pub fn offer_phase2(
                 Phase2Attribute::LIFE_DURATION.0,
                 lifetime,
             ));
-            if policy.lifetime_kilobytes != 0 {
-                let kilobytes = u32::try_from(policy.lifetime_kilobytes).unwrap_or(u32::MAX);
+            if kilobytes != 0 {
+                let kilobytes = u32::try_from(kilobytes).unwrap_or(u32::MAX);
                 attributes.push(Attribute::short(
                     Phase2Attribute::LIFE_TYPE.0,
                     LifeType::KILOBYTES.0,

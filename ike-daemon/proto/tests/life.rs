@@ -170,6 +170,42 @@ fn a_kilobyte_lifetime_is_the_kernels_to_count() {
 }
 
 #[test]
+fn both_kernels_count_and_one_end_renews() {
+    for initiator_counts in [true, false] {
+        let mut world = World::pair(6);
+        let mut policy = client_policy("198.51.100.7");
+        policy.phase2.lifetime_kilobytes = 400;
+        world.hosts[1].endpoint.set_policy(policy);
+        world.connect();
+        for round in 1..4 {
+            for host in [0, 1] {
+                if host == 1 && !initiator_counts {
+                    continue;
+                }
+                let child = world.children(host).last().unwrap().clone();
+                let destination = world.hosts[host].address;
+                world.kernel(
+                    host,
+                    KernelReply::Expire {
+                        carrier: Carrier::Soft,
+                        spi: child.spi_in,
+                        destination,
+                        hard: false,
+                    },
+                );
+            }
+            world.run_secs(8);
+            let children = world.children(0);
+            assert_eq!(children.len(), 1 + round, "{initiator_counts}, {round}");
+            let child = children.last().unwrap();
+            let sa = &world.hosts[0].sas[&(Direction::Inbound, child.spi_in)];
+            assert_eq!(sa.lifetime.hard_octets, 400 * 1024, "{initiator_counts}");
+            world.assert_connected(1);
+        }
+    }
+}
+
+#[test]
 fn a_dead_peer_is_noticed_and_forgotten() {
     for nat in [false, true] {
         let mut world = if nat {

@@ -1,7 +1,7 @@
 //! Pairs of IPsec SAs: installation, rekeying make-before-break, expiry, removal.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand_core::CryptoRng;
 
@@ -16,6 +16,9 @@ use super::commands::Start;
 use super::timers::TimerKey;
 use super::{Endpoint, RETRY};
 use crate::nat::Path;
+
+/// What a responder leaves to the initiator when lifetimes in octets end, before it renews itself.
+const RESPONDERS_TURN: Duration = Duration::from_secs(2);
 
 impl Endpoint {
     pub(super) fn spi_reserved(
@@ -343,6 +346,7 @@ impl Endpoint {
             },
             pfs: child.pfs,
             replaces: Some(id),
+            kilobytes: child.kilobytes,
         };
         if let Some(session) = self.newest_session(reqid) {
             self.with_session(now, rng, session, |session, cx| {
@@ -426,14 +430,24 @@ impl Endpoint {
             self.remove_child(now, rng, id, DownReason::Expired, true);
             return;
         }
-        let ours = self.children.get(&id).is_some_and(|child| {
-            let terms = self.shared.policy.terms(child.peer.ip());
-            child.initiator || terms.phase2.rekey_as_responder
-        });
-        if ours {
+        let Some(child) = self.children.get_mut(&id) else {
+            return;
+        };
+        if child.initiator {
             self.replace_child(now, rng, id);
-            self.arm_child(id);
+        } else if child.stage == ChildStage::Installed
+            && self
+                .shared
+                .policy
+                .terms(child.peer.ip())
+                .phase2
+                .rekey_as_responder
+        {
+            // Both ends count the same packets: the initiator is about to renew.
+            let turn = now + RESPONDERS_TURN;
+            child.rekey = Some(child.rekey.map_or(turn, |rekey| rekey.min(turn)));
         }
+        self.arm_child(id);
     }
 
     /// The kernel has seen authenticated ESP from another address or port.

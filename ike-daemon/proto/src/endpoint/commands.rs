@@ -52,6 +52,7 @@ impl Endpoint {
             traffic: wanted(&spec, path),
             pfs: spec.pfs,
             replaces: None,
+            kilobytes: 0,
         };
         let under_way = self
             .sessions

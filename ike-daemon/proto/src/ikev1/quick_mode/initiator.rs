@@ -67,6 +67,7 @@ impl Session {
             retransmit: None,
             deadline: cx.now + LOCAL_PATIENCE,
             replaces: wish.replaces,
+            kilobytes: wish.kilobytes,
             mode: wish.mode,
             traffic: wish.traffic,
             carrier: carrier.0,
@@ -125,7 +126,11 @@ impl Session {
         let system = system.filter(|_| quick.carrier == Carrier::System);
         let of =
             |suite: &EspSuite| system.is_none_or(|s| s.has(suite, policy.sha256_icv.is_short()));
-        let offer = offer_phase2(policy, of, encapsulation, group, spi);
+        let kilobytes = match policy.lifetime_kilobytes {
+            0 => quick.kilobytes,
+            own => own,
+        };
+        let offer = offer_phase2(policy, of, encapsulation, group, kilobytes, spi);
         let mut chain = Builder::new();
         chain.push(PayloadType::SA, offer.body());
         chain.push(PayloadType::NONCE, quick.ni.clone());

@@ -47,6 +47,9 @@ pub(crate) struct QuickWish {
     pub(crate) traffic: Traffic,
     pub(crate) pfs: Option<Group>,
     pub(crate) replaces: Option<ChildId>,
+    /// What the pair to be replaced may carry, 0 without limit: a limit that the peer once asked
+    /// for holds when we renew.
+    pub(crate) kilobytes: u64,
 }
 
 /// One Quick Mode exchange.
@@ -62,6 +65,7 @@ pub(crate) struct QuickMode {
     retransmit: Option<Retransmit>,
     deadline: Instant,
     replaces: Option<ChildId>,
+    kilobytes: u64,
     mode: Mode,
     traffic: Traffic,
     /// The kernel the pair is for.

@@ -72,6 +72,7 @@ impl Session {
                     retransmit: None,
                     deadline: cx.now + LOCAL_PATIENCE,
                     replaces: None,
+                    kilobytes: 0,
                     mode,
                     traffic,
                     carrier: carrier.0,
