@@ -1,7 +1,7 @@
 //! An [`Endpoint`] as the server has it, with Diffie-Hellman on the spot, a kernel that says yes to
 //! everything and a clock that moves when told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ pub struct Gateway {
     pub now: Instant,
     /// What the kernel holds.
     pub sas: BTreeMap<(Direction, u32), SaInstall>,
+    /// SPIs it has reserved that no SA uses yet.
+    pub larval: BTreeSet<u32>,
     /// What was told.
     pub events: Vec<Event>,
     /// Computations done.
@@ -71,6 +73,7 @@ impl Gateway {
             local: SERVER.parse().unwrap(),
             now: Instant::now() + Duration::from_secs(1_000_000),
             sas: BTreeMap::new(),
+            larval: BTreeSet::new(),
             events: Vec::new(),
             jobs: 0,
             requests: 0,
@@ -103,6 +106,7 @@ impl Gateway {
         let reply = match request {
             KernelRequest::GetSpi(get) => {
                 self.spi += 1;
+                self.larval.insert(self.spi);
                 KernelReply::Spi {
                     child: get.child,
                     spi: self.spi,
@@ -110,10 +114,17 @@ impl Gateway {
             }
             KernelRequest::Install(install) => {
                 let (child, direction) = (install.child, install.direction);
+                if direction == Direction::Inbound {
+                    assert!(
+                        self.larval.remove(&install.spi),
+                        "an SPI that was not reserved"
+                    );
+                }
                 self.sas.insert((direction, install.spi), *install);
                 KernelReply::Installed { child, direction }
             }
             KernelRequest::Delete(delete) => {
+                self.larval.remove(&delete.spi);
                 self.sas.remove(&(delete.direction, delete.spi));
                 return;
             }

@@ -128,7 +128,7 @@ fn ike_payloads_of_an_authenticated_peer() {
     }
     scene.gateway.advance(Duration::from_secs(2 * 24 * 3600));
     assert_eq!(scene.gateway.endpoint.table_entries(), 0);
-    assert!(scene.gateway.sas.is_empty());
+    assert!(scene.gateway.sas.is_empty() && scene.gateway.larval.is_empty());
 }
 
 /// What is inside ESP, authentic: UDP, L2TP, PPP and IP.

@@ -178,7 +178,7 @@ fn quick_modes_are_capped() {
     let again = scene.gateway.advance(Duration::from_secs(120));
     let allowed = cap * usize::try_from(open_handed().retransmit.attempts).unwrap() * 2;
     assert!(again.len() <= allowed, "{} messages", again.len());
-    assert!(scene.gateway.sas.is_empty());
+    assert!(scene.gateway.sas.is_empty() && scene.gateway.larval.is_empty());
     scene.endures(&[]);
 }
 
@@ -200,6 +200,7 @@ fn quick_modes_with_keys_of_their_own_are_capped() {
     }
     assert_eq!(scene.gateway.jobs - jobs, open_handed().limits.quick_modes);
     scene.gateway.advance(Duration::from_secs(300));
+    assert!(scene.gateway.larval.is_empty());
     scene.endures(&[]);
 }
 

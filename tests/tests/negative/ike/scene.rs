@@ -171,7 +171,8 @@ impl Scene {
     pub(crate) fn tables(&self) -> (usize, String, Vec<u32>) {
         let (endpoint, now) = (&self.gateway.endpoint, self.gateway.now);
         let views = format!("{:?} {:?}", endpoint.ike_sas(now), endpoint.child_sas(now));
-        let spis = self.gateway.sas.keys().map(|(_, spi)| *spi).collect();
+        let spis = self.gateway.sas.keys().map(|(_, spi)| spi);
+        let spis = spis.chain(&self.gateway.larval).copied().collect();
         (endpoint.table_entries(), views, spis)
     }
 
