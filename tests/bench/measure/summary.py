@@ -87,7 +87,7 @@ def markdown(table, host, options):
                 text += f" ({value / peer:.1f}x SoftEther)"
             cells.append(text)
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", f"Medians of {options.rounds} rounds with {options.megabytes} MiB each, {host['date']}, "
+    lines += ["", f"Rounds: {options.rounds} (medians), {options.megabytes} MiB each way, {host['date']}, "
               f"{host['cpus']} x {host['cpu']}, {host['system'].split('-x86_64')[0]}, SoftEther "
               f"{host['softether-vpnserver'].split('+')[0]}, wireguard-go {host['wireguard-go'].split('-')[0]}."]
     return "\n".join(lines) + "\n"
