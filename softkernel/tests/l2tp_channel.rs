@@ -12,29 +12,6 @@ use netgraph::node::l2tp::{self, AckFailure, Config, SequenceConfig};
 use proptest::prelude::*;
 use support::Host;
 
-/// A host whose l2tp node has its `lower` hook on the socket: the test is the network.
-fn endpoint(id: u16, peer_id: u16, window: u16) -> Host {
-    let mut host = Host::new("192.0.2.1");
-    host.call(".:", &Mkpeer::new(l2tp::TYPE, "c", l2tp::HOOK_CTRL))
-        .unwrap();
-    host.call(
-        ".:",
-        &netgraph::generic::Connect::new("c", "net", l2tp::HOOK_LOWER),
-    )
-    .unwrap();
-    let config = Config {
-        enabled: true,
-        match_id: true,
-        tunnel_id: id,
-        peer_id,
-        peer_window: window,
-        retransmit_max: 6,
-        retransmit_max_timeout: 4,
-    };
-    host.call("c", &l2tp::SetConfig(config)).unwrap();
-    host
-}
-
 fn message(number: u16) -> Vec<u8> {
     let [high, low] = number.to_be_bytes();
     vec![0, 0, 0x80, 0x08, 0, 0, 0, 0, high, low]
@@ -70,7 +47,7 @@ proptest! {
         fates in prop::collection::vec(0u8..100, 400),
         loss in 0u8..70,
     ) {
-        let mut hosts = [endpoint(1, 2, window), endpoint(2, 1, window)];
+        let mut hosts = [Host::l2tp_node(1, 2, window), Host::l2tp_node(2, 1, window)];
         let mut outs = [Out::default(), Out::default()];
         for number in 0..count {
             hosts[0].send("c", &message(number));
@@ -118,7 +95,7 @@ proptest! {
 
 #[test]
 fn a_message_is_acknowledged_at_once() {
-    let mut host = endpoint(1, 2, 4);
+    let mut host = Host::l2tp_node(1, 2, 4);
     let packet = l2tp_packet(1, 0, 0, &message(5)[2..]);
     host.send("net", &packet);
     assert_eq!(host.data(), Some(("c".to_owned(), message(5))));
@@ -176,7 +153,7 @@ fn an_answer_to_an_sccrq_read_elsewhere_begins_with_nr_one() {
 
 #[test]
 fn with_the_daemon_away_nothing_is_acknowledged_and_nothing_is_lost() {
-    let mut host = endpoint(1, 2, 4);
+    let mut host = Host::l2tp_node(1, 2, 4);
     host.call("c", &netgraph::generic::Name::new("tunnel"))
         .unwrap();
     let keep = netgraph::generic::Mkpeer::new("ppp", "session_0001", "link0");
@@ -201,7 +178,7 @@ fn with_the_daemon_away_nothing_is_acknowledged_and_nothing_is_lost() {
 
 #[test]
 fn bad_packets_are_counted() {
-    let mut host = endpoint(1, 2, 4);
+    let mut host = Host::l2tp_node(1, 2, 4);
     host.send("net", &[0xc8, 2]);
     host.send("net", &l2tp_packet(9, 0, 0, &[1]));
     host.send("net", &l2tp_packet(0, 0, 0, &[1]));

@@ -63,6 +63,27 @@ impl Host {
         }
     }
 
+    /// One whose l2tp node, on hook `c`, has its `lower` hook on the socket as `net`: the test is the
+    /// network.
+    pub(crate) fn l2tp_node(id: u16, peer_id: u16, window: u16) -> Self {
+        let mut host = Self::new("192.0.2.1");
+        host.call(".:", &Mkpeer::new(l2tp::TYPE, "c", l2tp::HOOK_CTRL))
+            .unwrap();
+        host.call(".:", &Connect::new("c", "net", l2tp::HOOK_LOWER))
+            .unwrap();
+        let config = l2tp::Config {
+            enabled: true,
+            match_id: true,
+            tunnel_id: id,
+            peer_id,
+            peer_window: window,
+            retransmit_max: 6,
+            retransmit_max_timeout: 4,
+        };
+        host.call("c", &l2tp::SetConfig(config)).unwrap();
+        host
+    }
+
     pub(crate) fn clock(&self) -> Now {
         Now {
             instant: self.now,

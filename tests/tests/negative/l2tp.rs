@@ -107,22 +107,7 @@ struct Node(Kernel);
 
 impl Node {
     fn new() -> Self {
-        let mut host = Kernel::new("192.0.2.1");
-        host.call(".:", &Mkpeer::new(l2tp::TYPE, "c", l2tp::HOOK_CTRL))
-            .unwrap();
-        host.call(".:", &Connect::new("c", "net", l2tp::HOOK_LOWER))
-            .unwrap();
-        let config = l2tp::Config {
-            enabled: true,
-            match_id: true,
-            tunnel_id: 5,
-            peer_id: 77,
-            peer_window: 4,
-            retransmit_max: 5,
-            retransmit_max_timeout: 8,
-        };
-        host.call("c", &l2tp::SetConfig(config)).unwrap();
-        Self(host)
+        Self(Kernel::l2tp_node(5, 77, 4))
     }
 
     /// What comes out: datagrams for the network, and messages for the daemon.

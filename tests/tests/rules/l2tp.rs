@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 use hex_literal::hex;
 use l2tp_proto::wire::MessageType;
 use l2tp_proto::{Config, Output, Refusal, SameFlow, SessionId, TunnelId};
-use netgraph::generic::{Connect, Mkpeer};
-use netgraph::node::l2tp;
 
 use crate::kernel::Host as Kernel;
 use crate::tunnels::{Host, from, sent};
@@ -224,26 +222,6 @@ fn r22_calls_that_say_nothing_of_themselves() {
     assert_eq!((up.call.tx_speed, up.call.framing), (0, 0));
 }
 
-/// An l2tp node with the network on a hook of ours.
-fn node(window: u16) -> Kernel {
-    let mut host = Kernel::new("192.0.2.1");
-    host.call(".:", &Mkpeer::new(l2tp::TYPE, "c", l2tp::HOOK_CTRL))
-        .unwrap();
-    host.call(".:", &Connect::new("c", "net", l2tp::HOOK_LOWER))
-        .unwrap();
-    let config = l2tp::Config {
-        enabled: true,
-        match_id: true,
-        tunnel_id: 1,
-        peer_id: 2,
-        peer_window: window,
-        retransmit_max: 6,
-        retransmit_max_timeout: 4,
-    };
-    host.call("c", &l2tp::SetConfig(config)).unwrap();
-    host
-}
-
 fn packet(session: u16, ns: u16, nr: u16, body: &[u8]) -> Vec<u8> {
     let length = 12 + body.len() as u16;
     let mut packet = [0xc802, length, 1, session, ns, nr]
@@ -258,7 +236,7 @@ const HELLO: [u8; 8] = hex!("8008 0000 0000 0006");
 /// mtpd of Android goes on only when everything it sent is acknowledged, so that happens at once.
 #[test]
 fn r23_every_message_is_acknowledged_at_once() {
-    let mut host = node(4);
+    let mut host = Kernel::l2tp_node(1, 2, 4);
     host.send("net", &packet(0, 0, 0, &HELLO));
     let mut zlb = None;
     while let Some((hook, data)) = host.data() {
@@ -273,7 +251,7 @@ fn r23_every_message_is_acknowledged_at_once() {
 #[test]
 fn r23_receive_windows_are_kept() {
     for window in [1, 4, 8, 1024] {
-        let mut host = node(window);
+        let mut host = Kernel::l2tp_node(1, 2, window);
         for _ in 0..20 {
             host.send("c", &[&[0, 0][..], &HELLO].concat());
         }
@@ -302,7 +280,7 @@ fn r23_receive_windows_are_kept() {
 /// TunnelForge's Nr is one too high and its ZLBs bear a session number: neither harms.
 #[test]
 fn r23_nr_ahead_and_session_ids_in_zlbs_are_harmless() {
-    let mut host = node(4);
+    let mut host = Kernel::l2tp_node(1, 2, 4);
     host.send("net", &packet(0, 0, 1, &[]));
     host.send("net", &packet(0x77, 0, 0, &[]));
     assert_eq!(host.event(), None);
@@ -336,7 +314,7 @@ fn r25_data_packets_in_every_form() {
     for address in [&[][..], &[0xff, 0x03][..]] {
         for flags in 0..8u16 {
             let (length, sequence, offset) = (flags & 1, flags & 2, flags & 4);
-            let mut host = node(4);
+            let mut host = Kernel::l2tp_node(1, 2, 4);
             host.call("c", &netgraph::generic::Name::new("tanuki-t0001"))
                 .unwrap();
             host.control_plane(1, 9, 7).unwrap();
