@@ -160,6 +160,10 @@ impl EventLog {
                 detail,
             } => warn!(log, "certificate refused"; "peer" => %peer, "identity" => %identity,
                 "reason" => detail),
+            Event::OfferRefused { peer, phase, offer } => {
+                warn!(log, "nothing of this is allowed"; "peer" => %peer, "phase" => phase,
+                    "offer" => offer);
+            }
             Event::ConnectionFailed { connection, reason } => {
                 warn!(log, "connection failed"; "connection" => connection, "reason" => %reason);
             }

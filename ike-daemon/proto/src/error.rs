@@ -183,6 +183,20 @@ impl Refusal {
         })
     }
 
+    /// Whether something else might have been offered, or allowed.
+    pub(crate) fn is_about_offers(self) -> bool {
+        matches!(
+            self,
+            Refusal::NoPhase1Proposal
+                | Refusal::OnlyModp1024
+                | Refusal::NoPhase2Proposal
+                | Refusal::OnlyEsp3des
+                | Refusal::AuthMethod
+                | Refusal::OnlyCertificates
+                | Refusal::OnlyXauth
+        )
+    }
+
     /// The notify type told to the peer, where one is sent (RFC 2408 3.14.1).
     pub fn notify(self) -> NotifyType {
         match self {

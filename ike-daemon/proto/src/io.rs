@@ -522,6 +522,15 @@ pub enum Event {
         /// What is wrong, and with which certificate.
         detail: String,
     },
+    /// What a peer offered of which nothing is allowed; with `Refused`, and as seldom.
+    OfferRefused {
+        /// Who.
+        peer: SocketAddr,
+        /// Of phase 1 or 2.
+        phase: u8,
+        /// The suites.
+        offer: String,
+    },
     /// A connection we initiate is refused or cannot be built; `IkeDown` follows separately.
     ConnectionFailed {
         /// The connection's name in the policy.

@@ -30,6 +30,7 @@ mod job;
 mod leases;
 mod nat;
 pub mod negotiate;
+mod offer;
 mod places;
 pub mod policy;
 mod retransmit;

@@ -232,6 +232,7 @@ impl Phase1s {
             }
             Event::Refused { .. }
             | Event::CertificateRefused { .. }
+            | Event::OfferRefused { .. }
             | Event::ConnectionFailed { .. }
             | Event::Carried { .. }
             | Event::NatDetected { .. } => Meaning::default(),

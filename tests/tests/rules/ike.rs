@@ -742,6 +742,15 @@ fn r14_sha256_in_esp_with_either_icv() {
     }
 }
 
+/// Phase and suites of what was refused, as the operator is told.
+fn refused_offers(gateway: &Gateway) -> Vec<(u8, &str)> {
+    let offers = gateway.events.iter().filter_map(|event| match event {
+        Event::OfferRefused { phase, offer, .. } => Some((*phase, offer.as_str())),
+        _ => None,
+    });
+    offers.collect()
+}
+
 /// What a peer may need is switched on for its address alone: drafts of NAT traversal, Aggressive
 /// Mode, MODP 1024.
 #[test]
@@ -780,4 +789,25 @@ fn r04_switches_of_one_remote() {
     let reason = refused.unwrap();
     assert!(reason.to_string().contains("MODP 1024"));
     assert!(reason.remedy().unwrap().contains("allow_modp1024"));
+    assert_eq!(
+        refused_offers(&gateway),
+        [(1, "aes128/sha1/modp1024 (psk)")]
+    );
+    // 3DES in phase 2, and a cipher without a name.
+    let (mut gateway, mut client) = open(34);
+    let mut request = quick(1, 0xa0f8, PUBLIC, 2);
+    let style = EspStyle::new(2, Life::Short(3600));
+    request.sa = phase2(&[(3, 0, 2), (3, 0, 5), (99, 0, 2)], 0xa0f8, &style);
+    let (qm1, _) = client.qm1(&request);
+    gateway.receive(FROM.0, false, &qm1);
+    let offers = refused_offers(&gateway);
+    let [(2, offer)] = offers[..] else {
+        panic!("{offers:?}")
+    };
+    let known: Vec<_> = offer.split(", ").collect();
+    assert_eq!(known.len(), 3, "{offer}");
+    assert!(
+        known[0].contains("3des") && known[2].contains("99"),
+        "{offer}"
+    );
 }

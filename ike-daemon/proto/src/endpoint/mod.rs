@@ -39,8 +39,11 @@ use crate::ikev1::{EndCause, Session, SessionDue};
 use crate::io::{ChildId, Datagram, Event, IkeId, JobResult, KernelReply, Output, Reqid};
 use crate::job::Outcome;
 use crate::nat::Path;
+use crate::offer;
 use crate::policy::Policy;
+use crate::wire::chain::Chain;
 use crate::wire::header::{HEADER_LEN, Header};
+use crate::wire::sa::SaPayload;
 
 use clients::Client;
 use timers::{TimerKey, Timers};
@@ -309,7 +312,9 @@ impl Endpoint {
                     self.shared.malformed(now, path.peer);
                     return;
                 }
-                self.shared.refuse(now, path.peer, reason);
+                if self.shared.refuse(now, path.peer, reason) && reason.is_about_offers() {
+                    self.tell_offer(&path, header, body);
+                }
                 if self.shared.may_answer(now) {
                     let answer = stateless_notification(header, reason.notify());
                     if answer.len() <= message.len() {
@@ -317,6 +322,19 @@ impl Endpoint {
                     }
                 }
             }
+        }
+    }
+
+    /// What of a first message the operator may want to allow.
+    fn tell_offer(&mut self, path: &Path, header: &Header, body: &[u8]) {
+        let offered = Chain::parse(header.next_payload, body)
+            .and_then(|chain| chain.one(PayloadType::SA).and_then(SaPayload::parse));
+        if let Ok(offered) = offered {
+            self.shared.event(Event::OfferRefused {
+                peer: path.peer,
+                phase: 1,
+                offer: offer::phase1(&offered),
+            });
         }
     }
 

@@ -242,17 +242,17 @@ impl Session {
             .refuse(cx.now, self.path.peer, Refusal::OutOfPlace);
     }
 
-    /// Refuses a Quick Mode with an authenticated notification.
+    /// Refuses a Quick Mode with an authenticated notification; says whether it was reported.
     fn refuse_quick_mode(
         &mut self,
         cx: &mut Context<'_>,
         reason: Refusal,
         message_id: u32,
         spi: &[u8],
-    ) {
+    ) -> bool {
         let counters = &mut cx.shared.counters;
         counters.phase2_failed = counters.phase2_failed.wrapping_add(1);
-        cx.shared.refuse(cx.now, self.path.peer, reason);
+        let reported = cx.shared.refuse(cx.now, self.path.peer, reason);
         let notification = Notification {
             doi: crate::iana::DOI_IPSEC,
             protocol: ProtocolId::ESP,
@@ -265,6 +265,7 @@ impl Session {
         let mut chain = Builder::new();
         chain.push(PayloadType::NOTIFICATION, notification.body());
         self.send_informational(cx, chain);
+        reported
     }
 
     /// What the system's kernel would know this client's traffic by.

@@ -10,9 +10,10 @@ use crate::error::{DownReason, Refusal};
 use crate::iana::{LifeType, NotifyType, PayloadType, Phase2Attribute, ProtocolId};
 use crate::ikev1::Session;
 use crate::ikev1::traffic::{Traffic, admit, read_ids, read_nat_oa};
-use crate::io::{ChildId, KernelRequest, Mode};
+use crate::io::{ChildId, Event, KernelRequest, Mode};
 use crate::nat::Path;
 use crate::negotiate::{Kernels, Phase2Choice, choose_phase2};
+use crate::offer;
 use crate::retransmit::{Answered, Retransmit};
 use crate::wire::attribute::Attribute;
 use crate::wire::chain::{Builder, Chain};
@@ -84,7 +85,17 @@ impl Session {
                 self.put_back(message_id, quick);
             }
             Err((reason, spi)) => {
-                self.refuse_quick_mode(cx, reason, message_id, &spi);
+                let offered = chain.one(PayloadType::SA).and_then(SaPayload::parse);
+                if self.refuse_quick_mode(cx, reason, message_id, &spi)
+                    && reason.is_about_offers()
+                    && let Ok(offered) = offered
+                {
+                    cx.shared.event(Event::OfferRefused {
+                        peer: path.peer,
+                        phase: 2,
+                        offer: offer::phase2(&offered),
+                    });
+                }
                 if reason == Refusal::NeedsEncapsulation {
                     self.start_over_encapsulated(cx, path);
                 }
