@@ -40,7 +40,7 @@ def renew(lab, client):
 def network_manager(lab):
     client = lab.client("n1")
     lab.configure(client, flavour="network-manager")
-    address = client.connect(timeout=120)
+    address = client.connect(timeout=180)
     check_online(lab, client, address, "alice", network.NAT_ADDRESS)
     suites = [(sa["cipher"], sa["hash"], sa["group"]) for sa in lab.ike_sas()
               if sa["state"] == "established"]

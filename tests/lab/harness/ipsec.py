@@ -52,8 +52,13 @@ def network_manager(give_up):
         dbus-daemon --system --nopidfile --nosyslog 2>/var/log/dbus.log
         NetworkManager --debug --log-level=INFO >/var/log/NetworkManager.log 2>&1 </dev/null &
         for i in {{1..100}}; do nmcli -t -f STATE general 2>/dev/null | grep -q '^connected' && break; sleep 0.2; done
-        # NetworkManager gives its plugin ten seconds, which an emulated machine does not always make.
-        for i in {{1..4}}; do nmcli --wait {give_up} connection up vpn && exit 0; done
+        # NetworkManager gives its plugin ten seconds, of which strongSwan's restart sleeps two: an emulated
+        # machine beside others does not always make that. The plugin has to end first.
+        for try in {{1..5}}; do
+            nmcli --wait {give_up} connection up vpn && exit 0
+            for i in {{1..100}}; do pgrep -x 'starter|xl2tpd' --ns $$ --nslist net >/dev/null || break; sleep 0.2; done
+            sleep 2
+        done
         exit 1
     """
 
