@@ -98,7 +98,10 @@ pub(crate) async fn run<P>(
         }
         let until_online = (!running.online).then_some(deadline);
         let timeout = running.client.next_timeout();
-        let due = [timeout, until_online, next_echo].into_iter().flatten().min();
+        let due = [timeout, until_online, next_echo]
+            .into_iter()
+            .flatten()
+            .min();
         tokio::select! {
             received = running.socket.recv_from(&mut buffer) => {
                 if let Ok((length, from)) = received {

@@ -50,7 +50,9 @@ impl Echo {
         packet.extend(number.to_be_bytes());
         packet.resize(size, 0xa5);
         for (at, range) in [(10, 0..IP), (IP + 2, IP..size)] {
-            let sum = packet.get(range).map_or(0, |part| Sum::default().with(part).checksum());
+            let sum = packet
+                .get(range)
+                .map_or(0, |part| Sum::default().with(part).checksum());
             if let Some(room) = packet.get_mut(at..at + 2) {
                 room.copy_from_slice(&sum.to_be_bytes());
             }

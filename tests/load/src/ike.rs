@@ -169,8 +169,7 @@ impl Ike {
     }
 
     fn ask(&mut self, cx: &mut Context<'_>, request: &[u8]) {
-        self.ipsec
-            .request(cx.now, 0, self.socket, request, cx.rng);
+        self.ipsec.request(cx.now, 0, self.socket, request, cx.rng);
         while let Some((_, message)) = self.ipsec.poll_message() {
             if let Some(Outcome::Reply(reply)) = self.translator.receive(&message) {
                 self.endpoint.handle_kernel(cx.now, reply, cx.rng);

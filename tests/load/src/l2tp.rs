@@ -124,8 +124,9 @@ impl L2tp {
             let sent = self.steps.iter().skip(before);
             if !sent.into_iter().any(|step| matches!(step, Step::Send(_))) {
                 let (ns, nr) = (self.channel.ns(), self.channel.nr());
-                self.steps
-                    .push_back(Step::Send(control_header(12, self.peer, 0, ns, nr).to_vec()));
+                self.steps.push_back(Step::Send(
+                    control_header(12, self.peer, 0, ns, nr).to_vec(),
+                ));
             }
         }
         self.settle(now);
@@ -198,7 +199,8 @@ impl L2tp {
                     self.steps.push_back(Step::Up);
                 }
                 Output::SessionDown { reason, .. } => {
-                    self.steps.push_back(Step::Down(format!("L2TP call: {reason}")));
+                    self.steps
+                        .push_back(Step::Down(format!("L2TP call: {reason}")));
                 }
                 Output::TunnelDown { reason, .. } => {
                     self.steps.push_back(Step::Down(format!("L2TP: {reason}")));

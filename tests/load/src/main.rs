@@ -144,7 +144,9 @@ async fn run(options: &Options) -> io::Result<bool> {
     }
     if !options.hold.is_zero() {
         let online = f64::from(u32::try_from(report.times.len()).unwrap_or(u32::MAX));
-        let every = options.echo.map(|rate| Duration::from_secs_f64(online / rate));
+        let every = options
+            .echo
+            .map(|rate| Duration::from_secs_f64(online / rate));
         commands.send_replace(Command::Stay(every));
         let end = tokio::time::Instant::now() + options.hold;
         loop {

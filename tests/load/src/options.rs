@@ -97,7 +97,9 @@ impl Options {
         // Addresses of whole networks, without the first and the last one of IPv4.
         match hosts {
             IpNet::V4(net) => {
-                let size = 1_u32.checked_shl(32 - u32::from(net.prefix_len())).unwrap_or(u32::MAX);
+                let size = 1_u32
+                    .checked_shl(32 - u32::from(net.prefix_len()))
+                    .unwrap_or(u32::MAX);
                 let (first, count) = match size {
                     1 | 2 => (0, size),
                     size => (1, size - 2),
@@ -121,9 +123,7 @@ fn is_private(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_documentation()
         }
-        IpAddr::V6(v6) => {
-            v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
-        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
