@@ -5,6 +5,7 @@
 //! and need none. That split lets a caller do the slow half on another thread.
 
 mod ecp;
+mod generator;
 mod modp;
 mod primes;
 
