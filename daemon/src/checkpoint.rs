@@ -2,12 +2,15 @@
 //! its owner only, because it may hold keys.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// Octets written at a time: the whole of a busy server's state need not be in memory twice.
+const BUFFER: usize = 64 * 1024;
 
 /// A folder of saved things, each under a name of its own.
 #[derive(Debug, Clone)]
@@ -36,13 +39,15 @@ impl Checkpoints {
     /// Whatever the file system says; the old content then stays.
     pub fn save<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
         let new = self.folder.join(format!("{name}.new"));
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
             .open(&new)?;
-        file.write_all(&serde_json::to_vec(value)?)?;
+        let mut file = BufWriter::with_capacity(BUFFER, file);
+        serde_json::to_writer(&mut file, value)?;
+        file.flush()?;
         fs::rename(new, self.path(name))
     }
 

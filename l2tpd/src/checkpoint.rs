@@ -14,11 +14,11 @@ const NAME: &str = "tunnels";
 const VERSION: u32 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
-struct File {
+struct File<S> {
     version: u32,
     /// Seconds since 1970 when it was written: sessions go on ageing while no process runs.
     saved: u64,
-    state: State,
+    state: S,
 }
 
 /// Where the state is kept.
@@ -48,7 +48,7 @@ impl Store {
             &File {
                 version: VERSION,
                 saved: unix_time(),
-                state: state.clone(),
+                state,
             },
         )
     }
@@ -58,7 +58,7 @@ impl Store {
     /// # Errors
     /// `InvalidData` when it is damaged or of another version.
     pub fn load(&self) -> io::Result<State> {
-        match self.checkpoints.load::<File>(NAME)? {
+        match self.checkpoints.load::<File<State>>(NAME)? {
             None => Ok(State::default()),
             Some(mut file) if file.version == VERSION => {
                 file.state.age(unix_time().saturating_sub(file.saved));

@@ -6,6 +6,7 @@ mod system;
 
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +27,25 @@ pub struct Netgraph {
     transport: Transport,
     client: Client,
     buffer: Vec<u8>,
+    /// Commands sent by [`Netgraph::post`] and not yet settled, oldest first.
+    posted: Vec<Posted>,
     watcher: Option<Watcher>,
+}
+
+/// A command that was sent, to be exchanged for its answer.
+#[derive(Debug)]
+pub struct Asked<C> {
+    token: Token,
+    path: String,
+    command: PhantomData<C>,
+}
+
+/// A command whose outcome nobody has asked for yet.
+#[derive(Debug)]
+struct Posted {
+    token: Token,
+    command: &'static str,
+    path: String,
 }
 
 impl fmt::Debug for Netgraph {
@@ -122,6 +141,7 @@ impl Netgraph {
             transport,
             client: Client::new(),
             buffer: vec![0; crate::frame::MAX_FRAME],
+            posted: Vec::new(),
             watcher: None,
         }
     }
@@ -154,14 +174,40 @@ impl Netgraph {
         path: &str,
         command: &C,
     ) -> Result<C::Reply, CallError> {
+        let asked = self.ask(path, command).await?;
+        self.answer(asked).await
+    }
+
+    /// Sends a command whose answer [`answer`](Self::answer) waits for: so several can be under way.
+    ///
+    /// # Errors
+    /// A broken socket.
+    pub async fn ask<C: Command>(
+        &mut self,
+        path: &str,
+        command: &C,
+    ) -> Result<Asked<C>, CallError> {
+        let (token, message) = self.client.request(command);
+        self.request(path, token, &message).await?;
+        Ok(Asked {
+            token,
+            path: path.to_owned(),
+            command: PhantomData,
+        })
+    }
+
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// Refused by the kernel, an unusable reply, or a broken socket.
+    pub async fn answer<C: Command>(&mut self, asked: Asked<C>) -> Result<C::Reply, CallError> {
+        let Asked { token, path, .. } = asked;
         let refused = |errno| CallError::Refused {
             command: C::NAME,
-            path: path.to_owned(),
+            path,
             errno,
         };
-        let (token, message) = self.client.request(command);
-        let outcome = tokio::time::timeout(REPLY_TIMEOUT, self.exchange(path, token, &message));
-        let data = match outcome.await {
+        let data = match tokio::time::timeout(REPLY_TIMEOUT, self.completion(token)).await {
             Ok(Ok(result)) => result.map_err(refused)?,
             Ok(Err(error)) => {
                 self.client.abandon(token);
@@ -176,6 +222,70 @@ impl Netgraph {
             command: C::NAME,
             source,
         })
+    }
+
+    /// Sends a command without waiting for what becomes of it: [`settle`](Self::settle) tells. The
+    /// kernel carries commands out in order, so those that build on each other can go together.
+    ///
+    /// # Errors
+    /// A broken socket; and a refusal, where it is known at once, as from FreeBSD's kernel.
+    pub async fn post<C: Command<Reply = ()>>(
+        &mut self,
+        path: &str,
+        command: &C,
+    ) -> Result<(), CallError> {
+        let (token, message) = self.client.request(command);
+        self.request(path, token, &message).await?;
+        let (command, path) = (C::NAME, path.to_owned());
+        match self.client.take_completion(token) {
+            None => self.posted.push(Posted {
+                token,
+                command,
+                path,
+            }),
+            Some(Ok(_)) => {}
+            Some(Err(errno)) => {
+                return Err(CallError::Refused {
+                    command,
+                    path,
+                    errno,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for everything that was posted.
+    ///
+    /// # Errors
+    /// The first refusal, or a broken socket.
+    pub async fn settle(&mut self) -> Result<(), CallError> {
+        let mut first = Ok(());
+        for Posted {
+            token,
+            command,
+            path,
+        } in std::mem::take(&mut self.posted)
+        {
+            let outcome = tokio::time::timeout(REPLY_TIMEOUT, self.completion(token)).await;
+            let errno = match outcome {
+                Ok(Ok(Ok(_))) => continue,
+                Ok(Ok(Err(errno))) => errno,
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => {
+                    self.client.abandon(token);
+                    Errno::ETIMEDOUT
+                }
+            };
+            if first.is_ok() {
+                first = Err(CallError::Refused {
+                    command,
+                    path,
+                    errno,
+                });
+            }
+        }
+        first
     }
 
     /// Sends data out of a hook of our node.
@@ -208,12 +318,8 @@ impl Netgraph {
         self.client.poll_event()
     }
 
-    async fn exchange(
-        &mut self,
-        path: &str,
-        token: Token,
-        message: &NgMessage,
-    ) -> io::Result<Result<Vec<u8>, Errno>> {
+    /// Sends a request.
+    async fn request(&mut self, path: &str, token: Token, message: &NgMessage) -> io::Result<()> {
         let bytes = message.emit();
         self.passes(Passing::Request {
             path,
@@ -237,6 +343,11 @@ impl Netgraph {
                 self.client.handle_status(token, result);
             }
         }
+        Ok(())
+    }
+
+    /// Waits for what becomes of a request.
+    async fn completion(&mut self, token: Token) -> io::Result<Result<Vec<u8>, Errno>> {
         loop {
             if let Some(result) = self.client.take_completion(token) {
                 return Ok(result);

@@ -200,6 +200,12 @@ impl Link {
         .min()
     }
 
+    /// When an Echo-Request is sent, unless the peer is heard of until then.
+    #[must_use]
+    pub fn echo_due(&self) -> Option<Instant> {
+        self.keepalive.deadline().filter(|_| !self.over)
+    }
+
     /// Ends the link with Terminate-Requests; [`Output::Down`] follows when the peer agreed or
     /// did not answer (at most `max_terminate` restart periods).
     pub fn close(&mut self, now: Instant, reason: CloseReason) {

@@ -40,6 +40,11 @@ use listeners::Listeners;
 
 /// Changes within this time are written to the state file together.
 const SAVE_DELAY: Duration = Duration::from_millis(500);
+/// Timers are looked at no more often than this, so that with many sessions those of several go
+/// together: waking the kernel for each would cost more than what it does then.
+const TIMER_SLACK: Duration = Duration::from_millis(100);
+/// Writing it takes at most one part in this of the time.
+const SAVE_SHARE: u32 = 20;
 /// Programs of the operator that run at once.
 const PARALLEL_HOOKS: usize = 16;
 /// For a program that knows a password; the peer waits for it.
@@ -115,6 +120,8 @@ struct Driver {
     users: Option<Watch>,
     store: Store,
     save_at: Option<Instant>,
+    save_not_before: Instant,
+    timers_not_before: Instant,
     /// What an earlier process left in kernels that are awaited.
     left: State,
     /// Whether the first kernel was heard of: it is there, or will be.
@@ -183,6 +190,8 @@ impl Driver {
             users: watch,
             store,
             save_at: None,
+            save_not_before: Instant::now(),
+            timers_not_before: Instant::now(),
             left,
             serving: false,
             over: false,
@@ -205,7 +214,8 @@ impl Driver {
         let due = [self.server.next_timeout(), self.save_at]
             .into_iter()
             .flatten()
-            .min();
+            .min()
+            .map(|due| due.max(self.timers_not_before));
         tokio::select! {
             (kernel, event) = self.kernels.next() => self.on_kernel(kernel, event),
             (flow, bytes) = self.listeners.next() => {
@@ -344,6 +354,7 @@ impl Driver {
         if self.save_at.is_some_and(|at| at <= now) {
             self.save();
         }
+        self.timers_not_before = now + TIMER_SLACK;
         self.server.handle_timeout(now, &mut self.rng);
     }
 
@@ -368,8 +379,9 @@ impl Driver {
                 }
                 Output::Event(event) => event.log(&self.log),
                 Output::Checkpoint => {
+                    let settled = Instant::now() + SAVE_DELAY;
                     self.save_at
-                        .get_or_insert_with(|| Instant::now() + SAVE_DELAY);
+                        .get_or_insert(settled.max(self.save_not_before));
                 }
                 Output::Finished => {
                     self.save_at = None;
@@ -418,13 +430,15 @@ impl Driver {
 
     fn save(&mut self) {
         self.save_at = None;
+        let begun = Instant::now();
         // Before every kernel has answered, part of the state is that of the process before.
-        let mut state = self.server.checkpoint(Instant::now());
+        let mut state = self.server.checkpoint(begun);
         state.append(self.left.clone());
         if let Err(error) = self.store.save(&state) {
             slog::error!(self.log, "the state cannot be saved; a restart will drop every client";
                 "reason" => %error);
         }
+        self.save_not_before = begun + begun.elapsed() * SAVE_SHARE;
     }
 
     /// Reads the users file again if it changed. A broken one changes nothing.

@@ -16,10 +16,13 @@ use tokio::task::JoinHandle;
 
 use super::executor::Executor;
 use super::names;
-use crate::server::{Input, KernelError, KernelOp, OpId};
+use crate::server::{Input, KernelAnswer, KernelError, KernelOp, OpId, SessionKey};
 
 /// Events on their way to the server; when it is behind, the kernel's socket buffers them.
 const QUEUE: usize = 1024;
+
+/// Questions for counters that are under way at once.
+const READS: usize = 64;
 
 /// How a kernel is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,6 +191,7 @@ enum End {
 }
 
 async fn serve(executor: &mut Executor, asked: &mut Asked, told: &Told) -> End {
+    let mut next = None;
     loop {
         // What came in while an operation waited for its answer.
         while let Some(event) = executor.netgraph.poll_event() {
@@ -195,12 +199,20 @@ async fn serve(executor: &mut Executor, asked: &mut Asked, told: &Told) -> End {
                 return End::Over;
             }
         }
-        tokio::select! {
-            operation = asked.recv() => {
-                let Some((op, operation)) = operation else { return End::Over };
-                let outcome = executor.execute(&operation).await;
+        if let Some((op, operation)) = next.take() {
+            let outcomes = match operation {
+                KernelOp::ReadTraffic { session } => {
+                    let reads = reads(op, session, asked, &mut next);
+                    read(executor, &reads).await
+                }
+                operation => {
+                    let outcome = executor.execute(&operation).await;
+                    vec![(op, outcome, operation.has_answer())]
+                }
+            };
+            for (op, outcome, wanted) in outcomes {
                 let lost = outcome == Err(KernelError::Lost);
-                if operation.has_answer() {
+                if wanted {
                     let input = Input::Kernel { op, outcome };
                     if told.send(KernelEvent::Input(input)).await.is_err() {
                         return End::Over;
@@ -210,12 +222,51 @@ async fn serve(executor: &mut Executor, asked: &mut Asked, told: &Told) -> End {
                     return End::Retry;
                 }
             }
+            continue;
+        }
+        tokio::select! {
+            operation = asked.recv() => match operation {
+                Some(operation) => next = Some(operation),
+                None => return End::Over,
+            },
             event = executor.netgraph.next_event() => match event {
                 Ok(event) => if !tell(executor, told, event).await { return End::Over },
                 Err(_) => return End::Retry,
             },
         }
     }
+}
+
+/// Of the operations that wait those from the first on that only read; what follows is `next`.
+fn reads(
+    op: OpId,
+    session: SessionKey,
+    asked: &mut Asked,
+    next: &mut Option<(OpId, KernelOp)>,
+) -> Vec<(OpId, SessionKey)> {
+    let mut reads = vec![(op, session)];
+    while reads.len() < READS
+        && let Ok((op, operation)) = asked.try_recv()
+    {
+        if let KernelOp::ReadTraffic { session } = operation {
+            reads.push((op, session));
+        } else {
+            *next = Some((op, operation));
+            break;
+        }
+    }
+    reads
+}
+
+type Outcome = (OpId, Result<KernelAnswer, KernelError>, bool);
+
+async fn read(executor: &mut Executor, reads: &[(OpId, SessionKey)]) -> Vec<Outcome> {
+    let sessions: Vec<SessionKey> = reads.iter().map(|(_, session)| *session).collect();
+    let answers = executor.traffics(&sessions).await;
+    let answers = answers.into_iter().zip(reads);
+    answers
+        .map(|(answer, (op, _))| (*op, answer.map(KernelAnswer::Traffic), true))
+        .collect()
 }
 
 /// While there is no kernel every operation fails at once.

@@ -16,8 +16,8 @@
 //! softkernel's interface looks at source addresses itself: there are no bpf nodes there, and its
 //! iface node has the hook `solicitations`.
 //!
-//! Every request waits for the kernel's answer; the first refusal ends the operation, and what it
-//! had made by then is removed.
+//! The requests of an operation go together, and then their answers are waited for: a client takes some
+//! twenty. The first refusal is the operation's outcome, and what it had made is removed.
 
 use l2tp_proto::{CreateTunnel, SessionId, SessionSetup, TunnelId};
 use netgraph::generic::{Connect, ListNames, Mkpeer, Name, Rmhook, Shutdown};
@@ -97,6 +97,7 @@ impl Executor {
             }
             KernelOp::UpdateSession(setup) => {
                 self.set_session(setup).await?;
+                self.settle().await?;
                 Ok(KernelAnswer::Done)
             }
             KernelOp::SendFrame {
@@ -109,6 +110,7 @@ impl Executor {
             }
             KernelOp::SetPpp { session, framing } => {
                 self.set_ppp(*session, framing).await?;
+                self.settle().await?;
                 Ok(KernelAnswer::Done)
             }
             KernelOp::CreateInterface {
@@ -194,9 +196,9 @@ impl Executor {
         let hook = names::control_hook(create.tunnel);
         let name = names::tunnel(create.tunnel);
         let node = at(&name);
-        self.call(SELF_PATH, &Mkpeer::new(l2tp::TYPE, &hook, l2tp::HOOK_CTRL))
+        self.post(SELF_PATH, &Mkpeer::new(l2tp::TYPE, &hook, l2tp::HOOK_CTRL))
             .await?;
-        self.call(&format!("{SELF_PATH}{hook}"), &Name::new(&name))
+        self.post(&format!("{SELF_PATH}{hook}"), &Name::new(&name))
             .await?;
         let numbers = l2tp::SequenceConfig {
             next_send: create.sequence.ns,
@@ -204,30 +206,30 @@ impl Executor {
             received_ack: create.sequence.rack,
             sent_ack: create.sequence.xack,
         };
-        self.call(&node, &l2tp::SetSequence(numbers)).await?;
+        self.post(&node, &l2tp::SetSequence(numbers)).await?;
         let (local, peer) = (create.flow.local, create.flow.peer);
         let udp = ksocket::udp_hook(peer.ip());
-        self.call(&node, &Mkpeer::new(ksocket::TYPE, l2tp::HOOK_LOWER, udp))
+        self.post(&node, &Mkpeer::new(ksocket::TYPE, l2tp::HOOK_LOWER, udp))
             .await?;
         let socket = format!("{node}{}", l2tp::HOOK_LOWER);
         for option in [ksocket::SO_REUSEADDR, ksocket::SO_REUSEPORT] {
             let option = ksocket::SocketOption::integer(ksocket::SOL_SOCKET, option, 1);
-            self.call(&socket, &ksocket::SetOption(option)).await?;
+            self.post(&socket, &ksocket::SetOption(option)).await?;
         }
         for policy in policies(create.flow.reqid, self.netgraph.is_soft()) {
             let blob = policy.to_blob(Numbering::FreeBsd);
             let option = ksocket::SocketOption::ipsec_policy(peer.ip(), blob);
-            self.call(&socket, &ksocket::SetOption(option)).await?;
+            self.post(&socket, &ksocket::SetOption(option)).await?;
         }
-        self.call(&socket, &ksocket::Bind(ksocket::Address(local)))
+        self.post(&socket, &ksocket::Bind(ksocket::Address(local)))
             .await?;
         // Enabled before the first packet can come in, and only once: an earlier configuration
         // with `enabled` off would fix the window at its largest.
         let config = tunnel_config(create.tunnel, create.peer_id, create.peer_window);
-        self.call(&node, &l2tp::SetConfig(config)).await?;
-        self.call(&socket, &ksocket::Connect(ksocket::Address(peer)))
+        self.post(&node, &l2tp::SetConfig(config)).await?;
+        self.post(&socket, &ksocket::Connect(ksocket::Address(peer)))
             .await?;
-        Ok(())
+        self.settle().await
     }
 
     async fn create_session(&mut self, setup: &SessionSetup) -> Result<(), KernelError> {
@@ -235,12 +237,12 @@ impl Executor {
         let tunnel = at(&names::tunnel(key.tunnel));
         let name = names::ppp(key);
         let hook = l2tp::session_hook(key.session.value());
-        self.call(&tunnel, &Mkpeer::new(ppp::TYPE, &hook, &ppp::link_hook(0)))
+        self.post(&tunnel, &Mkpeer::new(ppp::TYPE, &hook, &ppp::link_hook(0)))
             .await?;
-        self.call(&format!("{tunnel}{hook}"), &Name::new(&name))
+        self.post(&format!("{tunnel}{hook}"), &Name::new(&name))
             .await?;
         let bypass = names::bypass_hook(key);
-        self.call(
+        self.post(
             SELF_PATH,
             &Connect::new(&at(&name), &bypass, ppp::HOOK_BYPASS),
         )
@@ -253,7 +255,8 @@ impl Executor {
             ipv6: false,
         };
         self.set_ppp(key, &framing).await?;
-        self.set_session(setup).await
+        self.set_session(setup).await?;
+        self.settle().await
     }
 
     async fn set_session(&mut self, setup: &SessionSetup) -> Result<(), KernelError> {
@@ -265,7 +268,7 @@ impl Executor {
             include_length: setup.include_length,
         };
         let tunnel = at(&names::tunnel(setup.tunnel));
-        self.call(&tunnel, &l2tp::SetSessionConfig(config)).await
+        self.post(&tunnel, &l2tp::SetSessionConfig(config)).await
     }
 
     async fn set_ppp(&mut self, key: SessionKey, framing: &Framing) -> Result<(), KernelError> {
@@ -276,19 +279,47 @@ impl Executor {
         };
         let config =
             ppp::NodeConfig::single_link(bundle, framing.peer_mru, framing.pfc, framing.acfc);
-        self.call(&at(&names::ppp(key)), &ppp::SetConfig(config))
+        self.post(&at(&names::ppp(key)), &ppp::SetConfig(config))
             .await
     }
 
+    /// Reads what sessions carried: the questions go together.
+    ///
+    /// # Errors
+    /// As [`Self::execute`], for each of them.
+    pub(super) async fn traffics(
+        &mut self,
+        sessions: &[SessionKey],
+    ) -> Vec<Result<Traffic, KernelError>> {
+        let mut asked = Vec::with_capacity(sessions.len());
+        for session in sessions {
+            let question = ppp::GetLinkStats(ppp::LinkNumber(0));
+            asked.push(
+                self.netgraph
+                    .ask(&at(&names::ppp(*session)), &question)
+                    .await,
+            );
+        }
+        let mut answers = Vec::with_capacity(sessions.len());
+        for asked in asked {
+            let stats = match asked {
+                Ok(asked) => self.netgraph.answer(asked).await,
+                Err(error) => Err(error),
+            };
+            let traffic = stats.map(|stats| Traffic {
+                received_frames: stats.receive_frames,
+                received_octets: stats.receive_octets,
+                sent_frames: stats.transmit_frames,
+                sent_octets: stats.transmit_octets,
+            });
+            answers.push(traffic.map_err(refusal));
+        }
+        answers
+    }
+
     async fn traffic(&mut self, key: SessionKey) -> Result<Traffic, KernelError> {
-        let question = ppp::GetLinkStats(ppp::LinkNumber(0));
-        let stats = self.call(&at(&names::ppp(key)), &question).await?;
-        Ok(Traffic {
-            received_frames: stats.receive_frames,
-            received_octets: stats.receive_octets,
-            sent_frames: stats.transmit_frames,
-            sent_octets: stats.transmit_octets,
-        })
+        let answer = self.traffics(&[key]).await.pop();
+        answer.unwrap_or(Err(KernelError::NoAnswer))
     }
 
     /// Our socket is a new one: connect it where the old one was, and become the one who hears of
@@ -351,30 +382,45 @@ impl Executor {
         path: &str,
         command: &C,
     ) -> Result<C::Reply, KernelError> {
-        self.netgraph
-            .call(path, command)
-            .await
-            .map_err(|error| match error {
-                CallError::Refused {
-                    errno: Errno::ETIMEDOUT,
-                    ..
-                } => KernelError::NoAnswer,
-                CallError::Refused {
-                    command,
-                    path,
-                    errno,
-                } => KernelError::Refused {
-                    request: format!("{command} of {path}"),
-                    reason: errno.to_string(),
-                    errno: errno.0,
-                },
-                CallError::Reply { command, source } => KernelError::Refused {
-                    request: command.to_owned(),
-                    reason: source.to_string(),
-                    errno: 0,
-                },
-                CallError::Io(_) => KernelError::Lost,
-            })
+        self.netgraph.call(path, command).await.map_err(refusal)
+    }
+
+    /// Sends a request of the operation; [`Self::settle`] is its end.
+    pub(super) async fn post<C: Command<Reply = ()>>(
+        &mut self,
+        path: &str,
+        command: &C,
+    ) -> Result<(), KernelError> {
+        self.netgraph.post(path, command).await.map_err(refusal)
+    }
+
+    /// Waits for what becomes of the requests posted.
+    pub(super) async fn settle(&mut self) -> Result<(), KernelError> {
+        self.netgraph.settle().await.map_err(refusal)
+    }
+}
+
+fn refusal(error: CallError) -> KernelError {
+    match error {
+        CallError::Refused {
+            errno: Errno::ETIMEDOUT,
+            ..
+        } => KernelError::NoAnswer,
+        CallError::Refused {
+            command,
+            path,
+            errno,
+        } => KernelError::Refused {
+            request: format!("{command} of {path}"),
+            reason: errno.to_string(),
+            errno: errno.0,
+        },
+        CallError::Reply { command, source } => KernelError::Refused {
+            request: command.to_owned(),
+            reason: source.to_string(),
+            errno: 0,
+        },
+        CallError::Io(_) => KernelError::Lost,
     }
 }
 

@@ -52,32 +52,33 @@ impl Executor {
             self.create_filter(key, families).await?;
             (link, inet, inet6) = (at(&names::filter(key)), FILTERED, FILTERED6);
         }
-        self.call(&link, &Mkpeer::new(tcpmss::TYPE, inet, TO_PPP))
+        self.post(&link, &Mkpeer::new(tcpmss::TYPE, inet, TO_PPP))
             .await?;
-        self.call(&format!("{link}{inet}"), &Name::new(&names::tcpmss(key)))
+        self.post(&format!("{link}{inet}"), &Name::new(&names::tcpmss(key)))
             .await?;
-        self.call(
+        self.post(
             &clamp,
             &Mkpeer::new(iface::TYPE, TO_INTERFACE, iface::HOOK_INET),
         )
         .await?;
         let path = format!("{clamp}{TO_INTERFACE}");
-        self.call(&path, &Name::new(&names::interface(key))).await?;
+        self.post(&path, &Name::new(&names::interface(key))).await?;
         for (from, to) in [(TO_PPP, TO_INTERFACE), (TO_INTERFACE, TO_PPP)] {
             let config = tcpmss::Config {
                 in_hook: from.to_owned(),
                 out_hook: to.to_owned(),
                 max_mss: mtu.saturating_sub(HEADERS),
             };
-            self.call(&clamp, &tcpmss::SetConfig(config)).await?;
+            self.post(&clamp, &tcpmss::SetConfig(config)).await?;
         }
         if families.ipv6 {
             let connect = Connect::new(&interface, inet6, iface::HOOK_INET6);
-            self.call(&link, &connect).await?;
+            self.post(&link, &connect).await?;
         }
         if families.solicitations {
             self.take_solicitations(key).await?;
         }
+        self.settle().await?;
         Ok(self.call(&interface, &iface::GetIfName).await?.0)
     }
 
@@ -89,29 +90,29 @@ impl Executor {
         families: Families,
     ) -> Result<(), KernelError> {
         let (link, filter) = (at(&names::ppp(key)), at(&names::filter(key)));
-        self.call(&link, &Mkpeer::new(bpf::TYPE, ppp::HOOK_INET, FROM_PPP))
+        self.post(&link, &Mkpeer::new(bpf::TYPE, ppp::HOOK_INET, FROM_PPP))
             .await?;
         let path = format!("{link}{}", ppp::HOOK_INET);
-        self.call(&path, &Name::new(&names::filter(key))).await?;
+        self.post(&path, &Name::new(&names::filter(key))).await?;
         if families.solicitations {
-            self.call(&link, &Mkpeer::new(bpf::TYPE, ppp::HOOK_IPV6, FROM_PPP6))
+            self.post(&link, &Mkpeer::new(bpf::TYPE, ppp::HOOK_IPV6, FROM_PPP6))
                 .await?;
             let path = format!("{link}{}", ppp::HOOK_IPV6);
             let solicitations = names::solicitations(key);
-            self.call(&path, &Name::new(&solicitations)).await?;
+            self.post(&path, &Name::new(&solicitations)).await?;
             let solicitations = at(&solicitations);
             let connect = Connect::new(&filter, UNFILTERED6, FROM_PPP6);
-            self.call(&solicitations, &connect).await?;
+            self.post(&solicitations, &connect).await?;
             let hook = soft_iface::HOOK_SOLICITATIONS;
             for program in [
                 bpf::HookProgram::icmpv6(FROM_PPP6, hook, UNFILTERED6, ROUTER_SOLICITATION),
                 bpf::HookProgram::pass(UNFILTERED6, FROM_PPP6),
             ] {
-                self.call(&solicitations, &bpf::SetProgram(program)).await?;
+                self.post(&solicitations, &bpf::SetProgram(program)).await?;
             }
         } else if families.ipv6 {
             let connect = Connect::new(&filter, ppp::HOOK_IPV6, FROM_PPP6);
-            self.call(&link, &connect).await?;
+            self.post(&link, &connect).await?;
         }
         Ok(())
     }
@@ -147,7 +148,7 @@ impl Executor {
                 false => bpf::HookProgram::pass(from, to),
             };
             for program in [inwards, bpf::HookProgram::pass(to, from)] {
-                self.call(&filter, &bpf::SetProgram(program)).await?;
+                self.post(&filter, &bpf::SetProgram(program)).await?;
             }
         }
         Ok(())
@@ -160,6 +161,7 @@ impl Executor {
     ) -> Result<(), KernelError> {
         if !self.netgraph.is_soft() {
             self.set_filter(setup).await?;
+            self.settle().await?;
             configure(setup).map_err(|error| KernelError::Refused {
                 request: format!("the addresses of {}", setup.interface),
                 reason: error.to_string(),
@@ -168,20 +170,21 @@ impl Executor {
             return dress::describe(setup).await;
         }
         let node = at(&names::interface(setup.session));
-        self.call(
+        self.post(
             &node,
             &soft_iface::SetMtu(soft_iface::Mtu(setup.mtu.into())),
         )
         .await?;
         let check = soft_iface::SourceCheck(soft_iface::Switch(setup.source_check));
-        self.call(&node, &check).await?;
+        self.post(&node, &check).await?;
         let accept = soft_iface::Switch(setup.accept_advertisements);
-        self.call(&node, &soft_iface::AcceptAdvertisements(accept))
+        self.post(&node, &soft_iface::AcceptAdvertisements(accept))
             .await?;
         for &(local, peer) in &setup.addresses {
             let pair = soft_iface::AddressPair { local, peer };
-            self.call(&node, &soft_iface::SetAddress(pair)).await?;
+            self.post(&node, &soft_iface::SetAddress(pair)).await?;
         }
+        self.settle().await?;
         for route in &setup.routes {
             let network = soft_iface::Network {
                 address: route.network(),

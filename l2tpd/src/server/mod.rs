@@ -75,7 +75,7 @@ use numbers::Numbers;
 use operations::Operations;
 use programs::Programs;
 use requests::Show;
-use session::{POLL, Session};
+use session::Session;
 use shutdown::Shutdown;
 
 /// See the module's documentation.
@@ -91,7 +91,8 @@ pub struct Server {
     without_prefix: BTreeSet<SessionKey>,
     tunnels: Tunnels,
     live: HashMap<TunnelId, Tunnel>,
-    sessions: HashMap<SessionKey, Session>,
+    // Boxed: up to half of a hash table is empty.
+    sessions: HashMap<SessionKey, Box<Session>>,
     timers: BTreeSet<(Instant, SessionKey)>,
     clients: BTreeMap<String, Client>,
     operations: Operations,
@@ -321,7 +322,7 @@ impl Server {
         session.due = None;
         let end = session.end();
         if session.next_poll.is_some_and(|poll| poll <= now) {
-            session.next_poll = Some(now + POLL);
+            session.next_poll = Some(session.poll_after(now));
             self.read_traffic(now, key);
         }
         if let Some(link) = self.link_mut(key) {

@@ -12,7 +12,7 @@ use rand_core::CryptoRng;
 
 use super::Server;
 use super::io::{InterfaceSetup, KernelAnswer, KernelError, KernelOp, OpId, Output, SessionKey};
-use super::session::{Interface, POLL, Session, Side, Told};
+use super::session::{Interface, Session, Side, Told};
 use crate::config::Bundle;
 use crate::control::protocol::Traffic;
 use crate::events::Event;
@@ -228,7 +228,7 @@ impl Server {
 
     /// Sets framing and open protocols to what the session says.
     pub(super) fn set_ppp(&mut self, now: Instant, session: SessionKey) {
-        let Some(framing) = self.sessions.get(&session).map(Session::framing) else {
+        let Some(framing) = self.sessions.get(&session).map(|s| s.framing()) else {
             return;
         };
         let operation = KernelOp::SetPpp { session, framing };
@@ -418,6 +418,7 @@ impl Server {
     fn same_session(&mut self, session: SessionKey, serial: u64) -> Option<&mut Session> {
         self.sessions
             .get_mut(&session)
+            .map(Box::as_mut)
             .filter(|state| state.serial == serial)
     }
 
@@ -491,7 +492,7 @@ impl Server {
             return;
         };
         if session.next_poll.is_none() {
-            session.next_poll = Some(now + POLL);
+            session.next_poll = Some(session.poll_after(now));
         }
         let settings = session.bundle.as_ref().map(|bundle| &bundle.interface);
         let published = settings.and_then(|settings| session.proxy_arp(settings));

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::io::{KernelOp, SessionKey};
 use super::operations::Purpose;
-use super::session::{Interface, POLL, Session, Side, Told, client_link, server_link};
+use super::session::{Interface, Session, Side, Told, client_link, server_link};
 use super::{Server, Tunnel};
 use crate::config::{Bundle, LinkProfile};
 use crate::control::protocol::Traffic;
@@ -276,10 +276,10 @@ impl Server {
         session.ipv6 = saved.link.ipv6;
         session.interface = Interface::Ready(saved.interface.clone());
         session.was_up = true;
-        session.next_poll = Some(now + POLL);
         session.traffic = Traffic::default();
         session.last_packet = now;
         session.link = Some(link);
+        session.next_poll = Some(session.poll_after(now));
         let key = saved.session;
         if let Some(client) = saved
             .connection

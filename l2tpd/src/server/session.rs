@@ -16,8 +16,12 @@ use super::io::{Framing, SessionKey};
 use crate::config::{Bundle, Connection, LinkProfile};
 use crate::control::protocol::{SessionStatus, Traffic};
 
-/// How often the counters of a session are read.
-pub(super) const POLL: Duration = Duration::from_secs(10);
+/// How often the counters of a session are read that ends when it is idle, and how exact that is.
+const POLL: Duration = Duration::from_secs(10);
+/// How often they are read when neither that nor an Echo-Request depends on it: they spare HELLOs.
+const SELDOM: Duration = Duration::from_secs(55);
+/// So long before an Echo-Request is due they are read, as traffic makes it superfluous.
+const BEFORE_ECHO: Duration = Duration::from_secs(1);
 
 /// What kind of end of the link we are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +170,29 @@ impl Session {
             .into_iter()
             .flatten()
             .min_by_key(|(due, _)| *due)
+    }
+
+    /// When the counters are to be read next: no more often than something depends on them, as with
+    /// many sessions that is most of what idle ones cost.
+    pub(super) fn poll_after(&self, now: Instant) -> Instant {
+        if self
+            .bundle
+            .as_ref()
+            .is_some_and(|b| b.idle_timeout.is_some())
+        {
+            return now + POLL;
+        }
+        let link = self.link.as_ref();
+        let Some(echo) = link.and_then(Link::echo_due) else {
+            return now + SELDOM;
+        };
+        let interval = link.map_or(SELDOM, |link| link.config().echo_interval);
+        // The one that is due in this moment has been thought of.
+        [echo, echo + interval]
+            .into_iter()
+            .filter_map(|due| due.checked_sub(BEFORE_ECHO))
+            .find(|at| *at > now)
+            .unwrap_or(now + POLL)
     }
 
     /// Keeps the first reason.
