@@ -486,14 +486,15 @@ impl Default for RetransmitPolicy {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            half_open: 1000,
+            half_open: 2048,
             half_open_per_source: 64,
             half_open_timeout: Duration::from_secs(45),
             ike_sas: 16_000,
             ike_sas_per_client: 4,
             quick_modes: 16,
             children_per_client: 32,
-            dh_jobs: 256,
+            // As many as may be half open: a client whose value is dropped comes again after seconds.
+            dh_jobs: 2048,
             stateless_answers: 20,
         }
     }

@@ -245,7 +245,7 @@ impl Tunnel {
     fn insert(&mut self, step: &mut Step<'_>, session: Session) {
         step.counters.sessions_created += 1;
         *step.sessions += 1;
-        self.sessions.insert(session.id, session);
+        self.sessions.insert(session.id, Box::new(session));
     }
 
     /// Command: places a call, at once or when the tunnel is up.

@@ -43,7 +43,8 @@ pub(crate) struct Tunnel {
     pub(crate) control_lost: bool,
     /// Since when there is no session.
     pub(crate) idle_since: Instant,
-    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// Boxed: mostly there is one, and a node of a B-tree has room for eleven.
+    pub(crate) sessions: BTreeMap<SessionId, Box<Session>>,
 }
 
 /// Where a control connection stands.
@@ -436,7 +437,7 @@ impl Tunnel {
             State::Established { .. } => self
                 .sessions
                 .values()
-                .filter_map(Session::deadline)
+                .filter_map(|session| session.deadline())
                 .chain(self.idle_deadline(idle_timeout))
                 .chain(self.silence_deadline(hello_interval))
                 .min(),
@@ -537,7 +538,7 @@ impl Tunnel {
             session.call = saved.call;
             session.data_sequencing = saved.data_sequencing;
             session.created = ago(saved.age);
-            tunnel.sessions.insert(saved.session, session);
+            tunnel.sessions.insert(saved.session, Box::new(session));
         }
         tunnel
     }

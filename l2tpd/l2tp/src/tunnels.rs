@@ -22,7 +22,8 @@ use crate::wire::{Avp, MessageType, ResultCode, ResultScope};
 #[derive(Debug)]
 pub struct Tunnels {
     pub(crate) config: Config,
-    pub(crate) entries: BTreeMap<TunnelId, Entry>,
+    // Boxed: a node of a B-tree has room for eleven, and not all of it is used.
+    pub(crate) entries: BTreeMap<TunnelId, Box<Entry>>,
     /// Which tunnels run over a flow.
     flows: BTreeSet<(FlowId, TunnelId)>,
     timers: BTreeSet<(Instant, TunnelId)>,
@@ -419,11 +420,11 @@ impl Tunnels {
         self.flows.insert((flow, id));
         self.entries.insert(
             id,
-            Entry {
+            Box::new(Entry {
                 tunnel,
                 class,
                 timer: None,
-            },
+            }),
         );
         self.arm(id);
     }

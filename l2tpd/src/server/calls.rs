@@ -126,7 +126,7 @@ impl Server {
         let mut session = Session::new(serial, side, number, peer, setup, now);
         session.profile = profile;
         session.bundle = bundle;
-        self.sessions.insert(key, session);
+        self.sessions.insert(key, Box::new(session));
         let operation = KernelOp::CreateSession(setup);
         self.session_operation(now, key, operation, "the session's nodes");
     }
@@ -140,7 +140,7 @@ impl Server {
             .ok_or(NO_LINK)?;
         if let Some(most) = link.max_sessions {
             let sessions = self.sessions.values();
-            let named = |session: &&Session| {
+            let named = |session: &&Box<Session>| {
                 let profile = session.profile.as_ref();
                 profile.is_some_and(|profile| profile.name == link.name)
             };
@@ -250,7 +250,7 @@ impl Server {
             };
             self.kernel(now, operation, Purpose::Removal);
         }
-        let ended = Ended::of(session, now);
+        let ended = Ended::of(*session, now);
         let operation = KernelOp::RemoveSession { session: key };
         self.kernel(now, operation, Purpose::Ended(Box::new(ended)));
     }

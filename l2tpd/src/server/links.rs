@@ -190,7 +190,7 @@ impl Server {
             .filter(move |(_, session)| {
                 session.side == Side::Server && session.method.is_some() && same(&session.user)
             })
-            .map(|(key, session)| (*key, session))
+            .map(|(key, session)| (*key, session.as_ref()))
     }
 
     /// Whether a login of `user` is one too many.

@@ -38,7 +38,8 @@ pub enum Role {
 pub struct PppNode {
     config: NodeConfig,
     links: [Option<HookIndex>; MAX_LINKS],
-    stats: [LinkStats; MAX_LINKS],
+    /// Of the links up to the last one that was asked for: mostly there is one.
+    stats: Vec<LinkStats>,
     bundle_stats: LinkStats,
     bypass: Option<HookIndex>,
     inet: Option<HookIndex>,
@@ -73,6 +74,7 @@ impl PppNode {
                 let canonical = ng::link_hook(number) == name;
                 let link = self.links.get_mut(number).filter(|_| canonical);
                 *link.ok_or(Errno::EINVAL)? = Some(hook);
+                self.stats(u16::try_from(number).map_err(|_| Errno::EINVAL)?)?;
                 Ok(Role::Link(number))
             }
         }
@@ -117,7 +119,11 @@ impl PppNode {
         if link == BUNDLE_LINK {
             return Ok(&mut self.bundle_stats);
         }
-        self.stats.get_mut(usize::from(link)).ok_or(Errno::EINVAL)
+        let link = usize::from(link);
+        if link < MAX_LINKS && self.stats.len() <= link {
+            self.stats.resize_with(link + 1, LinkStats::default);
+        }
+        self.stats.get_mut(link).ok_or(Errno::EINVAL)
     }
 
     pub(super) fn receive(&mut self, role: Role, buffer: &mut Buffer) -> Verdict {

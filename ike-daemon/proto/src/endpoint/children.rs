@@ -60,7 +60,7 @@ impl Endpoint {
         let surplus = client.children.len().saturating_sub(limit);
         let surplus: Vec<ChildId> = client.children.iter().copied().take(surplus).collect();
         self.by_spi_in.insert(child.spi_in, id);
-        self.children.insert(id, child);
+        self.children.insert(id, Box::new(child));
         self.arm_child(id);
         for old in surplus {
             self.remove_child(now, rng, old, DownReason::Evicted, true);

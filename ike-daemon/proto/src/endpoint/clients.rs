@@ -210,7 +210,7 @@ impl Endpoint {
         let reqid = self.free_reqid()?;
         self.clients.insert(
             reqid,
-            Client {
+            Box::new(Client {
                 reqid,
                 local: path.local,
                 peer: path.peer,
@@ -224,7 +224,7 @@ impl Endpoint {
                 fresh_since: None,
                 traffic: None,
                 asked: false,
-            },
+            }),
         );
         Some(reqid)
     }

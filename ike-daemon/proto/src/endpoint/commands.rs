@@ -158,7 +158,7 @@ impl Endpoint {
         let counters = &mut self.shared.counters;
         counters.phase1_initiated = counters.phase1_initiated.wrapping_add(1);
         self.by_own_cookie.insert(session.cky_i, id);
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
         self.arm_session(id);
         Ok(id)
     }

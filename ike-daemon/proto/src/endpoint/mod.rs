@@ -51,7 +51,8 @@ use timers::{TimerKey, Timers};
 /// All IKE state of one host. See [`crate::io`] for how to drive it.
 pub struct Endpoint {
     shared: Shared,
-    sessions: BTreeMap<IkeId, Session>,
+    // Boxed: a node of a B-tree has room for eleven, and about half of it is used.
+    sessions: BTreeMap<IkeId, Box<Session>>,
     by_cookies: BTreeMap<(Cookie, Cookie), IkeId>,
     /// Exchanges begun by peers, by source and initiator cookie: a late repetition of their first
     /// message must not begin another one.
@@ -61,11 +62,11 @@ pub struct Endpoint {
     /// Exchanges begun by peers and not established, oldest first.
     half_open: BTreeMap<IkeId, SocketAddr>,
     half_open_by_source: BTreeMap<IpAddr, usize>,
-    clients: BTreeMap<Reqid, Client>,
+    clients: BTreeMap<Reqid, Box<Client>>,
     last_reqid: u32,
     /// Used by others in the system's kernel.
     foreign_reqids: BTreeSet<u32>,
-    children: BTreeMap<ChildId, Child>,
+    children: BTreeMap<ChildId, Box<Child>>,
     by_spi_in: BTreeMap<u32, ChildId>,
     timers: Timers,
     reassembly: Reassembly,
@@ -304,7 +305,7 @@ impl Endpoint {
                 self.half_open.insert(id, path.peer);
                 let count = self.half_open_by_source.entry(path.peer.ip()).or_default();
                 *count = count.saturating_add(1);
-                self.sessions.insert(id, session);
+                self.sessions.insert(id, Box::new(session));
                 self.arm_session(id);
             }
             Err(reason) => {
@@ -619,7 +620,7 @@ impl Endpoint {
     }
 
     fn arm_child(&mut self, id: ChildId) {
-        let due = self.children.get(&id).map(Child::due);
+        let due = self.children.get(&id).map(|child| child.due());
         self.timers.set(TimerKey::Child(id), due);
     }
 

@@ -178,7 +178,7 @@ impl Endpoint {
                 traffic: None,
                 asked: false,
             };
-            self.clients.insert(saved.reqid, client);
+            self.clients.insert(saved.reqid, Box::new(client));
             if let Some(address) = saved.lease {
                 self.shared.leases.hold(saved.reqid, address);
             }
@@ -192,7 +192,7 @@ impl Endpoint {
             client.sessions.insert(id);
             self.by_cookies.insert((session.cky_i, session.cky_r), id);
             self.shared.next_id = self.shared.next_id.max(id.0.saturating_add(1));
-            self.sessions.insert(id, session);
+            self.sessions.insert(id, Box::new(session));
             self.arm_session(id);
         }
         for child in children {
@@ -207,7 +207,7 @@ impl Endpoint {
             self.shared.place(child.peer.ip(), id, place);
             self.by_spi_in.insert(child.spi_in, id);
             self.shared.next_id = self.shared.next_id.max(id.0.saturating_add(1));
-            self.children.insert(id, child);
+            self.children.insert(id, Box::new(child));
             self.arm_child(id);
         }
         let reqids: Vec<_> = self.clients.keys().copied().collect();

@@ -35,6 +35,11 @@ impl Endpoint {
             .collect()
     }
 
+    /// Pairs of IPsec SAs, installed or under negotiation.
+    pub fn child_count(&self) -> usize {
+        self.children.len()
+    }
+
     /// Counters since start.
     pub fn counters(&self) -> Counters {
         Counters {

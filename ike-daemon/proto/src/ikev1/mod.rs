@@ -99,7 +99,7 @@ pub(crate) struct Established {
     pub(crate) expires: Instant,
     /// The client, assigned by the endpoint right after.
     pub(crate) client: Reqid,
-    pub(crate) quick: BTreeMap<u32, QuickMode>,
+    pub(crate) quick: BTreeMap<u32, Box<QuickMode>>,
     pub(crate) seen: MessageIds,
     pub(crate) dpd: Dpd,
     pub(crate) keepalive: Option<Instant>,

@@ -76,7 +76,7 @@ impl Session {
             stage: Stage::Starting { pfs: wish.pfs },
         };
         self.ask_spi(cx, &quick, path, carrier);
-        self.put_back(message_id, quick);
+        self.put_back(message_id, Box::new(quick));
     }
 
     /// The kernel for a pair we ask for: one is settled on before the peer chooses a suite.

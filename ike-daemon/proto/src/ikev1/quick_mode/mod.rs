@@ -229,7 +229,7 @@ impl Session {
         }
     }
 
-    fn put_back(&mut self, message_id: u32, quick: QuickMode) {
+    fn put_back(&mut self, message_id: u32, quick: Box<QuickMode>) {
         if let Some(established) = self.established_mut() {
             established.quick.insert(message_id, quick);
         }

@@ -82,7 +82,7 @@ impl Session {
                     stage: Stage::Qm1Received { choice, ke },
                 };
                 self.ask_spi(cx, &quick, path, carrier);
-                self.put_back(message_id, quick);
+                self.put_back(message_id, Box::new(quick));
             }
             Err((reason, spi)) => {
                 let offered = chain.one(PayloadType::SA).and_then(SaPayload::parse);
