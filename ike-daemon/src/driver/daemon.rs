@@ -33,6 +33,10 @@ use crate::state::{Marks, StateFile};
 /// Between looks at the kernel's counters, at most and at least.
 const COUNTERS_SELDOM: Duration = Duration::from_secs(20);
 const COUNTERS_OFTEN: Duration = Duration::from_secs(2);
+/// Time for each pair of IPsec SAs, so that with many looking at them takes a small part of it.
+const COUNTERS_EACH: Duration = Duration::from_millis(2);
+/// Timers are looked at no more often than this, so that those of several clients go together.
+const TIMER_SLACK: Duration = Duration::from_millis(100);
 /// Between attempts to bring an `auto` connection up.
 const AUTO_RETRY: Duration = Duration::from_secs(10);
 /// Before the first attempt to bring one up again that the peer has lost.
@@ -73,6 +77,7 @@ pub(super) struct Daemon {
     /// Octets received when last reported.
     pub(super) octets: HashMap<ChildId, u64>,
     counters_at: Option<Instant>,
+    timers_not_before: Instant,
     auto_at: Option<Instant>,
 }
 
@@ -143,6 +148,7 @@ impl Daemon {
             started: now,
             octets: HashMap::new(),
             counters_at: None,
+            timers_not_before: now,
             auto_at: None,
             log,
             config,
@@ -365,10 +371,12 @@ impl Daemon {
         .into_iter()
         .flatten()
         .min()
+        .map(|due| due.max(self.timers_not_before))
     }
 
     pub(super) fn timeout(&mut self) {
         let now = Instant::now();
+        self.timers_not_before = now + TIMER_SLACK;
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if is_due(self.endpoint.next_timeout()) {
             self.endpoint.handle_timeout(now, &mut self.rng);
@@ -455,12 +463,14 @@ impl Daemon {
         self.parts.state.note(now, &self.endpoint);
         if self.counters_at.is_none() && self.stats.kernel_connected {
             let often = self.config.policy.dpd.interval / 3;
-            if self.endpoint.counters().child_sas > 0 {
+            let pairs = self.endpoint.child_count();
+            if pairs > 0 {
                 let pause = match often.is_zero() {
                     true => COUNTERS_SELDOM,
                     false => often.clamp(COUNTERS_OFTEN, COUNTERS_SELDOM),
                 };
-                self.counters_at = Some(now + pause);
+                let least = COUNTERS_EACH * u32::try_from(pairs).unwrap_or(u32::MAX);
+                self.counters_at = Some(now + pause.max(least.min(COUNTERS_SELDOM)));
             }
         }
     }
@@ -494,7 +504,7 @@ impl Daemon {
                     connecting.reply.error(format!("{connection}: {reason}"));
                 }
             }
-            Event::ChildUp { reqid, .. } => {
+            Event::ChildUp { reqid, .. } if !self.waiting.connects.is_empty() => {
                 let up: Vec<String> = self
                     .endpoint
                     .ike_sas(now)

@@ -11,8 +11,8 @@ use tanuki_daemon::retry::Pauses;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Messages waiting for the kernel.
-const QUEUE: usize = 4096;
+/// Messages waiting for the kernel: as many as it takes when all clients there may be leave at once.
+const QUEUE: usize = 131_072;
 
 /// Which kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -323,8 +323,9 @@ async fn receive(
     events: &mpsc::Sender<NetEvent>,
     accept: fn(SocketAddr, SocketAddr, Vec<u8>) -> Option<NetEvent>,
 ) {
+    let mut buffer = Udp::buffer();
     loop {
-        let event = match udp.receive().await {
+        let event = match udp.receive(&mut buffer).await {
             Ok((local, peer, payload)) => match accept(local, peer, payload) {
                 Some(event) => event,
                 None => continue,

@@ -75,24 +75,31 @@ impl Udp {
         self.local
     }
 
+    /// Room for any datagram, for [`Udp::receive`].
+    pub fn buffer() -> Vec<u8> {
+        vec![0; MAX_DATAGRAM]
+    }
+
     /// Waits for a datagram: (the address it was sent to, where it came from, payload). Cancel
     /// safe.
     ///
     /// # Errors
     /// Whatever the system says.
-    pub async fn receive(&self) -> io::Result<(SocketAddr, SocketAddr, Vec<u8>)> {
-        let mut buffer = vec![0; MAX_DATAGRAM];
+    pub async fn receive(
+        &self,
+        buffer: &mut [u8],
+    ) -> io::Result<(SocketAddr, SocketAddr, Vec<u8>)> {
         let mut control = os::control_buffer();
         loop {
             let received = self
                 .socket
                 .async_io(Interest::READABLE, || {
-                    self.receive_now(&mut buffer, &mut control)
+                    self.receive_now(buffer, &mut control)
                 })
                 .await?;
             if let Some((to, from, length)) = received {
-                buffer.truncate(length);
-                return Ok((SocketAddr::new(to, self.local.port()), from, buffer));
+                let payload = buffer.get(..length).unwrap_or_default().to_vec();
+                return Ok((SocketAddr::new(to, self.local.port()), from, payload));
             }
         }
     }
@@ -171,7 +178,7 @@ mod tests {
         for address in ["127.0.0.1", "127.0.0.53"] {
             let to = SocketAddr::new(address.parse().unwrap(), port);
             client.send_to(b"hello", to).await.unwrap();
-            let (local, peer, payload) = server.receive().await.unwrap();
+            let (local, peer, payload) = server.receive(&mut Udp::buffer()).await.unwrap();
             assert_eq!((local, peer), (to, client.local_addr().unwrap()));
             assert_eq!(payload, b"hello");
             server.send(local.ip(), peer, b"answer").unwrap();
@@ -191,7 +198,7 @@ mod tests {
             return;
         };
         client.send_to(b"hello", to).await.unwrap();
-        let (local, peer, _) = server.receive().await.unwrap();
+        let (local, peer, _) = server.receive(&mut Udp::buffer()).await.unwrap();
         assert_eq!((local, peer), (to, client.local_addr().unwrap()));
         server.send(local.ip(), peer, b"answer").unwrap();
         assert_eq!(client.recv_from(&mut [0; 16]).await.unwrap(), (6, to));

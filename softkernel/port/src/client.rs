@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -40,6 +41,8 @@ pub enum BindError {
 pub struct UdpPort {
     socket: AsyncFd<OwnedFd>,
     local: SocketAddr,
+    /// Room for any packet.
+    scratch: Mutex<Box<[u8]>>,
 }
 
 impl UdpPort {
@@ -75,7 +78,11 @@ impl UdpPort {
         peer: Option<SocketAddr>,
     ) -> Result<Self, BindError> {
         let socket = open(path).map_err(BindError::Connect)?;
-        let mut port = Self { socket, local };
+        let mut port = Self {
+            socket,
+            local,
+            scratch: Mutex::new(vec![0; MAX_PACKET].into_boxed_slice()),
+        };
         let mut packet = Vec::new();
         Packet::Bind { local, encap, peer }.emit(&mut packet);
         port.write(&packet).await.map_err(BindError::Connect)?;
@@ -144,23 +151,18 @@ impl UdpPort {
     }
 
     async fn read(&self) -> io::Result<Vec<u8>> {
-        let mut buffer = vec![0; MAX_PACKET];
         loop {
             let mut ready = self.socket.readable().await?;
             let result = ready.try_io(|fd| {
-                Ok(recv(
-                    fd.get_ref().as_raw_fd(),
-                    &mut buffer,
-                    MsgFlags::empty(),
-                )?)
+                let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+                let length = recv(fd.get_ref().as_raw_fd(), &mut scratch, MsgFlags::empty())?;
+                Ok(scratch.get(..length).unwrap_or_default().to_vec())
             });
             match result {
-                Ok(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(Ok(length)) => {
-                    buffer.truncate(length);
-                    return Ok(buffer);
+                Ok(Ok(packet)) if packet.is_empty() => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
                 }
-                Ok(Err(error)) => return Err(error),
+                Ok(result) => return result,
                 Err(_) => {}
             }
         }

@@ -47,28 +47,42 @@ struct Asked {
 #[derive(Debug, Default)]
 pub(super) struct Acquires {
     asked: BTreeMap<Wanted, Asked>,
+    /// The same by their sequence numbers, which is about the order they get old in.
+    by_sequence: BTreeMap<u32, Wanted>,
     last_sequence: u32,
 }
 
 impl Acquires {
     /// Counts a packet without SA; the sequence number of the ACQUIRE to send, if it is time.
     fn packet(&mut self, now: Instant, wanted: Wanted) -> Option<u32> {
-        self.asked
-            .retain(|_, asked| now.duration_since(asked.since) < BLOCK_LIFETIME);
-        if let Some(asked) = self.asked.get_mut(&wanted) {
-            if asked.packets <= BLOCK_COUNT {
-                asked.packets += 1;
-                return None;
+        let is_fresh = |asked: &Asked| now.duration_since(asked.since) < BLOCK_LIFETIME;
+        while let Some((&oldest, &of)) = self.by_sequence.first_key_value()
+            && !self.asked.get(&of).is_some_and(is_fresh)
+        {
+            self.served(oldest);
+        }
+        match self.asked.get_mut(&wanted) {
+            Some(asked) if is_fresh(asked) => {
+                if asked.packets <= BLOCK_COUNT {
+                    asked.packets += 1;
+                    return None;
+                }
+                asked.packets = 0;
+                asked.since = now;
+                return Some(asked.sequence);
             }
-            asked.packets = 0;
-            asked.since = now;
-            return Some(asked.sequence);
+            Some(asked) => {
+                let old = asked.sequence;
+                self.served(old);
+            }
+            None => {}
         }
         if self.asked.len() >= MAX_ACQUIRES {
             return None;
         }
         let sequence = self.last_sequence.checked_add(1).unwrap_or(1);
         self.last_sequence = sequence;
+        self.by_sequence.insert(sequence, wanted);
         self.asked.insert(
             wanted,
             Asked {
@@ -82,8 +96,8 @@ impl Acquires {
 
     /// A GETSPI or ADD came with the sequence number of an ACQUIRE.
     pub(super) fn served(&mut self, sequence: u32) {
-        if sequence != 0 {
-            self.asked.retain(|_, asked| asked.sequence != sequence);
+        if let Some(wanted) = self.by_sequence.remove(&sequence) {
+            self.asked.remove(&wanted);
         }
     }
 
