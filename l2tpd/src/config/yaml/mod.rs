@@ -154,7 +154,7 @@ impl Check<'_> {
         );
         let console = self.console(file.console, file.web);
         let limits = &file.limits;
-        let tunnels = limits.tunnels.map_or(10_000, Number::size);
+        let tunnels = limits.tunnels.map_or(16_000, Number::size);
         Some(Config {
             listen: file.listen.map_or_else(
                 || vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, L2TP_PORT))],
@@ -179,7 +179,7 @@ impl Check<'_> {
             pools,
             limits: Limits {
                 tunnels,
-                half_open: limits.half_open.map_or(500, Number::size),
+                half_open: limits.half_open.map_or(2000, Number::size),
                 tunnels_per_source: limits.tunnels_per_source.map_or(250, Number::size),
                 sessions_per_tunnel: limits.sessions_per_tunnel.map_or(16, Number::size),
                 sessions: limits
