@@ -57,6 +57,13 @@ impl Executor {
         &mut self,
         operation: &KernelOp,
     ) -> Result<KernelAnswer, KernelError> {
+        let outcome = self.carry_out(operation).await;
+        // An operation that failed half way may have left some: they are not the next one's.
+        let rest = self.settle().await;
+        outcome.and_then(|answer| rest.map(|()| answer))
+    }
+
+    async fn carry_out(&mut self, operation: &KernelOp) -> Result<KernelAnswer, KernelError> {
         match operation {
             KernelOp::CreateTunnel(create) => {
                 let made = self.create_tunnel(create).await;

@@ -288,7 +288,7 @@ impl Server {
         {
             client.adopt(key);
         }
-        self.sessions.insert(key, session);
+        self.sessions.insert(key, Box::new(session));
         if saved.prefix.is_none() && self.advertises(key) {
             self.without_prefix.insert(key);
         }

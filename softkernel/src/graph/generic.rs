@@ -1,6 +1,6 @@
 //! The messages that every node understands, and the making and breaking of nodes and hooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use netgraph::frame::Frame;
@@ -225,7 +225,7 @@ impl Graph {
         if node.hook_named(name).is_some() {
             return Err(Errno::EEXIST);
         }
-        if node.hooks.len() >= self.limits.hooks && !node.hooks.iter().any(Option::is_none) {
+        if node.hooks.len() >= self.limits.hooks && node.vacant.is_empty() {
             return Err(Errno::ENOBUFS);
         }
         Ok(())
@@ -257,12 +257,8 @@ impl Graph {
 
     fn add_hook(&mut self, id: NodeId, name: &str) -> Result<HookIndex, Errno> {
         let node = self.node_mut(id).ok_or(Errno::ENOENT)?;
-        let position = node
-            .hooks
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(node.hooks.len());
-        let index = HookIndex(u32::try_from(position).map_err(|_| Errno::ENOBUFS)?);
+        let end = u32::try_from(node.hooks.len()).map_err(|_| Errno::ENOBUFS)?;
+        let index = HookIndex(node.vacant.first().copied().unwrap_or(end));
         let role = match &mut node.kind {
             Kind::Socket(node) => {
                 node.attach(name, index);
@@ -286,7 +282,8 @@ impl Graph {
             role,
             peer: (NodeId::NONE, index),
         };
-        match node.hooks.get_mut(position) {
+        node.vacant.remove(&index.0);
+        match node.hooks.get_mut(index.0 as usize) {
             Some(slot) => *slot = Some(hook),
             None => node.hooks.push(Some(hook)),
         }
@@ -297,8 +294,9 @@ impl Graph {
     fn take_hook(&mut self, id: NodeId, index: HookIndex) -> Option<Hook> {
         let node = self.node_mut(id)?;
         let hook = node.hooks.get_mut(index.0 as usize)?.take()?;
+        node.vacant.insert(index.0);
         match (&mut node.kind, hook.role) {
-            (Kind::Socket(node), _) => node.detach(index),
+            (Kind::Socket(node), _) => node.detach(&hook.name),
             (Kind::L2tp(node), Role::L2tp(role)) => node.detach(role),
             (Kind::Ppp(node), Role::Ppp(role)) => node.detach(role),
             (Kind::Iface(node), Role::Iface(role)) => node.detach(role),
@@ -322,7 +320,7 @@ impl Graph {
                 Kind::Iface(_) => true,
                 Kind::Ksocket(_) | Kind::L2tp(_) | Kind::Ppp(_) | Kind::Tcpmss(_) => false,
             };
-            if !persists && node.hooks.iter().all(Option::is_none) {
+            if !persists && node.vacant.len() == node.hooks.len() {
                 self.remove_node(now, id);
             }
         }
@@ -364,6 +362,7 @@ impl Graph {
             id,
             name: None,
             hooks: Vec::new(),
+            vacant: BTreeSet::new(),
             kind,
             timer: None,
         };

@@ -141,6 +141,8 @@ struct Node {
     id: NodeId,
     name: Option<String>,
     hooks: Vec<Option<Hook>>,
+    /// Places in `hooks` where there is none.
+    vacant: BTreeSet<u32>,
     kind: Kind,
     /// Where it stands in the queue of timers.
     timer: Option<Instant>,
@@ -531,6 +533,10 @@ impl Node {
     }
 
     fn hook_named(&self, name: &str) -> Option<HookIndex> {
+        // A daemon's socket has hooks for every client; others have a handful.
+        if let Kind::Socket(socket) = &self.kind {
+            return socket.hook(name);
+        }
         let named = |hook: &Option<Hook>| hook.as_ref().is_some_and(|hook| hook.name == name);
         let position = self.hooks.iter().position(named)?;
         u32::try_from(position).ok().map(HookIndex)

@@ -32,8 +32,8 @@ impl SocketNode {
         self.hooks.insert(name.to_owned(), hook);
     }
 
-    pub(super) fn detach(&mut self, hook: HookIndex) {
-        self.hooks.retain(|_, index| *index != hook);
+    pub(super) fn detach(&mut self, name: &str) {
+        self.hooks.remove(name);
     }
 
     pub(super) fn hook(&self, name: &str) -> Option<HookIndex> {

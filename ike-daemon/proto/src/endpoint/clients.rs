@@ -2,7 +2,7 @@
 //! the reqid that ties its IPsec SAs together.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use ike_crypto::Cookie;
@@ -72,9 +72,12 @@ impl Endpoint {
             client.sessions.insert(id);
             if !client.peer_nat {
                 client.local = path.local;
-                client.peer = path.peer;
                 client.natt_port = path.natt_port;
+                let before = std::mem::replace(&mut client.peer, path.peer);
+                self.move_address(reqid, Some(before.ip()), Some(path.peer.ip()));
             }
+        }
+        if let Some(client) = self.clients.get_mut(&reqid) {
             if vendor_initial_contact {
                 client.fresh_since = Some(now);
             }
@@ -183,6 +186,21 @@ impl Endpoint {
         }
     }
 
+    /// A client is at another address, has come, or is gone.
+    pub(super) fn move_address(&mut self, reqid: Reqid, old: Option<IpAddr>, new: Option<IpAddr>) {
+        if let Some(old) = old
+            && let Some(others) = self.clients_at.get_mut(&old)
+        {
+            others.remove(&reqid);
+            if others.is_empty() {
+                self.clients_at.remove(&old);
+            }
+        }
+        if let Some(new) = new {
+            self.clients_at.entry(new).or_default().insert(reqid);
+        }
+    }
+
     /// The client an ISAKMP SA belongs to: that of the SA it replaces; or the one with this
     /// identity at this address, and behind NAT at this port; or a new one.
     fn client_for(&mut self, id: IkeId, identity: &Identification) -> Option<Reqid> {
@@ -196,7 +214,9 @@ impl Endpoint {
         if let Some(reqid) = replaced.filter(|reqid| self.clients.contains_key(reqid)) {
             return Some(reqid);
         }
-        let known = self.clients.values().find(|client| {
+        let at = self.clients_at.get(&path.peer.ip()).into_iter().flatten();
+        let mut clients = at.filter_map(|reqid| self.clients.get(reqid));
+        let known = clients.find(|client| {
             client.local.ip() == path.local.ip()
                 && client.peer.ip() == path.peer.ip()
                 && client.peer_nat == nat.peer
@@ -208,6 +228,7 @@ impl Endpoint {
         }
         let connection = session.connection.clone();
         let reqid = self.free_reqid()?;
+        self.move_address(reqid, None, Some(path.peer.ip()));
         self.clients.insert(
             reqid,
             Box::new(Client {
@@ -507,6 +528,7 @@ impl Endpoint {
         }
         if let Some(client) = self.clients.remove(&reqid) {
             self.timers.cancel(TimerKey::Client(reqid));
+            self.move_address(reqid, Some(client.peer.ip()), None);
             for (carrier, policy) in client.policies {
                 let replaced = self.clients.values().any(|other| {
                     let mut policies = other.policies.iter();

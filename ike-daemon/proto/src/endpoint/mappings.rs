@@ -102,6 +102,7 @@ impl Endpoint {
             client.sessions.clone(),
             client.children.clone(),
         );
+        self.move_address(reqid, Some(old.ip()), Some(new.ip()));
         for id in sessions {
             if let Some(session) = self.sessions.get_mut(&id)
                 && session.path.natt_port

@@ -63,6 +63,8 @@ pub struct Endpoint {
     half_open: BTreeMap<IkeId, SocketAddr>,
     half_open_by_source: BTreeMap<IpAddr, usize>,
     clients: BTreeMap<Reqid, Box<Client>>,
+    /// Clients by their addresses.
+    clients_at: BTreeMap<IpAddr, BTreeSet<Reqid>>,
     last_reqid: u32,
     /// Used by others in the system's kernel.
     foreign_reqids: BTreeSet<u32>,
@@ -90,6 +92,7 @@ impl Endpoint {
             half_open: BTreeMap::new(),
             half_open_by_source: BTreeMap::new(),
             clients: BTreeMap::new(),
+            clients_at: BTreeMap::new(),
             last_reqid: 0,
             foreign_reqids: BTreeSet::new(),
             children: BTreeMap::new(),

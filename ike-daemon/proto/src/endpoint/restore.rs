@@ -178,6 +178,7 @@ impl Endpoint {
                 traffic: None,
                 asked: false,
             };
+            self.move_address(saved.reqid, None, Some(client.peer.ip()));
             self.clients.insert(saved.reqid, Box::new(client));
             if let Some(address) = saved.lease {
                 self.shared.leases.hold(saved.reqid, address);

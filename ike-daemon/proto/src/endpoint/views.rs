@@ -60,6 +60,7 @@ impl Endpoint {
             + self.half_open.len()
             + self.half_open_by_source.len()
             + self.clients.len()
+            + self.clients_at.len()
             + self.children.len()
             + self.by_spi_in.len()
             + self.timers.len()
