@@ -7,10 +7,15 @@ import subprocess
 from harness.daemons import Daemons
 from harness.network import Network, sh
 
+from .servers import cpu_seconds
+from .softether import SoftEther
+
 SERVER = "10.200.0.1"
 CLIENTS = "10.201.0.0/16"
+OTHERS = "10.202.0.0/16"
 INSIDE = "10.77.0.1"
-PSK = "bench psk"
+# SoftEther takes nine characters at most.
+PSK = "benchpsk1"
 USER, PASSWORD = "load", "load of clients"
 
 # What is not the default is what one address may have, and the addresses to give away.
@@ -36,8 +41,10 @@ class Arena:
             ip -n {clients} addr add 10.200.0.2/24 dev wire
             ip -n {server} link set wire up
             ip -n {clients} link set wire up
-            ip -n {clients} route add local {CLIENTS} dev lo
-            ip -n {server} route add {CLIENTS} via 10.200.0.2
+            for net in {CLIENTS} {OTHERS}; do
+                ip -n {clients} route add local $net dev lo
+                ip -n {server} route add $net via 10.200.0.2
+            done
         """)
 
     def remove(self):
@@ -53,46 +60,46 @@ class Ours:
         self.daemons = Daemons(programs, arena.server, folder, texts)
         self.daemons.start()
 
-    def pids(self):
-        """Name and process id of each daemon."""
-        found = {}
-        for name, process in self.daemons.processes.items():
-            children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True,
-                                      text=True, check=False).stdout.split()
-            found[name] = [process.pid, *map(int, children)]
-        return found
+    def cpu(self):
+        """Seconds of CPU time so far."""
+        return cpu_seconds([process.pid for process in self.daemons.processes.values()])
 
-    def stop(self):
-        """Ends them."""
-        self.daemons.stop()
+    def resident(self):
+        """Memory in RAM of each daemon, KiB."""
+        return {name: resident(process.pid) for name, process in self.daemons.processes.items()}
 
     def kill(self):
-        """The same, whatever state they are in."""
+        """Ends them, in whatever state they are."""
         self.daemons.kill()
 
 
-def cpu_seconds(pids):
-    """User and system time of processes so far, in the scheduler's nanoseconds."""
-    total = 0
-    for pid in pids:
-        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            total += int((task / "schedstat").read_text(encoding="ascii").split()[0])
-    return total / 1e9
+class Softether:
+    """SoftEther VPN Server with the same user and key."""
+
+    def __init__(self, arena):
+        self.server = SoftEther(arena.server, PSK, {USER: PASSWORD})
+
+    def cpu(self):
+        """Seconds of CPU time so far."""
+        return cpu_seconds(self.server.pids())
+
+    def kill(self):
+        """Ends it."""
+        self.server.stop()
 
 
-def resident(pids):
-    """Memory in RAM of processes, KiB."""
-    total = 0
-    for pid in pids:
-        for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmRSS:"):
-                total += int(line.split()[1])
-    return total
+def resident(pid):
+    """Memory in RAM of a process, KiB."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
 
 
 def load(arena, programs, *words):
     """Starts tanuki-load on the clients' side; its JSON comes on standard output."""
+    where = [] if "--from" in words else ["--from", CLIENTS]
     argv = ["ip", "netns", "exec", arena.clients, str(pathlib.Path(programs) / "tanuki-load"),
-            "--server", SERVER, "--psk", PSK, "--user", USER, "--password", PASSWORD,
-            "--from", CLIENTS, "--json", *map(str, words)]
+            "--server", SERVER, "--psk", PSK, "--user", USER, "--password", PASSWORD, *where,
+            "--json", *map(str, words)]
     return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)

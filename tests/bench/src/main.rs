@@ -2,6 +2,7 @@
 //! packets too small for TCP. `scripts/bench` runs it beside the servers.
 
 mod cpu;
+mod diffie_hellman;
 mod flood;
 mod memory;
 mod relay;
@@ -47,6 +48,12 @@ enum Job {
         #[arg(long)]
         peer: SocketAddr,
     },
+    /// Diffie-Hellman, every group, one thread; JSON: milliseconds of CPU time.
+    DiffieHellman {
+        /// Seconds for each group.
+        #[arg(long, default_value_t = 0.5)]
+        seconds: f64,
+    },
     /// Sends UDP datagrams as fast as the system takes them; JSON: how many.
     Flood {
         /// Where to.
@@ -76,6 +83,7 @@ fn main() -> io::Result<()> {
             local,
             peer,
         } => return relay::run(&device, mtu, local, peer),
+        Job::DiffieHellman { seconds } => Ok(diffie_hellman::run(Duration::from_secs_f64(seconds))?),
         Job::Flood { to, size, seconds } => {
             serde_json::to_value(flood::flood(to, size, Duration::from_secs_f64(seconds))?)
         }
