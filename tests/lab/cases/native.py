@@ -1,11 +1,12 @@
 """Cases with our own daemons on both sides: no client machine, full speed."""
 
+import json
 import re
 import struct
 import subprocess
 
 from harness import network
-from harness.lab import INSIDE, USERS, eventually, require
+from harness.lab import INSIDE, PSK, USERS, eventually, require
 from harness.network import sh
 
 from .registry import case
@@ -132,3 +133,21 @@ def cleartext_sccrq(lab):
     require(done.returncode == 0, done.stderr)
     require(not done.stdout.strip(), f"the server answered {done.stdout}")
     require(not lab.tunnels(), f"the server has a tunnel: {lab.tunnels()}")
+
+
+@case("many-clients", "thirty clients at once, behind one address: online, every echo answered, nothing left",
+      guest=False)
+def many_clients(lab):
+    argv = ["ip", "netns", "exec", lab.network.name("own"), str(lab.programs / "tanuki-load"),
+            "--server", network.SERVER, "--psk", PSK, "--user", "alice", "--password",
+            USERS["alice"], "--clients", "30", "--hold", "3", "--echo", "60", "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    require(done.returncode == 0, f"tanuki-load: {done.stdout}{done.stderr}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    require(found["connected"] == 30, f"{found['failed']}")
+    echoes = found["echoes"]
+    # Those that were under way at the end may lack their answer.
+    require(echoes["sent"] > 100 and echoes["answered"] >= echoes["sent"] - 30, f"{echoes}")
+    eventually(lambda: not lab.tunnels(), "tunnels are left after StopCCN")
+    eventually(lambda: not lab.ipsec_sas(), "IPsec SAs are left after Delete")
+    return f"all online within {found['connect_ms']['max']:.0f} ms"
