@@ -83,7 +83,9 @@ fn main() -> io::Result<()> {
             local,
             peer,
         } => return relay::run(&device, mtu, local, peer),
-        Job::DiffieHellman { seconds } => Ok(diffie_hellman::run(Duration::from_secs_f64(seconds))?),
+        Job::DiffieHellman { seconds } => {
+            Ok(diffie_hellman::run(Duration::from_secs_f64(seconds))?)
+        }
         Job::Flood { to, size, seconds } => {
             serde_json::to_value(flood::flood(to, size, Duration::from_secs_f64(seconds))?)
         }

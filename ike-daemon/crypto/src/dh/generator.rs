@@ -2,9 +2,9 @@
 //! public value takes a multiplication for every four bits of the exponent, and no squaring. The table
 //! of a group is made when it is first used.
 
-use crypto_bigint::Uint;
 use crypto_bigint::ctutils::{CtAssign, CtEq};
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
+use crypto_bigint::{Limb, Uint, Word};
 
 /// Bits of the exponent that one multiplication is for.
 const WINDOW: u32 = 4;
@@ -48,8 +48,7 @@ impl<const LIMBS: usize> Powers<LIMBS> {
         let mut power = FixedMontyForm::one(&self.params);
         let words = exponent.as_limbs().iter();
         let digits = words.flat_map(|limb| {
-            let word = u64::from(limb.0);
-            (0..u64::BITS / WINDOW).map(move |place| (word >> (place * WINDOW)) % VALUES as u64)
+            (0..Limb::BITS / WINDOW).map(|place| (limb.0 >> (place * WINDOW)) % VALUES as Word)
         });
         let windows = usize::try_from(bits.div_ceil(WINDOW)).unwrap_or(usize::MAX);
         for (values, digit) in self.windows.iter().zip(digits).take(windows) {

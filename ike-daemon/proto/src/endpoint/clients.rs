@@ -77,10 +77,8 @@ impl Endpoint {
                 self.move_address(reqid, Some(before.ip()), Some(path.peer.ip()));
             }
         }
-        if let Some(client) = self.clients.get_mut(&reqid) {
-            if vendor_initial_contact {
-                client.fresh_since = Some(now);
-            }
+        if vendor_initial_contact && let Some(client) = self.clients.get_mut(&reqid) {
+            client.fresh_since = Some(now);
         }
         let counters = &mut self.shared.counters;
         counters.phase1_established = counters.phase1_established.wrapping_add(1);
