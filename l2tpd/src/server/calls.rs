@@ -139,8 +139,8 @@ impl Server {
             .and_then(|flow| link_for(&self.config.links, flow.local, flow.peer))
             .ok_or(NO_LINK)?;
         if let Some(most) = link.max_sessions {
-            let sessions = self.sessions.values();
-            let named = |session: &&Box<Session>| {
+            let sessions = self.sessions.values().map(Box::as_ref);
+            let named = |session: &&Session| {
                 let profile = session.profile.as_ref();
                 profile.is_some_and(|profile| profile.name == link.name)
             };
