@@ -186,7 +186,7 @@ impl Endpoint {
         clients
             .filter(move |client| client.connection.as_deref() == Some(connection))
             .flat_map(|client| &client.children)
-            .filter_map(|id| self.children.get(id))
+            .filter_map(|id| self.children.get(id).map(Box::as_ref))
     }
 
     /// The kernel had inbound SAs of a client that nobody here knows, left over from a process

@@ -16,7 +16,6 @@ use crate::ikev1::child::{Child, ChildStage};
 use crate::ikev1::dpd::Dpd;
 use crate::ikev1::main_mode::Phase;
 use crate::ikev1::protect::{MessageIds, MessageKey, SaKeys};
-use crate::ikev1::quick_mode::QuickMode;
 use crate::ikev1::transaction::Xauth;
 use crate::ikev1::{Established, Session};
 use crate::io::SecurityPolicy;
@@ -266,7 +265,7 @@ fn session_checkpoint(session: &Session, established: &Established, clock: Clock
         message_ids: established
             .seen
             .iter()
-            .filter(|id| !established.quick.get(id).is_some_and(QuickMode::is_open))
+            .filter(|id| !established.quick.get(id).is_some_and(|quick| quick.is_open()))
             .collect(),
         dpd_sequence: established.dpd.sequence,
         dpd_peer_sequence: established.dpd.peer_sequence,
