@@ -265,7 +265,12 @@ fn session_checkpoint(session: &Session, established: &Established, clock: Clock
         message_ids: established
             .seen
             .iter()
-            .filter(|id| !established.quick.get(id).is_some_and(|quick| quick.is_open()))
+            .filter(|id| {
+                !established
+                    .quick
+                    .get(id)
+                    .is_some_and(|quick| quick.is_open())
+            })
             .collect(),
         dpd_sequence: established.dpd.sequence,
         dpd_peer_sequence: established.dpd.peer_sequence,
