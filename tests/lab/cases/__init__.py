@@ -3,7 +3,7 @@
 from .registry import CASES
 # They register themselves.
 from . import native, probing  # noqa: F401
-from . import connecting, linux, ppp, certificates, tunnels, ipv6  # noqa: F401
+from . import connecting, linux, ppp, certificates, tunnels, ipv6, pfkey  # noqa: F401
 from . import refusals, misbehaving, endurance  # noqa: F401
 
 __all__ = ["CASES"]
