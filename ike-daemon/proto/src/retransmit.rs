@@ -87,6 +87,10 @@ pub(crate) struct Answered {
     request: Option<Vec<u8>>,
     answer: Option<Vec<u8>>,
     given: u32,
+    /// Octets of the request and its repetitions.
+    received: usize,
+    /// Octets of the answers given with [`Self::within_credit`].
+    sent: usize,
 }
 
 impl Answered {
@@ -95,6 +99,13 @@ impl Answered {
         self.request = Some(fingerprint(message));
         self.answer = None;
         self.given = 0;
+        self.received = message.len();
+        self.sent = 0;
+    }
+
+    /// Counts a repetition of the request.
+    pub(crate) fn repeated(&mut self, message: &[u8]) {
+        self.received = self.received.saturating_add(message.len());
     }
 
     /// Remembers its answer.
@@ -117,6 +128,17 @@ impl Answered {
         let answer = self.answer.as_deref()?;
         self.given = self.given.saturating_add(1);
         Some(answer)
+    }
+
+    /// The same for a peer that has not shown yet that it receives where it says it is: never more
+    /// octets than came from there.
+    pub(crate) fn within_credit(&mut self) -> Option<&[u8]> {
+        let sent = self.sent.saturating_add(self.answer.as_ref()?.len());
+        if sent > self.received {
+            return None;
+        }
+        self.sent = sent;
+        self.again()
     }
 }
 

@@ -148,7 +148,11 @@ fn open(world: &mut World, client: &Client) -> Option<Open> {
         message_id: 0,
     };
     let am1 = header.emit(&am1.emit());
-    let sent = give(world, client.from, 500, &am1);
+    // AM2 is longer than this AM1: it is there when as many octets have come.
+    let mut sent = give(world, client.from, 500, &am1);
+    if sent.is_empty() {
+        sent = give(world, client.from, 500, &am1);
+    }
     let [am2] = sent.as_slice() else {
         assert!(sent.is_empty());
         return None;
@@ -543,8 +547,6 @@ fn the_same_limits_as_main_mode() {
     let mut small = policy();
     small.limits.half_open = 5;
     small.limits.half_open_per_source = 3;
-    // AM2 is longer than this AM1: of such answers there are few in a second.
-    small.limits.stateless_answers = 100;
     world.hosts[0].endpoint.set_policy(small);
     for source in 1..10u8 {
         for cookie in 1..10u8 {

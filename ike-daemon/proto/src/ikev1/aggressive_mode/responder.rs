@@ -3,7 +3,8 @@
 //! An identity without a secret gets the same AM2 as any other, made with a random key, and the
 //! same answer to AM3 as a wrong key: nobody learns which groups exist by asking.
 //!
-//! AM2 is sent again when the peer repeats AM1, or begins a Quick Mode, which shows that AM3 was lost.
+//! AM2 is sent again when the peer repeats AM1, as long as all that is sent is no more octets than
+//! came, or when it begins a Quick Mode, which shows that AM3 was lost.
 
 use ike_crypto::{Secret, hash_i, hash_r, verify};
 
@@ -15,23 +16,24 @@ use crate::job::DhResult;
 use crate::nat::Path;
 use crate::vendor::NatVariant;
 use crate::wire::chain::{Builder, Chain};
-use crate::wire::header::{HEADER_LEN, Header};
+use crate::wire::header::Header;
 use crate::wire::id::IdPayload;
 
 use crate::ikev1::Session;
 use crate::ikev1::main_mode::responder::choose;
 use crate::ikev1::main_mode::{
-    Exchanged, HalfExchanged, NONCE_LEN, Phase, Phase1Keys, Step, ke_and_nonce,
-    says_initial_contact, stay,
+    Exchanged, HalfExchanged, Phase, Phase1Keys, Step, ke_and_nonce, says_initial_contact, stay,
 };
+
+/// Octets of our nonce (RFC 2409 5: 8 to 256): fewer than in Main Mode, so that AM2 is hardly ever
+/// longer than AM1.
+const NONCE_LEN: usize = 16;
 
 /// AM1 is in.
 #[derive(Debug)]
 pub(crate) struct Am1Received {
     pub(in crate::ikev1) half: HalfExchanged,
     group: Group,
-    /// Octets of AM1.
-    len: usize,
     /// SA payload, and vendor ids, of AM2.
     answer: Vec<u8>,
     vendor_ids: Builder,
@@ -97,7 +99,6 @@ impl Session {
         session.phase = Phase::Am1Received(Box::new(Am1Received {
             half,
             group,
-            len: datagram.len(),
             answer,
             vendor_ids,
         }));
@@ -118,7 +119,6 @@ impl Session {
         let Am1Received {
             half,
             group,
-            len,
             answer,
             vendor_ids,
         } = state;
@@ -163,14 +163,11 @@ impl Session {
         am2.push(PayloadType::HASH, hash.expose());
         am2.append(vendor_ids);
         self.push_nat_d(&exchanged.agreed, &mut am2);
-        // Nobody has shown yet that AM1 came from where it says. An answer that is longer is one
-        // of the few that anybody gets in a second.
-        let longer = HEADER_LEN.saturating_add(am2.emit().len()) > len;
-        if longer && !cx.shared.may_answer(cx.now) {
-            cx.effects.push(Effect::Ended(DownReason::Timeout));
-            return Phase::Moving;
-        }
-        self.send_clear(cx, ExchangeType::AGGRESSIVE, &am2);
+        // Nobody has shown yet that AM1 came from where it says: what is longer waits for AM1 to be
+        // repeated.
+        let am2 = self.in_clear(ExchangeType::AGGRESSIVE, &am2);
+        self.answered.answer(&am2);
+        self.answer_within_credit(cx);
         Phase::Am2Sent(Box::new(Am2Sent {
             exchanged,
             keys,

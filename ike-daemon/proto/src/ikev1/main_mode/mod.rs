@@ -389,11 +389,17 @@ impl Session {
         exchange: ExchangeType,
         chain: &Builder,
     ) {
+        let message = self.in_clear(exchange, chain);
+        self.send_phase1(cx, message);
+    }
+
+    /// A message of phase 1 that is not encrypted.
+    pub(in crate::ikev1) fn in_clear(&self, exchange: ExchangeType, chain: &Builder) -> Vec<u8> {
         let header = Header {
             next_payload: chain.first(),
             ..self.header(exchange, 0)
         };
-        self.send_phase1(cx, header.emit(&chain.emit()));
+        header.emit(&chain.emit())
     }
 
     fn send_phase1(&mut self, cx: &mut Context<'_>, message: Vec<u8>) {
@@ -413,11 +419,25 @@ impl Session {
         }
         let counters = &mut cx.shared.counters;
         counters.duplicates = counters.duplicates.wrapping_add(1);
-        // AM2 may be longer than AM1.
-        if !matches!(self.phase, Phase::Am2Sent(_)) || cx.shared.may_answer(cx.now) {
+        self.answered.repeated(datagram);
+        if matches!(self.phase, Phase::Am2Sent(_)) {
+            self.answer_within_credit(cx);
+        } else {
             self.repeat_answer(cx);
         }
         true
+    }
+
+    /// Gives an answer that may be longer than its request to a peer that has not shown yet that it
+    /// receives where it says it is: at once or, when it is longer, after a repetition.
+    pub(in crate::ikev1) fn answer_within_credit(&mut self, cx: &mut Context<'_>) {
+        if let Some(answer) = self.answered.within_credit() {
+            let answer = answer.to_vec();
+            cx.shared.send(&self.path, self.fragments, answer);
+        } else {
+            let counters = &mut cx.shared.counters;
+            counters.answers_suppressed = counters.answers_suppressed.wrapping_add(1);
+        }
     }
 
     /// Gives the last answer once more, while that is reasonable.
