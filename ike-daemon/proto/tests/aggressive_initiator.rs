@@ -95,7 +95,7 @@ fn a_network_that_loses_and_repeats() {
 
 #[test]
 fn with_a_password_after_it_a_lost_third_message_comes_again() {
-    for seed in 40..60 {
+    for seed in 40..100 {
         let mut world = world(seed, true);
         let mut policy = server();
         policy.authentication.methods = vec![Method::XauthPsk];
@@ -116,7 +116,7 @@ fn with_a_password_after_it_a_lost_third_message_comes_again() {
             password,
         });
         world.hosts[1].endpoint.set_policy(policy);
-        world.loss = 20;
+        world.loss = 10;
         world.initiate(1);
         world.run_secs(120);
         assert!(world.works(1), "seed {seed}");
