@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use ike_crypto::Secret;
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, rlim_t, setrlimit};
 use nix::sys::time::TimeValLike;
 use ppp_proto::{AuthMethod, Credentials};
 use rand_chacha::ChaCha20Rng;
@@ -40,7 +40,7 @@ use options::Options;
 use report::Report;
 
 /// Besides the clients' sockets.
-const OTHER_FILES: u64 = 64;
+const OTHER_FILES: rlim_t = 64;
 /// Longest IP packet through a tunnel, and what stands in front of it.
 const PACKET: usize = 2048;
 
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn start(options: &Options) -> io::Result<bool> {
-    allow_files(u64::from(options.clients) + OTHER_FILES)?;
+    allow_files(rlim_t::from(options.clients) + OTHER_FILES)?;
     let threads = std::thread::available_parallelism()?.get();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -71,7 +71,7 @@ fn start(options: &Options) -> io::Result<bool> {
 }
 
 /// A socket is an open file.
-fn allow_files(wanted: u64) -> io::Result<()> {
+fn allow_files(wanted: rlim_t) -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft >= wanted {
         return Ok(());
