@@ -135,9 +135,7 @@ GATEWAY6 = "2001:db8:198::1"
 def outer_ipv6(lab):
     """IPv6 from the plain network to the server, whose l2tpd listens to both."""
     server, router = lab.network.name("server"), lab.network.name("plain")
-    own = lab.network.name("own")
-    if own not in lab.network.names:
-        lab.network.create_own_client()
+    own = lab.network.own_client()
     sh(f"""
         ip -n {server} addr replace {SERVER6}/64 dev eth0 nodad
         ip -n {server} route replace 2001:db8:198::/64 via 2001:db8:203::1

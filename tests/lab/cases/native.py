@@ -138,7 +138,7 @@ def cleartext_sccrq(lab):
 @case("many-clients", "thirty clients at once, behind one address: online, every echo answered, nothing left",
       guest=False)
 def many_clients(lab):
-    argv = ["ip", "netns", "exec", lab.network.name("own"), str(lab.programs / "tanuki-load"),
+    argv = ["ip", "netns", "exec", lab.network.own_client(), str(lab.programs / "tanuki-load"),
             "--server", network.SERVER, "--psk", PSK, "--user", "alice", "--password",
             USERS["alice"], "--clients", "30", "--hold", "3", "--echo", "60", "--json"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)

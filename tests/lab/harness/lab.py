@@ -174,10 +174,7 @@ class Lab:
 
     def own_client(self, name, **values):
         """A set of our own daemons as client, in its own namespace."""
-        namespace = self.network.name("own")
-        if namespace not in self.network.names:
-            self.network.create_own_client()
-        daemons = Daemons(self.programs, namespace, self.folder / name,
+        daemons = Daemons(self.programs, self.network.own_client(), self.folder / name,
                           configuration("own-client", **values))
         self.others.append(daemons)
         daemons.start()

@@ -112,11 +112,13 @@ class Network:
         sh(f"ip -n {server} route add 198.51.100.0/24 via 203.0.113.1; "
            f"ip -n {server} route add default via {NAT_ADDRESS}")
 
-    def create_own_client(self):
-        """The namespace for a client of our own."""
-        own = self.add("own")
-        self.wire("own", "eth0", "plain", f"{OWN_CLIENT}/24")
-        sh(f"ip -n {own} route add default via {INTERFACES['p1'][2]}")
+    def own_client(self):
+        """The namespace for a client of our own, made when it is first asked for."""
+        own = self.name("own")
+        if own not in self.names:
+            self.add("own")
+            self.wire("own", "eth0", "plain", f"{OWN_CLIENT}/24")
+            sh(f"ip -n {own} route add default via {INTERFACES['p1'][2]}")
         return own
 
     def taps(self):
