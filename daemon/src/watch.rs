@@ -12,9 +12,9 @@ pub struct Watch {
     seen: Option<Stamp>,
 }
 
-/// What of a file changes when it is written or replaced.
+/// What of a file changes when it is written, replaced, or gets other permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -23,7 +23,9 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    /// That of a file.
+    #[must_use]
+    pub fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),

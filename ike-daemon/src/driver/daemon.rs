@@ -1,15 +1,11 @@
 //! What each input and each output means.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
 use ike_proto::Endpoint;
 use ike_proto::carrier::Carrier;
-use ike_proto::error::DownReason;
-use ike_proto::iana::NotifyType;
 use ike_proto::io::{ChildId, Datagram, Event, Job, JobResult, KernelReply, Output};
 use ike_proto::policy::Method;
 use rand_core::UnwrapErr;
@@ -21,13 +17,13 @@ use super::kernels::Kernels;
 use super::phase1::Phase1s;
 use super::programs::Programs;
 use super::users::UserFiles;
-use super::waiting::{Connecting, Waiting};
-use super::{Paths, log_problems, log_warnings};
-use crate::config::{Config, Start};
+use super::waiting::Waiting;
+use super::{Paths, log_warnings};
+use crate::config::Config;
 use crate::control::protocol::Stats;
 use crate::events::EventLog;
 use crate::kernel::{KernelSocket, LinkEvent, Ownership};
-use crate::net::{NetEvent, Network, udp};
+use crate::net::{NetEvent, Network};
 use crate::state::{Marks, StateFile};
 
 /// Between looks at the kernel's counters, at most and at least.
@@ -37,10 +33,6 @@ const COUNTERS_OFTEN: Duration = Duration::from_secs(2);
 const COUNTERS_EACH: Duration = Duration::from_millis(2);
 /// Timers are looked at no more often than this, so that those of several clients go together.
 const TIMER_SLACK: Duration = Duration::from_millis(100);
-/// Between attempts to bring an `auto` connection up.
-const AUTO_RETRY: Duration = Duration::from_secs(10);
-/// Before the first attempt to bring one up again that the peer has lost.
-const AUTO_AGAIN: Duration = Duration::from_secs(1);
 /// How long `ikectl connect` waits.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(60);
 
@@ -78,7 +70,7 @@ pub(super) struct Daemon {
     pub(super) octets: HashMap<ChildId, u64>,
     counters_at: Option<Instant>,
     timers_not_before: Instant,
-    auto_at: Option<Instant>,
+    pub(super) auto_at: Option<Instant>,
 }
 
 impl Daemon {
@@ -231,45 +223,6 @@ impl Daemon {
         self.programs.is_idle()
     }
 
-    /// Gives the core its policy, with our own addresses filled in by the routing table.
-    pub(super) fn apply_policy(&mut self) {
-        let mut policy = self.config.policy.clone();
-        for configured in &self.config.connections {
-            let mut connection = configured.connection.clone();
-            if connection.local.is_unspecified() {
-                match self.own_address(connection.peer) {
-                    Ok(local) => connection.local = local,
-                    Err(error) => {
-                        debug!(self.log, "no way to the peer yet"; "connection" => &connection.name,
-                            "peer" => %connection.peer, "reason" => %error);
-                        continue;
-                    }
-                }
-            }
-            policy.connections.push(connection);
-        }
-        self.endpoint.set_policy(policy);
-    }
-
-    /// Our address towards `peer`: what the routing table says if we listen there, else the first
-    /// address of that family that we listen on.
-    fn own_address(&self, peer: SocketAddr) -> io::Result<IpAddr> {
-        let routed = udp::source_for(peer)?;
-        let mut listen = self
-            .config
-            .listen
-            .iter()
-            .filter(|own| own.is_ipv4() == routed.is_ipv4())
-            .peekable();
-        let first = listen.peek().copied().copied();
-        let served = listen.any(|own| own.is_unspecified() || *own == routed);
-        Ok(if served {
-            routed
-        } else {
-            first.unwrap_or(routed)
-        })
-    }
-
     pub(super) fn network_event(&mut self, event: NetEvent) {
         match event {
             NetEvent::Datagram(received) => {
@@ -326,28 +279,6 @@ impl Daemon {
         }
     }
 
-    /// Edits of racoon's psk.txt count from the next datagram on, at most a second late.
-    fn refresh_psk(&mut self) {
-        let psk = self.config.psk.as_mut();
-        let Some(read) = psk.and_then(|psk| psk.refresh(Instant::now())) else {
-            return;
-        };
-        self.config.policy.secrets = match read {
-            Ok(keys) => {
-                for warning in &keys.warnings {
-                    warn!(self.log, "{warning}");
-                }
-                info!(self.log, "keys read again"; "keys" => keys.secrets.len());
-                keys.secrets
-            }
-            Err(problem) => {
-                error!(self.log, "{problem}"; "remedy" => "until then nobody has a key");
-                Vec::new()
-            }
-        };
-        self.apply_policy();
-    }
-
     pub(super) fn job_done(&mut self, result: JobResult) {
         self.endpoint
             .handle_job(Instant::now(), result, &mut self.rng);
@@ -395,51 +326,10 @@ impl Daemon {
             self.auto_at = None;
             self.start_auto_connections();
         }
-        let (late, waiting) = std::mem::take(&mut self.waiting.connects)
-            .into_iter()
-            .partition(|connecting| connecting.until <= now);
-        self.waiting.connects = waiting;
-        for connecting in late {
+        for connecting in self.take_connects(|connecting| connecting.until <= now) {
             connecting
                 .reply
                 .error(format!("{}: not up after 60 s", connecting.name));
-        }
-    }
-
-    pub(super) fn soon_auto(&mut self) {
-        self.auto_within(Duration::ZERO);
-    }
-
-    fn auto_within(&mut self, pause: Duration) {
-        let mut connections = self.config.connections.iter();
-        if connections.any(|configured| configured.start == Start::Auto) {
-            let at = Instant::now() + pause;
-            self.auto_at = Some(self.auto_at.map_or(at, |before| before.min(at)));
-        }
-    }
-
-    fn start_auto_connections(&mut self) {
-        let now = Instant::now();
-        self.auto_at = Some(now + AUTO_RETRY);
-        if !self.kernels.is_ready() {
-            return;
-        }
-        let missing: Vec<String> = self
-            .config
-            .connections
-            .iter()
-            .filter(|configured| configured.start == Start::Auto)
-            .map(|configured| configured.connection.name.clone())
-            .filter(|name| !self.endpoint.is_connected(name))
-            .collect();
-        if missing.is_empty() {
-            return;
-        }
-        self.apply_policy();
-        for name in missing {
-            if let Err(error) = self.endpoint.initiate(now, &name, &mut self.rng) {
-                warn!(self.log, "connection not started"; "connection" => name, "reason" => %error);
-            }
         }
     }
 
@@ -495,40 +385,7 @@ impl Daemon {
         });
         let scripts = &self.config.scripts;
         self.programs.run(scripts, &meaning, mode_config.as_deref());
-        if is_lost(event) {
-            self.auto_within(AUTO_AGAIN);
-        }
-        match event {
-            Event::ConnectionFailed { connection, reason } => {
-                for connecting in self.take_connects(|name| name == connection) {
-                    connecting.reply.error(format!("{connection}: {reason}"));
-                }
-            }
-            Event::ChildUp { reqid, .. } if !self.waiting.connects.is_empty() => {
-                let up: Vec<String> = self
-                    .endpoint
-                    .ike_sas(now)
-                    .into_iter()
-                    .filter(|sa| sa.reqid == Some(*reqid))
-                    .filter_map(|sa| sa.connection)
-                    .collect();
-                for connecting in self.take_connects(|name| up.iter().any(|up| up == name)) {
-                    let message = format!("{} is up", connecting.name);
-                    connecting
-                        .reply
-                        .ok(&crate::control::protocol::Done { message });
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn take_connects(&mut self, which: impl Fn(&str) -> bool) -> Vec<Connecting> {
-        let (taken, rest) = std::mem::take(&mut self.waiting.connects)
-            .into_iter()
-            .partition(|connecting| which(&connecting.name));
-        self.waiting.connects = rest;
-        taken
+        self.follow_connections(now, event);
     }
 
     /// When the daemon was started.
@@ -575,68 +432,6 @@ impl Daemon {
         info!(self.log, "counters"; "counters" => ?self.endpoint.counters());
     }
 
-    pub(super) fn reload_or_log(&mut self) {
-        // The words are in the log already.
-        let _ = self.reload();
-    }
-
-    /// Reads the configuration again. A broken file changes nothing.
-    ///
-    /// # Errors
-    /// The file's problems, in words.
-    pub(super) fn reload(&mut self) -> Result<String, String> {
-        let paths = &self.parts.paths;
-        let config = match paths.overrides.load(&paths.config) {
-            Ok(config) => config,
-            Err(problems) => {
-                log_problems(&self.log, &problems);
-                error!(self.log, "configuration refused; the one in force stays");
-                return Err(problems.to_string());
-            }
-        };
-        log_warnings(&self.log, &config);
-        let old = &self.config;
-        let restart: Vec<&str> = [
-            ("listen", old.listen != config.listen),
-            (
-                "port",
-                old.policy.nat.ike_port != config.policy.nat.ike_port,
-            ),
-            (
-                "nat_t.port",
-                old.policy.nat.natt_port != config.policy.nat.natt_port,
-            ),
-            (
-                "nat_t.enabled",
-                old.policy.nat.enabled != config.policy.nat.enabled,
-            ),
-            ("kernel", old.kernel != config.kernel),
-            ("log", old.log != config.log),
-        ]
-        .into_iter()
-        .filter_map(|(key, changed)| changed.then_some(key))
-        .collect();
-        let mut message = "configuration reloaded".to_owned();
-        if !restart.is_empty() {
-            message = format!("{message}; a restart is needed for {}", restart.join(", "));
-        }
-        info!(self.log, "{message}");
-        // Ports in use are the old ones until the restart.
-        let (ike_port, natt_port) = (old.policy.nat.ike_port, old.policy.nat.natt_port);
-        self.users = UserFiles::new(&config);
-        let before = std::mem::replace(&mut self.config, config);
-        self.config.policy.nat.ike_port = ike_port;
-        self.config.policy.nat.natt_port = natt_port;
-        self.kernels.refresh_system();
-        self.kernels_changed();
-        self.apply_policy();
-        let wanted = self.config.static_entries.clone();
-        self.remove_static_entries(&before.static_entries, &wanted);
-        self.add_static_entries();
-        self.soon_auto();
-        Ok(message)
-    }
-
     pub(super) fn stats_now(&self) -> Stats {
         Stats {
             uptime: self.started.elapsed().as_secs(),
@@ -644,19 +439,5 @@ impl Daemon {
             core: self.endpoint.counters(),
             ..self.stats.clone()
         }
-    }
-}
-
-/// Whether a peer has lost what it had with us: it may be back already.
-fn is_lost(event: &Event) -> bool {
-    match event {
-        Event::ChildDown { reason, .. } => matches!(
-            reason,
-            DownReason::DeletedByPeer | DownReason::DpdTimeout | DownReason::InitialContact
-        ),
-        Event::ConnectionFailed { reason, .. } => {
-            *reason == DownReason::PeerRefused(NotifyType::INVALID_COOKIE)
-        }
-        _ => false,
     }
 }

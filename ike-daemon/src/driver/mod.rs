@@ -11,12 +11,14 @@
 
 mod admin;
 mod admin_sockets;
+mod connections;
 mod daemon;
 mod kernel_events;
 mod kernels;
 mod orders;
 mod phase1;
 mod programs;
+mod reload;
 mod static_entries;
 mod users;
 mod waiting;

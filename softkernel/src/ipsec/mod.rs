@@ -11,6 +11,7 @@
 //! | `spd` | the policies |
 //! | `esp` | the packet format |
 //! | `transform` | ciphers and MACs |
+//! | `seal` | the packets of a batch, each SA's together |
 //! | `lockstep` | CBC of several packets at once |
 //! | `replay` | the window, extended sequence numbers |
 //! | `counters` | drop reasons |
@@ -44,6 +45,7 @@ mod replay;
 mod sa;
 mod sa_requests;
 mod sadb;
+mod seal;
 mod server;
 mod sp_requests;
 mod spd;
@@ -51,7 +53,6 @@ mod transform;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pfkey::{Direction, Level, Mode, Policy, PolicyRequest, PolicyType};
@@ -60,13 +61,12 @@ use zeroize::Zeroizing;
 
 pub use self::counters::{Counters, Drop};
 use self::events::{Acquires, Wanted};
-use self::lockstep::LANES;
 use self::sa::{Icv, Used};
 use self::sadb::Sadb;
+pub use self::seal::{Unsealed, seal};
 use self::server::Sockets;
 pub use self::spd::Tunnel;
 use self::spd::{Selectors, Spd};
-use self::transform::{Job, Transform};
 use crate::buffer::Buffer;
 
 /// A per-socket policy (`IP_IPSEC_POLICY`), parsed with `PolicyBlob::from_blob`.
@@ -154,98 +154,6 @@ pub struct OutboundEsp {
     pub encapsulated: bool,
     /// SPI in host order.
     pub spi: u32,
-}
-
-/// What is still to be done with the packets of a batch that [`Ipsec::prepare`] has framed. Made
-/// once, used for every batch.
-#[derive(Default)]
-pub struct Unsealed {
-    /// Of the SAs that the packets go through, each once.
-    transforms: Vec<Arc<Transform>>,
-    packets: Vec<Framed>,
-}
-
-/// A framed packet.
-struct Framed {
-    /// Its place in the batch.
-    place: usize,
-    /// The place of its SA's transform.
-    transform: usize,
-    sequence: u64,
-    extended: bool,
-}
-
-impl Unsealed {
-    /// Another framed packet; its place is behind those of the packets before.
-    fn push(&mut self, place: usize, transform: &Arc<Transform>, sequence: u64, extended: bool) {
-        let mut known = self.transforms.iter().enumerate().rev();
-        let known = known.find(|(_, other)| Arc::ptr_eq(other, transform));
-        let transform = match known {
-            Some((index, _)) => index,
-            None => {
-                self.transforms.push(Arc::clone(transform));
-                self.transforms.len() - 1
-            }
-        };
-        self.packets.push(Framed {
-            place,
-            transform,
-            sequence,
-            extended,
-        });
-    }
-}
-
-/// Encrypts and signs the framed packets of `batch`, those of one SA together, and forgets them. A
-/// packet that cannot be sealed ends up empty.
-pub fn seal(batch: &mut [Buffer], unsealed: &mut Unsealed) {
-    let Unsealed {
-        transforms,
-        packets: framed,
-    } = unsealed;
-    for (index, transform) in transforms.drain(..).enumerate() {
-        let mine = || framed.iter().filter(|framed| framed.transform == index);
-        // Room for a whole batch costs as much as a small packet where each has an SA of its own.
-        let sealed = match mine().nth(1) {
-            None => seal_all::<1>(&transform, batch, mine()),
-            Some(_) => seal_all::<LANES>(&transform, batch, mine()),
-        };
-        if sealed.is_none() {
-            for framed in mine() {
-                if let Some(packet) = batch.get_mut(framed.place) {
-                    packet.truncate(0);
-                }
-            }
-        }
-    }
-    framed.clear();
-}
-
-/// Seals the packets of one SA, `N` at a time. `None` when one cannot be sealed.
-fn seal_all<'a, const N: usize>(
-    transform: &Transform,
-    batch: &mut [Buffer],
-    mut framed: impl Iterator<Item = &'a Framed>,
-) -> Option<()> {
-    let mut packets = batch.iter_mut().enumerate();
-    loop {
-        let mut jobs: [Job<'_>; N] = std::array::from_fn(|_| Job::default());
-        let mut used = 0;
-        for (job, framed) in jobs.iter_mut().zip(framed.by_ref()) {
-            if let Some((_, packet)) = packets.find(|(place, _)| *place == framed.place) {
-                *job = Job {
-                    sequence: framed.sequence,
-                    extended: framed.extended,
-                    packet,
-                };
-                used += 1;
-            }
-        }
-        match jobs.get_mut(..used)? {
-            [] => return Some(()),
-            jobs => transform.seal(jobs)?,
-        }
-    }
 }
 
 /// What the inbound SPD says about a packet that came through an SA.

@@ -108,13 +108,18 @@ pub fn phase1(transforms: &[Vec<u8>]) -> Vec<u8> {
     sa(&[proposal(1, 1, &[], &list)])
 }
 
-/// The suites with pre-shared key, in one order and with one lifetime.
-pub fn phase1_suites(suites: &[Suite], order: Order, lifetime: Life) -> Vec<u8> {
+/// The suites with one authentication method, in one order and with one lifetime.
+pub fn phase1_by(method: u16, suites: &[Suite], order: Order, lifetime: Life) -> Vec<u8> {
     let list: Vec<_> = suites
         .iter()
-        .map(|suite| phase1_attributes(*suite, 1, order, lifetime))
+        .map(|suite| phase1_attributes(*suite, method, order, lifetime))
         .collect();
     phase1(&list)
+}
+
+/// The same with pre-shared key.
+pub fn phase1_suites(suites: &[Suite], order: Order, lifetime: Life) -> Vec<u8> {
+    phase1_by(1, suites, order, lifetime)
 }
 
 /// How a client writes a phase 2 offer.

@@ -13,31 +13,25 @@ use tanuki_tests::ike::offers::{
     AES, Esp, EspStyle, Life, MD5, Order, SHA1, SHA256, SHA384, SHA512, Suite, TRIPLE_DES, phase1,
     phase1_attributes, phase1_suites, phase2, tlv, tv,
 };
+use tanuki_tests::ike::ordinary::{RFC_3947, SUITE, dialect, quick};
 use tanuki_tests::ike::{
     AGGRESSIVE_NUMBERS, Dialect, HASH, ID, Initiator, NAT_D, NAT_D_DRAFT, NAT_OA, NOTIFY, Payload,
-    Quick, SA, attributes, clear, id_address, nat_oa, offered, one, proposals,
+    SA, attributes, clear, id_address, nat_oa, offered, one, proposals,
 };
 
 const FROM: (&str, &str) = ("198.51.100.7:500", "198.51.100.7:4500");
 const PUBLIC: &str = "198.51.100.7";
 const PRIVATE: &str = "192.168.1.5";
 
-const RFC_3947: &[u8] = b"\x4a\x13\x1c\x81\x07\x03\x58\x45\x5c\x57\x28\xf2\x0e\x95\x45\x2f";
 const NATT_03: &[u8] = b"\x7d\x94\x19\xa6\x53\x10\xca\x6f\x2c\x17\x9d\x92\x15\x52\x9d\x56";
 const NATT_02_N: &[u8] = b"\x90\xcb\x80\x91\x3e\xbb\x69\x6e\x08\x63\x81\xb5\xec\x42\x7b\x1f";
 const FRAGMENTATION: &[u8] = b"\x40\x48\xb7\xd5\x6e\xbc\xe8\x85\x25\xe7\xde\x7f\x00\xd6\xc2\xd3";
 const INITIAL_CONTACT: &[u8] = b"\x26\x24\x4d\x38\xed\xdb\x61\xb3\x17\x2a\x36\xe3\xd0\xcf\xb8\x19";
 
-/// A suite whose arithmetic is quick.
-const QUICK_SUITE: Suite = (AES, 128, SHA256, 19);
 const ESP_SHA1: Esp = (12, 128, 2);
 
 fn offer(suites: &[Suite]) -> Vec<u8> {
     phase1_suites(suites, Order::CipherFirst, Life::Short(3600))
-}
-
-fn dialect() -> Dialect {
-    Dialect::new(offer(&[QUICK_SUITE]), &[RFC_3947], PSK)
 }
 
 fn client(dialect: Dialect, own: &str, seed: u64) -> Initiator {
@@ -46,22 +40,6 @@ fn client(dialect: Dialect, own: &str, seed: u64) -> Initiator {
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
-}
-
-/// An ordinary L2TP Quick Mode of a client at `own`.
-fn quick(message_id: u32, spi: u32, own: &str, mode: u16) -> Quick {
-    Quick {
-        message_id,
-        sa: phase2(&[ESP_SHA1], spi, &EspStyle::new(mode, Life::Short(3600))),
-        spi,
-        nonce: 32,
-        pfs: None,
-        ids: vec![
-            id_address(ip(own), 17, 1701),
-            id_address(ip(SERVER), 17, 1701),
-        ],
-        more: Vec::new(),
-    }
 }
 
 /// An established client with an address of its own.
@@ -103,7 +81,7 @@ fn r01_transforms_that_cannot_be_are_walked_past() {
     let good = |suite| phase1_attributes(suite, 1, Order::CipherFirst, Life::Short(15_840));
     let malformed = [tv(4, 19), tv(3, 1), tv(11, 1), tv(12, 15_840)].concat();
     let unknown_group = good((AES, 256, SHA1, 999));
-    let xauth = phase1_attributes(QUICK_SUITE, 65_001, Order::CipherFirst, Life::Short(3600));
+    let xauth = phase1_attributes(SUITE, 65_001, Order::CipherFirst, Life::Short(3600));
     // AES-GCM has no number in phase 1; some invent one.
     let gcm = good((20, 128, SHA256, 14));
     let md5 = good((AES, 256, MD5, 14));
@@ -141,7 +119,7 @@ fn r02_lifetimes_of_every_length_and_none() {
         ),
     ];
     for (life, expected) in cases {
-        let suite = phase1_attributes(QUICK_SUITE, 1, Order::CipherFirst, Life::None);
+        let suite = phase1_attributes(SUITE, 1, Order::CipherFirst, Life::None);
         let dialect = Dialect::new(phase1(&[[suite, life.clone()].concat()]), &[RFC_3947], PSK);
         let mut gateway = Gateway::new(policy());
         let mut client = client(dialect, PUBLIC, 2);
@@ -202,7 +180,7 @@ fn r04_nat_traversal_of_the_rfc_and_of_the_drafts() {
     ];
     for (vendors, nat_d, mode) in cases {
         let mut gateway = Gateway::new(policy());
-        let mut dialect = Dialect::new(offer(&[QUICK_SUITE]), vendors, PSK);
+        let mut dialect = Dialect::new(offer(&[SUITE]), vendors, PSK);
         dialect.nat_d = Some(nat_d);
         let mut client = client(dialect, PRIVATE, 6);
         gateway.main_mode(&mut client, FROM);
@@ -307,7 +285,7 @@ fn r06_no_identities_or_two() {
 /// both) does not hurt the right one.
 #[test]
 fn r07_hash_i_covers_the_whole_offer() {
-    let sa = offer(&[(AES, 256, MD5, 14), QUICK_SUITE, (TRIPLE_DES, 0, SHA1, 14)]);
+    let sa = offer(&[(AES, 256, MD5, 14), SUITE, (TRIPLE_DES, 0, SHA1, 14)]);
     let mut gateway = Gateway::new(policy());
     let mut client = client(Dialect::new(sa, &[RFC_3947], PSK), PUBLIC, 12);
     let mm1 = client.mm1();
@@ -389,7 +367,7 @@ fn r08_shorter_lifetimes_are_told() {
             .collect()
     };
     for (life, cut) in [(Life::Long(u32::MAX), true), (Life::Long(86_400), false)] {
-        let sa = phase1_suites(&[QUICK_SUITE], Order::CipherFirst, life);
+        let sa = phase1_suites(&[SUITE], Order::CipherFirst, life);
         let mut gateway = Gateway::new(policy());
         let mut client = client(Dialect::new(sa, &[RFC_3947], PSK), PUBLIC, 32);
         let mm1 = client.mm1();
@@ -649,7 +627,7 @@ fn r12_aggressive_mode_where_it_is_enabled() {
     let mut answers = Vec::new();
     for (identity, key, welcome) in cases {
         let mut gateway = Gateway::new(policy.clone());
-        let mut dialect = Dialect::new(offer(&[QUICK_SUITE]), &[RFC_3947], key);
+        let mut dialect = Dialect::new(offer(&[SUITE]), &[RFC_3947], key);
         dialect.identity = Some(identity);
         let mut client = client(dialect, PRIVATE, 33);
         let am1 = client.aggressive(19);
@@ -768,7 +746,7 @@ fn r04_switches_of_one_remote() {
     // Drafts: not with this one.
     let mut gateway = old(|remote| remote.nat.drafts = false);
     for (from, spoken) in [(FROM, false), (other, true)] {
-        let mut dialect = Dialect::new(offer(&[QUICK_SUITE]), &[NATT_02_N], PSK);
+        let mut dialect = Dialect::new(offer(&[SUITE]), &[NATT_02_N], PSK);
         dialect.nat_d = Some(NAT_D_DRAFT);
         let mut client = client(dialect, PRIVATE, 30);
         let mm1 = client.mm1();

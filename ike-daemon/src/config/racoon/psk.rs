@@ -11,6 +11,7 @@ use ike_proto::policy::{SecretEntry, SecretPeer};
 use ike_proto::wire::id::Identification;
 use racoon_conf::psk::{MAX_FILE, PskEntry, PskFile as Lines, PskId};
 use tanuki_daemon::config::Problem;
+use tanuki_daemon::watch::Stamp;
 use zeroize::Zeroizing;
 
 use super::super::check::weakness;
@@ -24,16 +25,6 @@ pub struct PskFile {
     path: PathBuf,
     stamp: Option<Stamp>,
     looked: Option<Instant>,
-}
-
-/// What changes when a file is written, replaced, or gets other permissions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 /// What stands in a psk.txt.
@@ -106,18 +97,6 @@ impl PskFile {
         let mut octets = Zeroizing::new(Vec::with_capacity(room + 1));
         file.take(limit).read_to_end(&mut octets).map_err(plain)?;
         Ok(octets)
-    }
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
     }
 }
 

@@ -65,14 +65,13 @@ pub(crate) fn customer(view: &View<'_>, context: &Context) -> String {
     ));
     lines.line("\tPeer MAC address: ");
     lines.line("\tPeer iface      : ");
-    let number = |number: &Option<String>| number.clone().unwrap_or_default();
     lines.line(format_args!(
         "\tCalling         : {}",
-        number(&session.call.calling_number)
+        session.call.calling_number.as_deref().unwrap_or_default()
     ));
     lines.line(format_args!(
         "\tCalled          : {}",
-        number(&session.call.called_number)
+        session.call.called_number.as_deref().unwrap_or_default()
     ));
     if !session.bundle.is_empty() {
         lines.line("\tTraffic stats:");

@@ -109,14 +109,13 @@ pub(crate) fn device(view: &View<'_>, context: &Context) -> String {
             "Async"
         };
         lines.line(format_args!("\tFraming      : {framing}"));
-        let number = |number: &Option<String>| number.clone().unwrap_or_default();
         lines.line(format_args!(
             "\tCalling number: {}",
-            number(&session.call.calling_number)
+            session.call.calling_number.as_deref().unwrap_or_default()
         ));
         lines.line(format_args!(
             "\tCalled number: {}",
-            number(&session.call.called_number)
+            session.call.called_number.as_deref().unwrap_or_default()
         ));
     }
     lines.done()

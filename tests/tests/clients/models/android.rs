@@ -4,8 +4,7 @@ use tanuki_tests::ike::Dialect;
 use tanuki_tests::ike::certificate::Certified;
 use tanuki_tests::ike::gateway::PSK;
 use tanuki_tests::ike::offers::{
-    AES, Life, MD5, Order, SHA1, SHA256, SHA384, SHA512, Suite, TRIPLE_DES, phase1,
-    phase1_attributes,
+    AES, Life, MD5, Order, SHA1, SHA256, SHA384, SHA512, Suite, TRIPLE_DES, phase1_by,
 };
 
 use super::{
@@ -16,12 +15,7 @@ use crate::model::{Farewell, Model, Renewal};
 const VENDORS: [&[u8]; 6] = [RFC_3947, NATT_02, NATT_02_N, NATT_00, FRAGMENTATION, DPD];
 
 fn offer(method: u16, suites: &[Suite]) -> Vec<u8> {
-    let life = Life::Short(28_800);
-    let list: Vec<_> = suites
-        .iter()
-        .map(|suite| phase1_attributes(*suite, method, Order::LifeFirst, life))
-        .collect();
-    phase1(&list)
+    phase1_by(method, suites, Order::LifeFirst, Life::Short(28_800))
 }
 
 /// Android 7.1 and later.

@@ -4,7 +4,7 @@ use tanuki_tests::ike::Dialect;
 use tanuki_tests::ike::certificate::Certified;
 use tanuki_tests::ike::gateway::PSK;
 use tanuki_tests::ike::offers::{
-    AES, Life, MD5, Order, SHA1, SHA256, SHA512, Suite, TRIPLE_DES, phase1, phase1_attributes,
+    AES, Life, MD5, Order, SHA1, SHA256, SHA512, Suite, TRIPLE_DES, phase1_by,
 };
 
 use super::{DPD, FRAGMENTATION, NATT_02, NATT_02_N, RFC_3947, certified, m, racoon};
@@ -34,12 +34,7 @@ const VENDORS: [&[u8]; 12] = [
 ];
 
 fn offer(method: u16, suites: &[Suite]) -> Vec<u8> {
-    let life = Life::Short(3600);
-    let list: Vec<_> = suites
-        .iter()
-        .map(|suite| phase1_attributes(*suite, method, Order::LifeFirst, life))
-        .collect();
-    phase1(&list)
+    phase1_by(method, suites, Order::LifeFirst, Life::Short(3600))
 }
 
 /// 14 transforms, macOS 10.13 and later.

@@ -3,9 +3,7 @@
 use tanuki_tests::ike::Dialect;
 use tanuki_tests::ike::certificate::Certified;
 use tanuki_tests::ike::gateway::PSK;
-use tanuki_tests::ike::offers::{
-    AES, EspStyle, Life, Order, SHA1, TRIPLE_DES, phase1, phase1_attributes, phase2,
-};
+use tanuki_tests::ike::offers::{AES, EspStyle, Life, Order, SHA1, TRIPLE_DES, phase1_by, phase2};
 
 use super::{
     CGA, CONTACT, FRAGMENTATION, KEY_MODS, NATT_02_N, NEGOTIATION, NT5, RFC_3947, certified, m, o,
@@ -21,12 +19,7 @@ fn offer(method: u16) -> Vec<u8> {
         (TRIPLE_DES, 0, SHA1, 14),
         (TRIPLE_DES, 0, SHA1, 2),
     ];
-    let life = Life::Long(28_800);
-    let list: Vec<_> = suites
-        .iter()
-        .map(|suite| phase1_attributes(*suite, method, Order::CipherFirst, life))
-        .collect();
-    phase1(&list)
+    phase1_by(method, &suites, Order::CipherFirst, Life::Long(28_800))
 }
 
 /// Windows 8.1 to 11; Windows 7 leaves the first Vendor ID out and is version 8.
