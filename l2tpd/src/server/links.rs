@@ -362,7 +362,12 @@ impl Server {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
-        session.because(reason);
+        match reason {
+            DownReason::AuthNotAgreed => session.because(format!(
+                "{reason}: the client does none that `authentication` allows"
+            )),
+            reason => session.because(reason),
+        }
         let close = match reason {
             DownReason::Closed(
                 CloseReason::Administrative

@@ -56,6 +56,29 @@ struct Server {
     tunnel: Option<TunnelId>,
 }
 
+/// The client says nothing any more and acknowledges nothing, which ng_l2tp tells within a minute:
+/// five minutes later nothing is left of it.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let end = self.now + Duration::from_secs(300);
+        while let Some(due) = self.host.tunnels.next_timeout() {
+            let now = due.max(self.now);
+            assert!(now <= end, "something is left after five minutes");
+            self.host.tunnels.handle_timeout(now);
+            for output in self.host.drain() {
+                if let Output::SendControl { tunnel, .. } = output {
+                    self.host.tunnels.handle_ack_failure(now, tunnel);
+                }
+            }
+            self.host.drain();
+        }
+        self.host.assert_empty();
+    }
+}
+
 impl Server {
     fn new(config: Config) -> Self {
         Self {

@@ -1,5 +1,6 @@
 //! R30 to R35: PPP.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use hex_literal::hex;
@@ -13,8 +14,43 @@ use crate::link::{
 /// pppd of ChromeOS.
 const PPPD: [u8; 20] = hex!("0104 0582 0206 00000000 0506 a1b2c3d4 0702 0802");
 
-fn server() -> (Host, Vec<Frame>) {
-    Host::server(Config::server("tanuki"))
+/// The server's end of a link whose client says nothing any more when a test is through with it: five
+/// minutes later it is down.
+struct Server(Host);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for _ in 0..300 {
+            self.0.advance(Duration::from_secs(1));
+        }
+        assert!(self.0.is_down(), "{:?}", self.0.link.phase());
+    }
+}
+
+impl Deref for Server {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.0
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Host {
+        &mut self.0
+    }
+}
+
+fn server() -> (Server, Vec<Frame>) {
+    server_with(Config::server("tanuki"))
+}
+
+fn server_with(config: Config) -> (Server, Vec<Frame>) {
+    let (host, sent) = Host::server(config);
+    (Server(host), sent)
 }
 
 fn response(sent: &[Frame]) -> Vec<u8> {
@@ -33,7 +69,7 @@ fn response(sent: &[Frame]) -> Vec<u8> {
 }
 
 /// A link past authentication, and what was sent then.
-fn authenticated() -> (Host, Vec<Frame>) {
+fn authenticated() -> (Server, Vec<Frame>) {
     let (mut host, first) = server();
     host.feed(LCP, &packet(1, 1, &PPPD));
     let sent = ack(&mut host, LCP, &first);
@@ -114,7 +150,7 @@ fn r31_methods_from_the_best_down() {
         authenticate_peer: vec![AuthMethod::MsChapV2, AuthMethod::ChapMd5, AuthMethod::Pap],
         ..Config::server("tanuki")
     };
-    let (mut host, first) = Host::server(config);
+    let (mut host, first) = server_with(config);
     let request = find(&first, LCP, 1);
     assert_eq!(request[4..9], hex!("0305 c223 81"), "MS-CHAPv2 first");
     // The client wants EAP.
