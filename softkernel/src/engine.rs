@@ -355,11 +355,8 @@ impl Engine {
     /// After one or more of the calls above and below: sends what nodes have to send, wakes who
     /// has something to read, changes the host.
     pub fn settle(&mut self) {
-        let now = now();
         let mut buffer = std::mem::take(&mut self.buffer);
-        while let Some(action) = self.kernel.poll_transmit(now, &mut buffer) {
-            self.act(action, &buffer);
-        }
+        self.transmit(now(), &mut buffer);
         self.buffer = buffer;
         while let Some(socket) = self.kernel.graph.poll_readable() {
             if let Some(wake) = self.netgraph.get(&socket) {
@@ -404,6 +401,13 @@ impl Engine {
             .request(instant, wall, socket, message, &mut rng);
     }
 
+    /// Sends what nodes have to send.
+    fn transmit(&mut self, now: Now, buffer: &mut Buffer) {
+        while let Some(action) = self.kernel.poll_transmit(now, buffer) {
+            self.act(action, buffer);
+        }
+    }
+
     /// What its reader has to read.
     pub fn pfkey_outbox(&mut self, socket: PfkeySocketId) -> Option<&mut Outbox> {
         self.pfkey.get_mut(&socket)
@@ -429,11 +433,12 @@ impl Engine {
     /// A frame on it.
     pub fn netgraph_frame(&mut self, socket: NodeId, packet: &[u8]) {
         if let Ok(frame) = Frame::parse(packet) {
+            let now = now();
             let mut buffer = std::mem::take(&mut self.buffer);
-            let action = self
-                .kernel
-                .netgraph_frame(now(), socket, frame, &mut buffer);
+            let action = self.kernel.netgraph_frame(now, socket, frame, &mut buffer);
             self.act(action, &buffer);
+            // The next frame may be the end of a node that has something to send now.
+            self.transmit(now, &mut buffer);
             self.buffer = buffer;
         }
     }

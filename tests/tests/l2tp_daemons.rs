@@ -171,3 +171,26 @@ fn traffic_runs_on_while_either_daemon_restarts() {
         }
     });
 }
+
+#[test]
+fn a_client_hears_of_a_tunnel_that_was_never_written_down() {
+    case(async {
+        let lab = Lab::new("wonderland");
+        let (mut server, client) = (lab.start(SERVER), lab.start(CLIENT));
+        client
+            .ask(Request::Connect {
+                name: "home".into(),
+            })
+            .await;
+        client.connection("up").await;
+        server.up().await;
+        server.kill().await;
+        let state = lab.folders[SERVER].path().join("l2tpd/state/tunnels.json");
+        std::fs::remove_file(state).unwrap();
+        let server = lab.start(SERVER);
+        // By its own questions the client would find out after more than a minute.
+        client.connection("down").await;
+        lab.no_sessions(SERVER).await;
+        assert!(server.sessions().await.is_empty());
+    });
+}

@@ -167,6 +167,13 @@ pub(crate) fn introduction(
     MessageBuilder::new(message_type).avps(&avps, None).finish()
 }
 
+/// The AVPs of a StopCCN for a tunnel of which only the node is left and nothing is known: its peer
+/// need not find out by its own questions that nobody answers.
+#[must_use]
+pub fn farewell(tunnel: TunnelId) -> Vec<u8> {
+    stop_ccn(tunnel.value(), ResultCode::new(ResultScope::StopCcn, 1))
+}
+
 /// StopCCN (section 6.4). `id` is the number we assigned, or would have.
 pub(crate) fn stop_ccn(id: u16, result: ResultCode) -> Vec<u8> {
     let avps = [Avp::AssignedTunnelId(id), Avp::ResultCode(result)];

@@ -30,6 +30,7 @@ pub use checkpoint::{SessionRecord, TunnelRecord};
 pub use config::{
     Authentication, Config, ConfigError, Exception, Limits, SameFlow, Secret, TunnelSecret,
 };
+pub use handshake::farewell;
 pub use id::{FlowId, IdRange, KernelId, SessionId, TunnelId};
 pub use io::*;
 pub use tunnels::Tunnels;

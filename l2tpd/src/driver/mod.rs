@@ -38,8 +38,9 @@ use crate::server::{
 use crate::users::Users;
 use listeners::Listeners;
 
-/// Changes within this time are written to the state file together.
-const SAVE_DELAY: Duration = Duration::from_millis(500);
+/// The first change is written to the state file at once, and those within this time after it
+/// together.
+const SAVE_PAUSE: Duration = Duration::from_millis(500);
 /// Timers are looked at no more often than this, so that with many sessions those of several go
 /// together: waking the kernel for each would cost more than what it does then.
 const TIMER_SLACK: Duration = Duration::from_millis(100);
@@ -236,6 +237,9 @@ impl Driver {
             () = sleep_until(due) => self.on_time(),
         }
         self.carry_out();
+        if self.save_at.is_some_and(|at| at <= Instant::now()) {
+            self.save();
+        }
         !self.over
     }
 
@@ -351,9 +355,6 @@ impl Driver {
 
     fn on_time(&mut self) {
         let now = Instant::now();
-        if self.save_at.is_some_and(|at| at <= now) {
-            self.save();
-        }
         self.timers_not_before = now + TIMER_SLACK;
         self.server.handle_timeout(now, &mut self.rng);
     }
@@ -379,9 +380,7 @@ impl Driver {
                 }
                 Output::Event(event) => event.log(&self.log),
                 Output::Checkpoint => {
-                    let settled = Instant::now() + SAVE_DELAY;
-                    self.save_at
-                        .get_or_insert(settled.max(self.save_not_before));
+                    self.save_at.get_or_insert(self.save_not_before);
                 }
                 Output::Finished => {
                     self.save_at = None;
@@ -438,7 +437,7 @@ impl Driver {
             slog::error!(self.log, "the state cannot be saved; a restart will drop every client";
                 "reason" => %error);
         }
-        self.save_not_before = begun + begun.elapsed() * SAVE_SHARE;
+        self.save_not_before = begun + SAVE_PAUSE.max(begun.elapsed() * SAVE_SHARE);
     }
 
     /// Reads the users file again if it changed. A broken one changes nothing.

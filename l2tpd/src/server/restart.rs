@@ -209,10 +209,34 @@ impl Server {
             });
         }
         for name in orphans {
-            self.kernel_in(now, kernel, KernelOp::RemoveNode { name }, Purpose::Removal);
+            match names::parse_tunnel(&name) {
+                Some(tunnel) => self.abandon(now, kernel, tunnel),
+                None => {
+                    let operation = KernelOp::RemoveNode { name };
+                    self.kernel_in(now, kernel, operation, Purpose::Removal);
+                }
+            }
         }
         self.dirty = true;
         self.settle(now, rng);
+    }
+
+    /// Removes the node of a tunnel that was never written down, with a word to its peer, who would
+    /// wait for it otherwise.
+    fn abandon(&mut self, now: Instant, kernel: KernelId, tunnel: TunnelId) {
+        let adopt = KernelOp::Adopt {
+            tunnel,
+            sessions: Vec::new(),
+            solicitations: Vec::new(),
+        };
+        let farewell = KernelOp::SendControl {
+            tunnel,
+            session_id: 0,
+            avps: l2tp_proto::farewell(tunnel),
+        };
+        for operation in [adopt, farewell, KernelOp::RemoveTunnel { tunnel }] {
+            self.kernel_in(now, kernel, operation, Purpose::Removal);
+        }
     }
 
     fn adopt_tunnel(

@@ -115,6 +115,9 @@ fn what_cannot_be_taken_over_is_removed() {
         event,
         Event::Adopted { tunnels: 0, .. }
     )));
+    // Its peer is told, and does not wait for its own questions to be unanswered.
+    world.pass(SECOND);
+    assert!(!world.is_up(client));
 
     // The other way round: a state without nodes.
     let mut world = World::usual();

@@ -286,10 +286,10 @@ pub(super) struct Host {
 #[derive(Debug)]
 enum Parcel {
     Input(Input),
-    /// A control message from this host's tunnel.
+    /// A control message from this host's tunnel, as it was then.
     Control {
         from: usize,
-        tunnel: TunnelId,
+        node: TunnelNode,
         session_id: u16,
         avps: Vec<u8>,
     },
@@ -506,15 +506,11 @@ impl World {
                 session_id,
                 avps,
             } => {
-                if state
-                    .kernel
-                    .tunnels
-                    .get(&tunnel)
-                    .is_some_and(|node| node.attached)
-                {
+                let node = state.kernel.tunnels.get(&tunnel);
+                if let Some(node) = node.filter(|node| node.attached) {
                     let parcel = Parcel::Control {
                         from: host,
-                        tunnel,
+                        node: node.clone(),
                         session_id,
                         avps,
                     };
@@ -570,11 +566,10 @@ impl World {
             }
             Parcel::Control {
                 from,
-                tunnel,
+                node,
                 session_id,
                 avps,
             } => {
-                let node = self.hosts[from].kernel.tunnels.get(&tunnel)?.clone();
                 let other = self.other_end(from, &node.flow)?;
                 let input = if node.peer_id == 0 {
                     // No number of the peer yet: it comes in at the listener.
