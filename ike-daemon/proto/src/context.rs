@@ -65,8 +65,8 @@ pub(crate) enum Effect {
 /// Who waits for a computation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobOwner {
-    /// Main Mode of an ISAKMP SA.
-    MainMode(IkeId),
+    /// Phase 1 of an ISAKMP SA.
+    Phase1(IkeId),
     /// A Quick Mode by message id.
     QuickMode(IkeId, u32),
 }

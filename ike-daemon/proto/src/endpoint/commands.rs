@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{CommandError, DownReason};
 use crate::ikev1::Session;
 use crate::ikev1::child::{Child, ChildStage};
-use crate::ikev1::main_mode::identity_for;
+use crate::ikev1::identity_for;
 use crate::ikev1::quick_mode::QuickWish;
 use crate::ikev1::traffic::wanted;
 use crate::io::{ChildId, IkeId, Reqid};

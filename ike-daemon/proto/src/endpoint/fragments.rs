@@ -7,6 +7,7 @@ use std::time::Instant;
 use rand_core::CryptoRng;
 
 use crate::iana::PayloadType;
+use crate::ikev1::Received;
 use crate::nat::Path;
 use crate::policy::Fragmentation;
 use crate::wire::fragment::Fragment;
@@ -17,17 +18,11 @@ use super::{Endpoint, without_trailer};
 
 impl Endpoint {
     /// Takes in a message whose first payload is a fragment.
-    pub(super) fn fragment(
-        &mut self,
-        now: Instant,
-        rng: &mut dyn CryptoRng,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-    ) {
+    pub(super) fn fragment(&mut self, now: Instant, rng: &mut dyn CryptoRng, piece: &Received<'_>) {
+        let header = &piece.header;
         let counters = &mut self.shared.counters;
         counters.fragments_in = counters.fragments_in.wrapping_add(1);
-        let whole = self.reassemble(now, path, header, body);
+        let whole = self.reassemble(now, piece);
         self.arm_fragments();
         let Some(message) = whole else {
             return;
@@ -36,28 +31,28 @@ impl Endpoint {
         counters.messages_reassembled = counters.messages_reassembled.wrapping_add(1);
         // Fragments of fragments have no end, and a message belongs to the SA of its fragments.
         match Header::parse(&message) {
-            Ok((inner, rest))
+            Ok((inner, body))
                 if inner.next_payload != PayloadType::FRAGMENT
                     && inner.initiator_cookie == header.initiator_cookie
                     && inner.responder_cookie == header.responder_cookie =>
             {
-                let message = without_trailer(&message, rest);
-                self.dispatch(now, rng, path, &inner, rest, message);
+                let whole = Received {
+                    path: piece.path,
+                    header: inner,
+                    body,
+                    datagram: without_trailer(&message, body),
+                };
+                self.dispatch(now, rng, &whole);
             }
             _ => counters.malformed = counters.malformed.wrapping_add(1),
         }
     }
 
-    fn reassemble(
-        &mut self,
-        now: Instant,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-    ) -> Option<Vec<u8>> {
+    fn reassemble(&mut self, now: Instant, piece: &Received<'_>) -> Option<Vec<u8>> {
+        let (path, header) = (piece.path, &piece.header);
         let policy = &self.shared.policy.fragmentation;
         let key = (path.peer, header.initiator_cookie, header.responder_cookie);
-        let whole = Fragment::parse(body)
+        let whole = Fragment::parse(piece.body)
             .ok()
             .filter(|_| self.fragments_welcome(path, header))
             .and_then(|fragment| self.reassembly.add(now, key, &fragment, policy).ok());

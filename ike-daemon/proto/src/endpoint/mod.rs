@@ -34,14 +34,13 @@ use crate::fragment::Reassembly;
 use crate::iana::{ExchangeType, NotifyType, PayloadType};
 use crate::ikev1::child::Child;
 use crate::ikev1::informational::stateless_notification;
-use crate::ikev1::main_mode::Phase;
-use crate::ikev1::{EndCause, Session, SessionDue};
+use crate::ikev1::phase1::Phase;
+use crate::ikev1::{EndCause, Received, Session, SessionDue};
 use crate::io::{ChildId, Datagram, Event, IkeId, JobResult, KernelReply, Output, Reqid};
 use crate::job::Outcome;
 use crate::nat::Path;
 use crate::offer;
 use crate::policy::Policy;
-use crate::wire::chain::Chain;
 use crate::wire::header::{HEADER_LEN, Header};
 use crate::wire::sa::SaPayload;
 
@@ -171,23 +170,21 @@ impl Endpoint {
         };
         match Header::parse(datagram.payload) {
             Ok((header, body)) => {
-                let message = without_trailer(datagram.payload, body);
-                self.dispatch(now, rng, path, &header, body, message);
+                let message = Received {
+                    path,
+                    header,
+                    body,
+                    datagram: without_trailer(datagram.payload, body),
+                };
+                self.dispatch(now, rng, &message);
             }
             Err(WireError::Version(2)) => self.refuse_ikev2(now, &path, datagram.payload),
             Err(_) => self.shared.malformed(now, path.peer),
         }
     }
 
-    fn dispatch(
-        &mut self,
-        now: Instant,
-        rng: &mut dyn CryptoRng,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        message: &[u8],
-    ) {
+    fn dispatch(&mut self, now: Instant, rng: &mut dyn CryptoRng, message: &Received<'_>) {
+        let (path, header) = (message.path, &message.header);
         let counters = &mut self.shared.counters;
         if AUTHIP.contains(&header.exchange.0) {
             counters.ignored_exchanges = counters.ignored_exchanges.wrapping_add(1);
@@ -198,13 +195,13 @@ impl Endpoint {
             return;
         }
         if header.next_payload == PayloadType::FRAGMENT {
-            self.fragment(now, rng, path, header, body);
+            self.fragment(now, rng, message);
             return;
         }
         let cookies = (header.initiator_cookie, header.responder_cookie);
         if let Some(&id) = self.by_cookies.get(&cookies) {
             self.with_session(now, rng, id, |session, cx| {
-                session.handle_message(cx, path, header, body, message);
+                session.handle_message(cx, message);
             });
             return;
         }
@@ -215,13 +212,13 @@ impl Endpoint {
                 .is_some_and(|session| session.path.peer == path.peer);
             if from_peer {
                 self.with_session(now, rng, id, |session, cx| {
-                    session.handle_message(cx, path, header, body, message);
+                    session.handle_message(cx, message);
                 });
             }
             return;
         }
         if header.responder_cookie == [0; 8] {
-            self.first_message(now, rng, path, header, body, message);
+            self.first_message(now, rng, message);
             return;
         }
         counters.unknown_cookies = counters.unknown_cookies.wrapping_add(1);
@@ -234,21 +231,15 @@ impl Endpoint {
             ExchangeType::INFORMATIONAL => header.encrypted(),
             _ => false,
         };
-        if answered && answer.len() <= message.len() && self.shared.may_answer(now) {
+        if answered && answer.len() <= message.datagram.len() && self.shared.may_answer(now) {
             self.shared.transmit(&path, answer);
         }
     }
 
     /// A message without responder cookie: the start of an exchange.
-    fn first_message(
-        &mut self,
-        now: Instant,
-        rng: &mut dyn CryptoRng,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        message: &[u8],
-    ) {
+    fn first_message(&mut self, now: Instant, rng: &mut dyn CryptoRng, message: &Received<'_>) {
+        let (path, header) = (message.path, &message.header);
+        let len = message.datagram.len();
         let counters = &mut self.shared.counters;
         match header.exchange {
             ExchangeType::MAIN_MODE if self.shared.policy.respond => {}
@@ -267,14 +258,14 @@ impl Endpoint {
                 return;
             }
         }
-        if header.encrypted() || header.message_id != 0 || message.len() > MAX_FIRST_MESSAGE {
+        if header.encrypted() || header.message_id != 0 || len > MAX_FIRST_MESSAGE {
             self.shared.malformed(now, path.peer);
             return;
         }
         let key = (path.peer, header.initiator_cookie);
         if let Some(&id) = self.by_first_message.get(&key) {
             self.with_session(now, rng, id, |session, cx| {
-                session.answer_repeated(cx, message);
+                session.answer_repeated(cx, message.datagram);
             });
             return;
         }
@@ -294,9 +285,9 @@ impl Endpoint {
             effects: &mut effects,
         };
         let session = if header.exchange == ExchangeType::AGGRESSIVE {
-            Session::respond_aggressive(&mut cx, path, header, body, message)
+            Session::respond_aggressive(&mut cx, message)
         } else {
-            Session::respond(&mut cx, path, header, body, message)
+            Session::respond(&mut cx, message)
         };
         match session {
             Ok(session) => {
@@ -317,11 +308,11 @@ impl Endpoint {
                     return;
                 }
                 if self.shared.refuse(now, path.peer, reason) && reason.is_about_offers() {
-                    self.tell_offer(&path, header, body);
+                    self.tell_offer(message);
                 }
                 if self.shared.may_answer(now) {
                     let answer = stateless_notification(header, reason.notify());
-                    if answer.len() <= message.len() {
+                    if answer.len() <= len {
                         self.shared.transmit(&path, answer);
                     }
                 }
@@ -330,12 +321,12 @@ impl Endpoint {
     }
 
     /// What of a first message the operator may want to allow.
-    fn tell_offer(&mut self, path: &Path, header: &Header, body: &[u8]) {
-        let offered = Chain::parse(header.next_payload, body)
-            .and_then(|chain| chain.one(PayloadType::SA).and_then(SaPayload::parse));
-        if let Ok(offered) = offered {
+    fn tell_offer(&mut self, message: &Received<'_>) {
+        let chain = message.chain().ok();
+        let sa = chain.and_then(|chain| chain.one(PayloadType::SA).ok());
+        if let Some(offered) = sa.and_then(|sa| SaPayload::parse(sa).ok()) {
             self.shared.event(Event::OfferRefused {
-                peer: path.peer,
+                peer: message.path.peer,
                 phase: 1,
                 offer: offer::phase1(&offered),
             });
@@ -407,7 +398,7 @@ impl Endpoint {
     pub fn handle_job(&mut self, now: Instant, result: JobResult, rng: &mut dyn CryptoRng) {
         let owner = self.shared.jobs.remove(&result.id);
         match (owner, result.outcome) {
-            (Some(JobOwner::MainMode(id)), outcome) => {
+            (Some(JobOwner::Phase1(id)), outcome) => {
                 self.with_session(now, rng, id, |session, cx| session.handle_job(cx, outcome));
             }
             (Some(JobOwner::QuickMode(id, message_id)), Outcome::Dh(result)) => {
@@ -538,7 +529,7 @@ impl Endpoint {
         }
         self.timers.cancel(TimerKey::Session(id));
         let stale = |owner: &JobOwner| match owner {
-            JobOwner::MainMode(own) | JobOwner::QuickMode(own, _) => *own == id,
+            JobOwner::Phase1(own) | JobOwner::QuickMode(own, _) => *own == id,
         };
         self.shared.jobs.retain(|_, owner| !stale(owner));
         self.shared.pending.retain(|_, pending| pending.ike != id);

@@ -14,7 +14,7 @@ use crate::error::CommandError;
 use crate::iana::AuthMethod;
 use crate::ikev1::child::{Child, ChildStage};
 use crate::ikev1::dpd::Dpd;
-use crate::ikev1::main_mode::Phase;
+use crate::ikev1::phase1::Phase;
 use crate::ikev1::protect::{MessageIds, MessageKey, SaKeys};
 use crate::ikev1::transaction::Xauth;
 use crate::ikev1::{Established, Session};

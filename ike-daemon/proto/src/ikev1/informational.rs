@@ -9,23 +9,20 @@ use crate::context::{Context, Effect, random_message_id};
 use crate::error::Refusal;
 use crate::iana::{DOI_IPSEC, ExchangeType, NotifyType, PayloadType, ProtocolId};
 use crate::nat::Path;
-use crate::wire::chain::{Builder, Chain, Payload};
+use crate::wire::chain::{Builder, Payload};
 use crate::wire::delete::Delete;
 use crate::wire::header::Header;
 use crate::wire::notification::Notification;
 
 use super::Session;
+use super::received::Received;
 
 impl Session {
-    pub(super) fn handle_informational(
-        &mut self,
-        cx: &mut Context<'_>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-    ) {
+    /// An Informational with our cookies.
+    pub(super) fn handle_informational(&mut self, cx: &mut Context<'_>, message: &Received<'_>) {
+        let header = &message.header;
         if !header.encrypted() {
-            self.handle_unauthenticated(cx, path, header, body);
+            self.handle_unauthenticated(cx, message);
             return;
         }
         let message_id = header.message_id;
@@ -40,7 +37,7 @@ impl Session {
             counters.duplicates = counters.duplicates.wrapping_add(1);
             return;
         }
-        let opened = established.keys.open_first(message_id, body);
+        let opened = established.keys.open_first(message_id, message.body);
         let genuine = opened
             .as_ref()
             .and_then(|(plain, _)| established.keys.genuine(header, plain));
@@ -61,7 +58,7 @@ impl Session {
             return;
         }
         established.seen.insert(message_id);
-        self.alive(cx, path);
+        self.alive(cx, message.path);
         for payload in chain.payloads().iter().skip(1) {
             match payload.kind {
                 PayloadType::NOTIFICATION => {
@@ -79,16 +76,10 @@ impl Session {
         }
     }
 
-    fn handle_unauthenticated(
-        &mut self,
-        cx: &mut Context<'_>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-    ) {
+    fn handle_unauthenticated(&mut self, cx: &mut Context<'_>, message: &Received<'_>) {
         let counters = &mut cx.shared.counters;
         counters.bad_messages = counters.bad_messages.wrapping_add(1);
-        let Ok(chain) = Chain::parse(header.next_payload, body) else {
+        let Ok(chain) = message.chain() else {
             return;
         };
         let error = chain
@@ -98,7 +89,7 @@ impl Session {
             .find(|kind| kind.is_error());
         match error {
             Some(NotifyType::INVALID_COOKIE) if self.established().is_some() => {
-                self.perhaps_forgotten(cx, path);
+                self.perhaps_forgotten(cx, message.path);
             }
             Some(kind) => self.unauthenticated_error(cx, kind),
             None => {}

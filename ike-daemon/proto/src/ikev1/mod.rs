@@ -1,18 +1,21 @@
 //! IKEv1: RFC 2409. One [`Session`] is one ISAKMP SA, from its first message to its end.
 //!
-//! * [`main_mode`], [`aggressive_mode`]: phase 1; [`signature`]: with certificates
+//! * [`phase1`]: what [`main_mode`] and [`aggressive_mode`] share; [`signature`]: with certificates
 //! * [`quick_mode`]: phase 2; [`traffic`]: its identities; [`child`]: its result
 //! * [`transaction`]: XAUTH and Mode Config, between the two
 //! * [`informational`]: notifications, Delete; [`dpd`]: dead peer detection
-//! * [`protect`]: encryption, IVs, message ids
+//! * [`protect`]: encryption, IVs, message ids; [`lifetime`]: of both phases
 
 pub(crate) mod aggressive_mode;
 pub(crate) mod child;
 pub(crate) mod dpd;
 pub(crate) mod informational;
+mod lifetime;
 pub(crate) mod main_mode;
+pub(crate) mod phase1;
 pub(crate) mod protect;
 pub(crate) mod quick_mode;
+mod received;
 pub(crate) mod signature;
 pub(crate) mod traffic;
 pub(crate) mod transaction;
@@ -36,9 +39,12 @@ use crate::wire::header::Header;
 use crate::wire::id::Identification;
 
 use dpd::{Dpd, DpdAction};
-use main_mode::Phase;
+use phase1::Phase;
 use protect::{MessageIds, SaKeys};
 use quick_mode::{QuickMode, QuickWish};
+
+pub(crate) use phase1::begin::identity_for;
+pub(crate) use received::Received;
 use transaction::{Transaction, Xauth};
 
 /// One ISAKMP SA.
@@ -171,32 +177,24 @@ impl Session {
         }
     }
 
-    /// A message with this session's cookies. `datagram` is the whole of it, header included.
-    pub(crate) fn handle_message(
-        &mut self,
-        cx: &mut Context<'_>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-    ) {
+    /// A message with this session's cookies.
+    pub(crate) fn handle_message(&mut self, cx: &mut Context<'_>, message: &Received<'_>) {
+        let header = &message.header;
         match header.exchange {
-            ExchangeType::MAIN_MODE if header.message_id == 0 => {
-                self.handle_main_mode(cx, path, header, body, datagram);
-            }
+            ExchangeType::MAIN_MODE if header.message_id == 0 => self.handle_main_mode(cx, message),
             ExchangeType::AGGRESSIVE if header.message_id == 0 => {
-                self.handle_aggressive_mode(cx, path, header, body, datagram);
+                self.handle_aggressive_mode(cx, message);
             }
             ExchangeType::QUICK_MODE if matches!(self.phase, Phase::Am2Sent(_)) => {
                 self.am3_is_missing(cx);
             }
             ExchangeType::TRANSACTION if header.message_id != 0 => {
-                self.handle_transaction(cx, path, header, body, datagram);
+                self.handle_transaction(cx, message);
             }
             ExchangeType::QUICK_MODE if header.message_id != 0 => {
-                self.handle_quick_mode(cx, path, header, body, datagram);
+                self.handle_quick_mode(cx, message);
             }
-            ExchangeType::INFORMATIONAL => self.handle_informational(cx, path, header, body),
+            ExchangeType::INFORMATIONAL => self.handle_informational(cx, message),
             _ => {
                 let counters = &mut cx.shared.counters;
                 counters.ignored_exchanges = counters.ignored_exchanges.wrapping_add(1);

@@ -62,13 +62,24 @@ impl SaKeys {
 
     /// The payloads of such a message, if its HASH(1) holds (RFC 2409 5.5 and 5.7).
     pub(crate) fn genuine<'a>(&self, header: &Header, plain: &'a [u8]) -> Option<Chain<'a>> {
-        let chain = Chain::parse_padded(header.next_payload, plain).ok()?;
-        let first = *chain.payloads().first()?;
-        let rest = chain.after_first();
-        let expected = hash_1(self.hash, &self.skeyid_a, header.message_id, rest);
-        let holds = first.kind == PayloadType::HASH && verify(expected.expose(), first.body);
-        holds.then_some(chain)
+        let hash = |rest: &[u8]| hash_1(self.hash, &self.skeyid_a, header.message_id, rest);
+        genuine_by(header, plain, hash)
     }
+}
+
+/// The payloads of a decrypted message, if the HASH payload it begins with is what `expected` makes
+/// of the octets behind it.
+pub(crate) fn genuine_by<'a>(
+    header: &Header,
+    plain: &'a [u8],
+    expected: impl FnOnce(&[u8]) -> Secret,
+) -> Option<Chain<'a>> {
+    let chain = Chain::parse_padded(header.next_payload, plain).ok()?;
+    let first = *chain.payloads().first()?;
+    if first.kind != PayloadType::HASH {
+        return None;
+    }
+    verify(expected(chain.after_first()).expose(), first.body).then_some(chain)
 }
 
 /// Message ids that have been used under an ISAKMP SA: each is good for one exchange (RFC 2409

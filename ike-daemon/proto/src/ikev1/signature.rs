@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use ike_crypto::{Secret, hash_i, hash_r};
+use ike_crypto::Secret;
 
 use crate::claim::{Claim, ClaimError, ToSign};
 use crate::context::{Context, JobOwner, random_bytes};
@@ -21,10 +21,12 @@ use crate::job::{Authenticate, Job};
 use crate::policy::{Authentication, OwnCertificate, Proof};
 use crate::wire::cert::CertPayload;
 use crate::wire::chain::{Builder, Chain};
-use crate::wire::id::{IdPayload, Identification};
+use crate::wire::id::Identification;
 
 use super::Session;
-use super::main_mode::{Exchanged, Phase1Keys, Presented, explicit_identity};
+use super::main_mode::Presented;
+use super::phase1::begin::explicit_identity;
+use super::phase1::keys::{Exchanged, Phase1Keys};
 
 /// The most authorities named in requests; beyond that any certificate is asked for.
 const MAX_REQUESTS: usize = 16;
@@ -59,35 +61,6 @@ impl Session {
         }
     }
 
-    /// The body of our ID payload.
-    pub(super) fn own_id(&self) -> Vec<u8> {
-        IdPayload {
-            identity: self.local_identity.clone(),
-            protocol: 0,
-            port: 0,
-        }
-        .body()
-    }
-
-    /// HASH_I or HASH_R, whoever's ID it is.
-    pub(super) fn phase1_hash(
-        &self,
-        exchanged: &Exchanged,
-        keys: &Phase1Keys,
-        of_initiator: bool,
-        id_body: &[u8],
-    ) -> Secret {
-        let agreed = &exchanged.agreed;
-        let hash = agreed.method.hash(agreed.suite.hash);
-        let make = if of_initiator { hash_i } else { hash_r };
-        make(
-            hash,
-            &keys.skeyids.skeyid,
-            &exchanged.exchange(self),
-            id_body,
-        )
-    }
-
     /// Starts the job that checks what the peer presents, if it signs, and makes our signature, if
     /// we do.
     pub(super) fn start_authentication(
@@ -117,7 +90,7 @@ impl Session {
             hash: self.phase1_hash(exchanged, keys, self.initiator, &self.own_id()),
             seed: Secret::from(random_bytes::<32>(cx.rng).as_slice()),
         });
-        cx.shared.start_job(JobOwner::MainMode(self.id), |id| {
+        cx.shared.start_job(JobOwner::Phase1(self.id), |id| {
             Job::authenticate(id, Authenticate { claim, sign })
         });
     }

@@ -4,23 +4,21 @@
 use ike_crypto::{KeyPair, verify};
 
 use crate::context::{Context, Effect, JobOwner, random_bytes};
-use crate::error::{DownReason, Refusal};
-use crate::iana::{ExchangeType, NotifyType, PayloadType};
-use crate::ikev1::main_mode::{
-    Agreed, Exchanged, HalfExchanged, NONCE_LEN, Phase, Step, cookie, ke_and_nonce, stay,
-};
+use crate::error::Refusal;
+use crate::iana::{ExchangeType, PayloadType};
+use crate::ikev1::phase1::begin::{accept, cookie};
+use crate::ikev1::phase1::keys::{Agreed, HalfExchanged, NONCE_LEN, ke_and_nonce};
+use crate::ikev1::phase1::{Phase, Step, stay};
+use crate::ikev1::received::Received;
 use crate::ikev1::{Established, Session};
 use crate::io::{IkeId, Job};
 use crate::job::DhResult;
 use crate::nat::Path;
-use crate::negotiate::{accept_phase1, offer_phase1};
+use crate::negotiate::offer_phase1;
 use crate::policy::{Method, Phase1Policy};
 use crate::retransmit::Retransmit;
-use crate::vendor::{Capabilities, NatVariant};
-use crate::wire::chain::{Builder, Chain};
-use crate::wire::header::Header;
+use crate::wire::chain::Builder;
 use crate::wire::id::{IdPayload, Identification};
-use crate::wire::notification::Notification;
 use crate::wire::sa::SaPayload;
 
 /// Our public value is being computed.
@@ -42,9 +40,25 @@ pub(crate) struct Am1Sent {
 #[derive(Debug)]
 pub(crate) struct Am2Received {
     pub(in crate::ikev1) half: HalfExchanged,
+    claim: Claim,
+}
+
+/// Who the responder says it is, and its proof.
+#[derive(Debug)]
+struct Claim {
+    /// Body of the ID payload.
     id_body: Vec<u8>,
     identity: Identification,
     hash: Vec<u8>,
+}
+
+/// What AM2 says.
+struct Am2 {
+    agreed: Agreed,
+    /// The responder's public value and nonce.
+    peer: Vec<u8>,
+    nr: Vec<u8>,
+    claim: Claim,
 }
 
 impl Session {
@@ -78,7 +92,7 @@ impl Session {
         session.wish_encapsulation(cx);
         let private = group.private_key(cx.rng);
         cx.shared
-            .start_job(JobOwner::MainMode(id), |id| Job::generate(id, private));
+            .start_job(JobOwner::Phase1(id), |id| Job::generate(id, private));
         Some(session)
     }
 
@@ -105,71 +119,51 @@ impl Session {
         &mut self,
         cx: &mut Context<'_>,
         state: Box<Am1Sent>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
+        message: &Received<'_>,
     ) -> Step {
-        match self.read_am2(cx, &state, path, header, body) {
+        match self.read_am2(cx, &state, message) {
             Err(reason) => stay(Phase::Am1Sent(state), reason),
-            Ok((agreed, peer, nr, id_body, identity, hash)) => {
+            Ok(am2) => {
                 self.retransmit = None;
                 self.sent = None;
-                self.answered.request(datagram);
+                self.answered.request(message.datagram);
                 let Am1Sent { pair, ni, .. } = *state;
-                let value = peer.clone();
-                cx.shared.start_job(JobOwner::MainMode(self.id), |id| {
-                    Job::agree(id, pair, value)
-                });
-                Ok(Phase::Am2Received(Box::new(Am2Received {
-                    half: HalfExchanged {
-                        agreed,
-                        ni,
-                        nr,
-                        peer,
-                    },
-                    id_body,
-                    identity,
-                    hash,
-                })))
+                let half = self.agree(cx, am2.agreed, pair, ni, am2.nr, am2.peer);
+                let claim = am2.claim;
+                Ok(Phase::Am2Received(Box::new(Am2Received { half, claim })))
             }
         }
     }
 
-    #[allow(clippy::type_complexity)]
     fn read_am2(
         &mut self,
         cx: &Context<'_>,
         state: &Am1Sent,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-    ) -> Result<(Agreed, Vec<u8>, Vec<u8>, Vec<u8>, Identification, Vec<u8>), Refusal> {
+        message: &Received<'_>,
+    ) -> Result<Am2, Refusal> {
         let malformed = |_| Refusal::Malformed;
+        let header = message.header;
         if header.encrypted() || header.responder_cookie == [0; 8] {
             return Err(Refusal::Malformed);
         }
-        let chain = Chain::parse(header.next_payload, body).map_err(malformed)?;
-        let answer = chain
-            .one(PayloadType::SA)
-            .and_then(SaPayload::parse)
-            .map_err(malformed)?;
-        let choice = accept_phase1(&answer, &state.offer)?;
-        let agreed = Agreed {
-            suite: choice.suite,
-            method: choice.method,
-            lifetime: choice.lifetime,
-            sai_b: state.offer.body(),
-        };
+        let chain = message.chain()?;
+        let agreed = accept(&chain, &state.offer)?;
         let (peer, nr) = ke_and_nonce(&agreed, &chain)?;
         let id_body = chain.one(PayloadType::ID).map_err(malformed)?.to_vec();
-        let identity = IdPayload::parse(&id_body).map_err(malformed)?.identity;
-        let hash = chain.one(PayloadType::HASH).map_err(malformed)?.to_vec();
-        let capabilities = Capabilities::from_vendor_ids(chain.all(PayloadType::VENDOR_ID));
-        self.learn(cx, &capabilities);
+        let claim = Claim {
+            identity: IdPayload::parse(&id_body).map_err(malformed)?.identity,
+            id_body,
+            hash: chain.one(PayloadType::HASH).map_err(malformed)?.to_vec(),
+        };
+        self.learn(cx, &chain);
         self.cky_r = header.responder_cookie;
-        self.detect_nat(&agreed, path, &chain);
-        Ok((agreed, peer, nr, id_body, identity, hash))
+        self.detect_nat(&agreed, message.path, &chain);
+        Ok(Am2 {
+            agreed,
+            peer,
+            nr,
+            claim,
+        })
     }
 
     /// The shared secret is there: whether the responder has the key, and AM3.
@@ -181,11 +175,7 @@ impl Session {
     ) -> Phase {
         match self.conclude_aggressive(cx, state, result) {
             Ok(established) => Phase::Established(Box::new(established)),
-            Err(reason) => {
-                self.refuse(cx, reason);
-                cx.effects.push(Effect::Ended(DownReason::Refused(reason)));
-                Phase::Moving
-            }
+            Err(reason) => self.give_up(cx, reason),
         }
     }
 
@@ -195,51 +185,30 @@ impl Session {
         state: Am2Received,
         result: DhResult,
     ) -> Result<Established, Refusal> {
-        let HalfExchanged {
-            agreed,
-            ni,
-            nr,
-            peer,
-        } = state.half;
-        let Some(Ok(shared)) = result.shared else {
-            return Err(Refusal::BadKeyExchange);
-        };
-        let exchanged = Exchanged {
-            agreed,
-            ni,
-            nr,
-            gxi: result.pair.public().to_vec(),
-            gxr: peer,
-            shared,
-        };
-        let policy = &cx.shared.policy;
-        let keys = policy
-            .secrets_for(self.path.peer.ip(), self.expected_identity.as_ref())
-            .first()
-            .and_then(|entry| exchanged.keys(self, &entry.secret))
+        let Am2Received { half, claim } = state;
+        let exchanged = half
+            .join(result, true)
+            .map_err(|_| Refusal::BadKeyExchange)?;
+        let keys = self
+            .initiator_keys(cx, &exchanged)
             .ok_or(Refusal::NoSecret)?;
-        let expected = self.phase1_hash(&exchanged, &keys, false, &state.id_body);
-        if !verify(expected.expose(), &state.hash) {
+        let expected = self.phase1_hash(&exchanged, &keys, false, &claim.id_body);
+        if !verify(expected.expose(), &claim.hash) {
             return Err(Refusal::WrongSecret);
         }
-        if !self.expects(&state.identity) {
+        if !self.expects(&claim.identity) {
             return Err(Refusal::WrongIdentity);
         }
-        self.nat.local |= self.force_encapsulation && self.nat.variant != NatVariant::None;
-        let natt_port = policy.nat.natt_port;
+        self.pretend_nat();
         // The NAT-D payloads of AM3 are for the ports that AM1 and AM2 had.
         let mut am3 = Builder::new();
         let hash = self.phase1_hash(&exchanged, &keys, true, &self.own_id());
         am3.push(PayloadType::HASH, hash.expose());
         self.push_nat_d(&exchanged.agreed, &mut am3);
         if self.nat.detected() {
-            self.float(natt_port);
+            self.float(cx.shared.policy.nat.natt_port);
         }
-        if self.announce_initial_contact {
-            let notification =
-                Notification::isakmp(NotifyType::INITIAL_CONTACT, self.spi(), Vec::new());
-            am3.push(PayloadType::NOTIFICATION, notification.body());
-        }
+        self.push_initial_contact(&mut am3);
         let header = self.header(ExchangeType::AGGRESSIVE, 0);
         let (message, last_block) = keys
             .message
@@ -248,7 +217,7 @@ impl Session {
         cx.shared.send(&self.path, self.fragments, message.clone());
         self.answered.answer(&message);
         let method = exchanged.agreed.method;
-        let established = self.complete(cx, &exchanged.agreed, keys, last_block, state.identity);
+        let established = self.complete(cx, &exchanged.agreed, keys, last_block, claim.identity);
         if method.uses_xauth() {
             // Nothing of ours comes next that would show the responder that AM3 was lost.
             self.retransmit = Some(Retransmit::start(cx.now, &cx.shared.policy.retransmit));

@@ -14,33 +14,25 @@ mod initiator;
 mod responder;
 
 use crate::context::Context;
-use crate::nat::Path;
-use crate::wire::header::Header;
 
 use super::Session;
-use super::main_mode::{Phase, ignore};
+use super::phase1::{Phase, ignore};
+use super::received::Received;
 
 pub(crate) use initiator::{Am1Sent, Am1Wanted, Am2Received};
 pub(crate) use responder::{Am1Received, Am2Sent};
 
 impl Session {
     /// An Aggressive Mode message with our cookies.
-    pub(super) fn handle_aggressive_mode(
-        &mut self,
-        cx: &mut Context<'_>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-    ) {
-        if self.answer_repeated(cx, datagram) {
+    pub(super) fn handle_aggressive_mode(&mut self, cx: &mut Context<'_>, message: &Received<'_>) {
+        if self.answer_repeated(cx, message.datagram) {
             return;
         }
         let step = match std::mem::replace(&mut self.phase, Phase::Moving) {
-            Phase::Am1Sent(state) => self.receive_am2(cx, state, path, header, body, datagram),
-            Phase::Am2Sent(state) => self.receive_am3(cx, state, path, header, body, datagram),
+            Phase::Am1Sent(state) => self.receive_am2(cx, state, message),
+            Phase::Am2Sent(state) => self.receive_am3(cx, state, message),
             other => ignore(other),
         };
-        self.conclude(cx, path, step, datagram.len());
+        self.conclude(cx, step, message);
     }
 }

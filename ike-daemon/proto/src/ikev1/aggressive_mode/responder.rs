@@ -6,24 +6,22 @@
 //! AM2 is sent again when the peer repeats AM1, as long as all that is sent is no more octets than
 //! came, or when it begins a Quick Mode, which shows that AM3 was lost.
 
-use ike_crypto::{Secret, hash_i, hash_r, verify};
+use ike_crypto::{Secret, verify};
 
 use crate::context::{Context, Effect, JobOwner, random_bytes};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{ExchangeType, PayloadType};
+use crate::ikev1::Session;
+use crate::ikev1::main_mode::says_initial_contact;
+use crate::ikev1::phase1::begin::choose;
+use crate::ikev1::phase1::keys::{Exchanged, HalfExchanged, Phase1Keys, ke_and_nonce};
+use crate::ikev1::phase1::{Phase, Step, stay};
+use crate::ikev1::received::Received;
 use crate::io::Job;
 use crate::job::DhResult;
-use crate::nat::Path;
 use crate::vendor::NatVariant;
 use crate::wire::chain::{Builder, Chain};
-use crate::wire::header::Header;
-use crate::wire::id::IdPayload;
-
-use crate::ikev1::Session;
-use crate::ikev1::main_mode::responder::choose;
-use crate::ikev1::main_mode::{
-    Exchanged, HalfExchanged, Phase, Phase1Keys, Step, ke_and_nonce, says_initial_contact, stay,
-};
+use crate::wire::id::{IdPayload, Identification};
 
 /// Octets of our nonce (RFC 2409 5: 8 to 256): fewer than in Main Mode, so that AM2 is hardly ever
 /// longer than AM1.
@@ -44,7 +42,7 @@ pub(crate) struct Am1Received {
 struct Group {
     /// Body of the ID payload.
     id_body: Vec<u8>,
-    identity: crate::wire::id::Identification,
+    identity: Identification,
     secret: Secret,
     /// Whether the secret is one of the policy's, and not made up.
     known: bool,
@@ -63,13 +61,12 @@ impl Session {
     /// depends on whether the identity is known.
     pub(crate) fn respond_aggressive(
         cx: &mut Context<'_>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
+        message: &Received<'_>,
     ) -> Result<Self, Refusal> {
-        let chain = Chain::parse(header.next_payload, body).map_err(|_| Refusal::Malformed)?;
-        let (agreed, answer) = choose(&cx.shared.policy, path, &chain, true)?;
+        let chain = message.chain()?;
+        let (agreed, answer) = choose(&cx.shared.policy, message.path, &chain, true, |m| {
+            m.uses_secret()
+        })?;
         let (peer, ni) = ke_and_nonce(&agreed, &chain)?;
         let id_body = chain.one(PayloadType::ID).map_err(|_| Refusal::Malformed)?;
         let identity = IdPayload::parse(id_body)
@@ -92,7 +89,7 @@ impl Session {
             nr,
             peer,
         };
-        let mut session = Self::begin_response(cx, path, header, &chain, Phase::Moving);
+        let mut session = Self::begin_response(cx, message, &chain, Phase::Moving);
         let mut vendor_ids = Builder::new();
         session.answer_vendor_ids(&chain, &mut vendor_ids);
         session.aggressive = true;
@@ -102,8 +99,8 @@ impl Session {
             answer,
             vendor_ids,
         }));
-        session.answered.request(datagram);
-        cx.shared.start_job(JobOwner::MainMode(session.id), |id| {
+        session.answered.request(message.datagram);
+        cx.shared.start_job(JobOwner::Phase1(session.id), |id| {
             Job::exchange(id, private, value)
         });
         Ok(session)
@@ -122,39 +119,15 @@ impl Session {
             answer,
             vendor_ids,
         } = state;
-        let HalfExchanged {
-            agreed,
-            ni,
-            nr,
-            peer,
-        } = half;
-        let Some(Ok(shared)) = result.shared else {
-            self.refuse(cx, Refusal::BadKeyExchange);
-            let reason = DownReason::Refused(Refusal::BadKeyExchange);
-            cx.effects.push(Effect::Ended(reason));
-            return Phase::Moving;
-        };
-        let exchanged = Exchanged {
-            agreed,
-            ni,
-            nr,
-            gxi: peer,
-            gxr: result.pair.public().to_vec(),
-            shared,
+        let Ok(exchanged) = half.join(result, false) else {
+            return self.give_up(cx, Refusal::BadKeyExchange);
         };
         let Some(keys) = exchanged.keys(self, &group.secret) else {
             cx.effects.push(Effect::Ended(DownReason::Timeout));
             return Phase::Moving;
         };
-        let id = IdPayload {
-            identity: self.local_identity.clone(),
-            protocol: 0,
-            port: 0,
-        }
-        .body();
-        let suite = exchanged.agreed.suite;
-        let exchange = exchanged.exchange(self);
-        let hash = hash_r(suite.hash, &keys.skeyids.skeyid, &exchange, &id);
+        let id = self.own_id();
+        let hash = self.phase1_hash(&exchanged, &keys, false, &id);
         let mut am2 = Builder::new();
         am2.push(PayloadType::SA, answer);
         am2.push(PayloadType::KE, exchanged.gxr.clone());
@@ -179,22 +152,18 @@ impl Session {
         &mut self,
         cx: &mut Context<'_>,
         state: Box<Am2Sent>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
+        message: &Received<'_>,
     ) -> Step {
+        let (path, header) = (message.path, message.header);
         // RFC 2409 leaves it open whether AM3 is encrypted; with NAT-D payloads it is.
         let encrypted = header.encrypted();
         let opened = if encrypted {
-            state.keys.message.open(&state.keys.iv, body)
+            state.keys.message.open(&state.keys.iv, message.body)
         } else {
-            Some((body.to_vec(), state.keys.iv))
+            Some((message.body.to_vec(), state.keys.iv))
         };
-        let suite = state.exchanged.agreed.suite;
-        let exchange = state.exchanged.exchange(self);
-        let skeyid = &state.keys.skeyids.skeyid;
-        let expected = hash_i(suite.hash, skeyid, &exchange, &state.group.id_body);
+        let id_body = &state.group.id_body;
+        let expected = self.phase1_hash(&state.exchanged, &state.keys, true, id_body);
         let proven = opened.as_ref().and_then(|(plain, last_block)| {
             let chain = Chain::parse_padded(header.next_payload, plain).ok()?;
             let hash = chain.one(PayloadType::HASH).ok()?;
@@ -219,10 +188,10 @@ impl Session {
             self.nat.local &= now.local;
             self.nat.peer &= now.peer;
         }
-        self.nat.local |= self.force_encapsulation && self.nat.variant != NatVariant::None;
+        self.pretend_nat();
         let initial_contact = encrypted && says_initial_contact(&chain);
         self.path = path;
-        self.answered.request(datagram);
+        self.answered.request(message.datagram);
         let Am2Sent {
             exchanged,
             keys,

@@ -4,25 +4,21 @@ use ike_crypto::{KeyPair, verify};
 
 use crate::context::{Context, Effect, JobOwner, random_bytes};
 use crate::error::{DownReason, Refusal};
-use crate::iana::{ExchangeType, NotifyType, PayloadType};
+use crate::iana::{ExchangeType, PayloadType};
 use crate::ikev1::Session;
+use crate::ikev1::phase1::begin::{accept, cookie};
+use crate::ikev1::phase1::keys::{Agreed, Exchanged, HalfExchanged, NONCE_LEN, Phase1Keys};
+use crate::ikev1::phase1::{Phase, Step, ignore, stay};
+use crate::ikev1::received::Received;
 use crate::io::{IkeId, Job};
 use crate::job::{Authenticated, DhResult};
 use crate::nat::Path;
-use crate::negotiate::{accept_phase1, offer_phase1};
-use crate::policy::{Fragmentation, Method, Proof};
-use crate::vendor;
-use crate::vendor::{Capabilities, NatVariant};
-use crate::wire::chain::{Builder, Chain};
-use crate::wire::header::Header;
+use crate::negotiate::offer_phase1;
+use crate::policy::{Method, Proof};
+use crate::wire::chain::Builder;
 use crate::wire::id::Identification;
-use crate::wire::notification::Notification;
-use crate::wire::sa::SaPayload;
 
-use super::{
-    Agreed, Exchanged, HalfExchanged, Mm1Sent, Mm3Sent, Mm5Sent, NONCE_LEN, Phase, Phase1Keys,
-    Presented, Signing, Step, Verifying, cookie, ignore, stay,
-};
+use super::{Mm1Sent, Mm3Sent, Mm5Sent, Presented, Signing, Verifying};
 
 impl Session {
     /// As initiator: sends MM1.
@@ -46,107 +42,57 @@ impl Session {
         session
     }
 
-    /// Decides whether to be behind NAT: without a suite of the system's kernel only softkernel is
-    /// left.
-    pub(in crate::ikev1) fn wish_encapsulation(&mut self, cx: &mut Context<'_>) {
-        let peer = self.path.peer.ip();
-        let phase2 = cx.shared.policy.terms(peer).phase2;
-        let system = cx.shared.carriers.system.as_ref();
-        let possible = system.is_none_or(|system| {
-            phase2
-                .allowed_suites()
-                .any(|suite| system.has(suite, phase2.sha256_icv.is_short()))
-        });
-        self.force_encapsulation = !possible || cx.shared.wants_encapsulation(cx.now, peer);
-    }
-
-    /// The vendor ids of a first message of ours.
-    pub(in crate::ikev1) fn own_vendor_ids(
-        cx: &Context<'_>,
-        path: Path,
-        methods: &[Method],
-    ) -> Builder {
-        let mut chain = Builder::new();
-        let terms = cx.shared.policy.terms(path.peer.ip());
-        let drafts = [vendor::NATT_03, vendor::NATT_02_N, vendor::NATT_02];
-        let drafts = drafts.into_iter().filter(|_| terms.nat.drafts);
-        if terms.nat.enabled {
-            for id in [vendor::RFC_3947].into_iter().chain(drafts) {
-                chain.push(PayloadType::VENDOR_ID, id);
-            }
-        }
-        chain.push(PayloadType::VENDOR_ID, vendor::DPD);
-        if methods.iter().any(|method| method.uses_xauth()) {
-            chain.push(PayloadType::VENDOR_ID, vendor::XAUTH);
-            chain.push(PayloadType::VENDOR_ID, vendor::UNITY);
-        }
-        if terms.fragmentation != Fragmentation::Off {
-            chain.push(PayloadType::VENDOR_ID, vendor::FRAGMENTATION_CAPABLE);
-        }
-        chain
-    }
-
     pub(super) fn receive_mm2(
         &mut self,
         cx: &mut Context<'_>,
         state: Mm1Sent,
-        header: &Header,
-        body: &[u8],
+        message: &Received<'_>,
     ) -> Step {
-        let Ok(chain) = Chain::parse(header.next_payload, body) else {
-            return stay(Phase::Mm1Sent(state), Refusal::Malformed);
-        };
-        let answer = chain.one(PayloadType::SA).and_then(SaPayload::parse);
-        let choice = match answer.map(|answer| accept_phase1(&answer, &state.offer)) {
-            Ok(Ok(choice)) => choice,
-            Ok(Err(reason)) => return stay(Phase::Mm1Sent(state), reason),
-            Err(_) => return stay(Phase::Mm1Sent(state), Refusal::Malformed),
-        };
-        if header.responder_cookie == [0; 8] {
-            return stay(Phase::Mm1Sent(state), Refusal::Malformed);
+        match self.read_mm2(cx, &state, message) {
+            Err(reason) => stay(Phase::Mm1Sent(state), reason),
+            Ok(agreed) => {
+                self.retransmit = None;
+                let private = agreed.suite.group.private_key(cx.rng);
+                cx.shared
+                    .start_job(JobOwner::Phase1(self.id), |id| Job::generate(id, private));
+                Ok(Phase::Generating(agreed))
+            }
         }
-        let capabilities = Capabilities::from_vendor_ids(chain.all(PayloadType::VENDOR_ID));
-        self.learn(cx, &capabilities);
-        self.cky_r = header.responder_cookie;
-        self.retransmit = None;
-        let private = choice.suite.group.private_key(cx.rng);
-        cx.shared
-            .start_job(JobOwner::MainMode(self.id), |id| Job::generate(id, private));
-        Ok(Phase::Generating(Agreed {
-            suite: choice.suite,
-            method: choice.method,
-            lifetime: choice.lifetime,
-            sai_b: state.offer.body(),
-        }))
+    }
+
+    fn read_mm2(
+        &mut self,
+        cx: &Context<'_>,
+        state: &Mm1Sent,
+        message: &Received<'_>,
+    ) -> Result<Agreed, Refusal> {
+        let chain = message.chain()?;
+        let agreed = accept(&chain, &state.offer)?;
+        if message.header.responder_cookie == [0; 8] {
+            return Err(Refusal::Malformed);
+        }
+        self.learn(cx, &chain);
+        self.cky_r = message.header.responder_cookie;
+        Ok(agreed)
     }
 
     pub(super) fn receive_mm4(
         &mut self,
         cx: &mut Context<'_>,
         state: Mm3Sent,
-        header: &Header,
-        body: &[u8],
+        message: &Received<'_>,
     ) -> Step {
         let path = self.path;
-        let (peer, nr) = match self.read_ke_nonce(&state.agreed, path, header, body) {
+        let (peer, nr) = match self.read_ke_nonce(&state.agreed, path, message) {
             Ok(read) => read,
             Err(reason) => return stay(Phase::Mm3Sent(state), reason),
         };
         self.retransmit = None;
         let Mm3Sent { agreed, pair, ni } = state;
-        let value = peer.clone();
-        cx.shared.start_job(JobOwner::MainMode(self.id), |id| {
-            Job::agree(id, pair, value)
-        });
-        Ok(Phase::Agreeing(HalfExchanged {
-            agreed,
-            ni,
-            nr,
-            peer,
-        }))
+        Ok(Phase::Agreeing(self.agree(cx, agreed, pair, ni, nr, peer)))
     }
 
-    pub(super) fn send_mm3(
+    pub(in crate::ikev1) fn send_mm3(
         &mut self,
         cx: &mut Context<'_>,
         agreed: Agreed,
@@ -161,56 +107,23 @@ impl Session {
         Phase::Mm3Sent(Mm3Sent { agreed, pair, ni })
     }
 
-    pub(super) fn send_mm5(
+    pub(in crate::ikev1) fn send_mm5(
         &mut self,
         cx: &mut Context<'_>,
         half: HalfExchanged,
         result: DhResult,
     ) -> Phase {
-        let HalfExchanged {
-            agreed,
-            ni,
-            nr,
-            peer,
-        } = half;
-        let Some(Ok(shared)) = result.shared else {
-            self.refuse(cx, Refusal::BadKeyExchange);
-            let reason = DownReason::Refused(Refusal::BadKeyExchange);
-            cx.effects.push(Effect::Ended(reason));
-            return Phase::Moving;
+        let Ok(exchanged) = half.join(result, true) else {
+            return self.give_up(cx, Refusal::BadKeyExchange);
         };
-        let gxi = result.pair.public().to_vec();
-        let exchanged = Exchanged {
-            agreed,
-            ni,
-            nr,
-            gxi,
-            gxr: peer,
-            shared,
+        let Some(keys) = self.initiator_keys(cx, &exchanged) else {
+            return self.give_up(cx, Refusal::NoSecret);
         };
-        let policy = &cx.shared.policy;
-        let expected = self.expected_identity.as_ref();
-        let method = exchanged.agreed.method;
-        let keys = if method.uses_secret() {
-            policy
-                .secrets_for(self.path.peer.ip(), expected)
-                .first()
-                .and_then(|entry| exchanged.keys(self, &entry.secret))
-        } else {
-            exchanged.signature_keys(self)
-        };
-        let Some(keys) = keys else {
-            self.refuse(cx, Refusal::NoSecret);
-            let reason = DownReason::Refused(Refusal::NoSecret);
-            cx.effects.push(Effect::Ended(reason));
-            return Phase::Moving;
-        };
-        self.nat.local |= self.force_encapsulation && self.nat.variant != NatVariant::None;
-        let natt_port = policy.nat.natt_port;
+        self.pretend_nat();
         if self.nat.detected() {
-            self.float(natt_port);
+            self.float(cx.shared.policy.nat.natt_port);
         }
-        if method.proof(true) == Proof::Hash {
+        if exchanged.agreed.method.proof(true) == Proof::Hash {
             let hash = self.phase1_hash(&exchanged, &keys, true, &self.own_id());
             return self.send_proof(cx, exchanged, keys, hash.expose());
         }
@@ -221,17 +134,14 @@ impl Session {
     }
 
     /// Our signature is made.
-    pub(super) fn send_mm5_signed(
+    pub(in crate::ikev1) fn send_mm5_signed(
         &mut self,
         cx: &mut Context<'_>,
         state: Signing,
         result: Authenticated,
     ) -> Phase {
         let Some(Ok(signature)) = result.signature else {
-            self.refuse(cx, Refusal::CannotSign);
-            let reason = DownReason::Refused(Refusal::CannotSign);
-            cx.effects.push(Effect::Ended(reason));
-            return Phase::Moving;
+            return self.give_up(cx, Refusal::CannotSign);
         };
         self.send_proof(cx, state.exchanged, state.keys, &signature)
     }
@@ -249,11 +159,7 @@ impl Session {
         mm5.push(PayloadType::ID, self.own_id());
         self.push_proof(cx, own.as_ref(), proof, &mut mm5);
         self.push_requests(cx, exchanged.agreed.method.proof(false), &mut mm5);
-        if self.announce_initial_contact {
-            let notification =
-                Notification::isakmp(NotifyType::INITIAL_CONTACT, self.spi(), Vec::new());
-            mm5.push(PayloadType::NOTIFICATION, notification.body());
-        }
+        self.push_initial_contact(&mut mm5);
         let header = self.header(ExchangeType::MAIN_MODE, 0);
         let Some((message, iv)) = keys.message.seal(&keys.iv, &header, &mm5) else {
             cx.effects.push(Effect::Ended(DownReason::Timeout));
@@ -271,11 +177,10 @@ impl Session {
         &mut self,
         cx: &mut Context<'_>,
         state: Box<Mm5Sent>,
-        header: &Header,
-        body: &[u8],
+        message: &Received<'_>,
     ) -> Step {
         let expected = state.exchanged.agreed.method.proof(false);
-        let opened = Presented::open(&state.keys, &state.iv, expected, header, body);
+        let opened = Presented::open(&state.keys, &state.iv, expected, message);
         let Some(presented) = opened else {
             return stay(Phase::Mm5Sent(state), Refusal::WrongSecret);
         };
@@ -309,15 +214,6 @@ impl Session {
         Ok(self.initiator_done(cx, &exchanged, keys, presented))
     }
 
-    /// From here on over the NAT traversal port: RFC 3947 4.
-    pub(in crate::ikev1) fn float(&mut self, port: u16) {
-        if !self.path.natt_port {
-            self.path.natt_port = true;
-            self.path.local.set_port(port);
-            self.path.peer.set_port(port);
-        }
-    }
-
     /// Whether the peer is who it has to be.
     pub(in crate::ikev1) fn expects(&self, identity: &Identification) -> bool {
         let expected = self.expected_identity.as_ref();
@@ -325,7 +221,7 @@ impl Session {
     }
 
     /// The peer's signature is checked.
-    pub(super) fn mm6_verified(
+    pub(in crate::ikev1) fn mm6_verified(
         &mut self,
         cx: &mut Context<'_>,
         state: Verifying,
@@ -362,21 +258,5 @@ impl Session {
         let (iv, identity) = (presented.next_iv, presented.identity);
         let established = self.complete(cx, &exchanged.agreed, keys, iv, identity);
         Phase::Established(Box::new(established))
-    }
-
-    /// An unauthenticated notification: worth remembering as the likely cause if nothing better
-    /// comes, and no more, since anybody on the way can send it.
-    pub(in crate::ikev1) fn unauthenticated_error(
-        &mut self,
-        cx: &mut Context<'_>,
-        kind: NotifyType,
-    ) {
-        if !self.initiator || !kind.is_error() || self.established().is_some() {
-            return;
-        }
-        self.hint = Some(kind);
-        if let Some(retransmit) = &mut self.retransmit {
-            retransmit.last_try(&cx.shared.policy.retransmit);
-        }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use ike_crypto::{KeyPair, Secret, hash_1, hash_2, hash_3, verify};
+use ike_crypto::{KeyPair, Secret, hash_1, hash_2, hash_3};
 
 use crate::carrier::{Carrier, Choice};
 use crate::context::{Context, Effect, JobOwner, random_bytes, random_message_id};
 use crate::error::{DownReason, Refusal};
-use crate::iana::{LifeType, NotifyType, PayloadType, Phase2Attribute};
+use crate::iana::PayloadType;
 use crate::ikev1::Session;
+use crate::ikev1::lifetime::{DEFAULT_LIFETIME, responder_lifetime};
+use crate::ikev1::protect::genuine_by;
+use crate::ikev1::received::Received;
 use crate::ikev1::traffic::read_nat_oa;
 use crate::io::{ChildId, Job, KernelRequest, Mode};
 use crate::nat::Path;
@@ -16,16 +19,19 @@ use crate::negotiate::{Phase2Choice, accept_phase2, encapsulation_mode, offer_ph
 use crate::policy::EspSuite;
 use crate::retransmit::{Answered, Retransmit};
 use crate::vendor::NatVariant;
-use crate::wire::attribute::Attribute;
 use crate::wire::chain::{Builder, Chain};
-use crate::wire::header::Header;
-use crate::wire::notification::Notification;
 use crate::wire::opaque::nonce_fits;
 use crate::wire::sa::SaPayload;
 
-use super::{
-    DEFAULT_LIFETIME, EXCHANGE_PATIENCE, LOCAL_PATIENCE, NONCE_LEN, QuickMode, QuickWish, Stage,
-};
+use super::{EXCHANGE_PATIENCE, LOCAL_PATIENCE, NONCE_LEN, QuickMode, QuickWish, Stage};
+
+/// What QM2 says.
+struct Qm2 {
+    choice: Phase2Choice,
+    nr: Vec<u8>,
+    /// The responder's public value, with PFS.
+    ke: Option<Vec<u8>>,
+}
 
 impl Session {
     /// As initiator: starts a Quick Mode. The SPI comes first.
@@ -153,42 +159,30 @@ impl Session {
         &mut self,
         cx: &mut Context<'_>,
         quick: &mut QuickMode,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
+        message: &Received<'_>,
     ) -> Result<(), Refusal> {
-        let (plain, iv) = self
-            .open_quick_mode(quick, header, body)
-            .ok_or(Refusal::BadHash)?;
-        let chain =
-            Chain::parse_padded(header.next_payload, &plain).map_err(|_| Refusal::BadHash)?;
-        let hash = chain
-            .payloads()
-            .first()
-            .map(|first| first.body)
-            .unwrap_or_default();
         let Some(established) = self.established() else {
             return Ok(());
         };
+        let (plain, iv) = self
+            .open_quick_mode(quick, message)
+            .ok_or(Refusal::BadHash)?;
         let keys = &established.keys;
-        let rest = chain.after_first();
-        let expected = hash_2(keys.hash, &keys.skeyid_a, quick.message_id, &quick.ni, rest);
-        if !verify(expected.expose(), hash) {
-            return Err(Refusal::BadHash);
-        }
+        let hash =
+            |rest: &[u8]| hash_2(keys.hash, &keys.skeyid_a, quick.message_id, &quick.ni, rest);
+        let chain = genuine_by(&message.header, &plain, hash).ok_or(Refusal::BadHash)?;
         // Authentic: from here on a refusal is final.
-        self.alive(cx, path);
+        self.alive(cx, message.path);
         quick.iv = iv;
         quick.retransmit = None;
-        quick.answered.request(datagram);
+        quick.answered.request(message.datagram);
         let Stage::Qm1Sent { spi, offer, pair } =
             std::mem::replace(&mut quick.stage, Stage::Moving)
         else {
             return Ok(());
         };
         match Self::read_qm2(&chain, &offer, pair.as_ref()) {
-            Ok((choice, nr, ke)) => {
+            Ok(Qm2 { choice, nr, ke }) => {
                 quick.nr = nr;
                 let (i, r) = read_nat_oa(&chain, &self.nat);
                 quick.traffic.local_original = i.filter(|_| self.nat.local);
@@ -219,12 +213,11 @@ impl Session {
         }
     }
 
-    #[allow(clippy::type_complexity)]
-    pub(super) fn read_qm2(
+    fn read_qm2(
         chain: &Chain<'_>,
         offer: &SaPayload,
         pair: Option<&KeyPair>,
-    ) -> Result<(Phase2Choice, Vec<u8>, Option<Vec<u8>>), Refusal> {
+    ) -> Result<Qm2, Refusal> {
         let answer = chain
             .one(PayloadType::SA)
             .and_then(SaPayload::parse)
@@ -247,7 +240,11 @@ impl Session {
         if !fits {
             return Err(Refusal::BadKeyExchange);
         }
-        Ok((choice, nr.to_vec(), ke.map(<[u8]>::to_vec)))
+        Ok(Qm2 {
+            choice,
+            nr: nr.to_vec(),
+            ke: ke.map(<[u8]>::to_vec),
+        })
     }
 
     pub(super) fn send_qm3(
@@ -286,27 +283,5 @@ impl Session {
         cx.effects.push(Effect::ChildComplete(id));
         self.send_quick_mode(cx, quick, hash.expose(), Builder::new());
         quick.done(cx.now);
-    }
-}
-
-/// The seconds of a RESPONDER-LIFETIME notification in QM2.
-fn responder_lifetime(chain: &Chain<'_>) -> Option<Duration> {
-    let notification = chain
-        .all(PayloadType::NOTIFICATION)
-        .filter_map(|body| Notification::parse(body).ok())
-        .find(|notification| notification.kind == NotifyType::RESPONDER_LIFETIME)?;
-    let attributes = Attribute::parse_all(&notification.data).ok()?;
-    match attributes.as_slice() {
-        [kind, duration, ..]
-            if kind.class == Phase2Attribute::LIFE_TYPE.0
-                && kind.as_number() == Some(u64::from(LifeType::SECONDS.0))
-                && duration.class == Phase2Attribute::LIFE_DURATION.0 =>
-        {
-            duration
-                .as_number()
-                .filter(|seconds| *seconds > 0)
-                .map(Duration::from_secs)
-        }
-        _ => None,
     }
 }

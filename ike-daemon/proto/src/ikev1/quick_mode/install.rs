@@ -9,11 +9,14 @@ use crate::context::Context;
 use crate::iana::{EspTransform, ProtocolId};
 use crate::ikev1::Session;
 use crate::ikev1::child::{Child, ChildStage, kernel_lifetime};
-use crate::ikev1::main_mode::rekey_moment;
+use crate::ikev1::lifetime::rekey_moment;
 use crate::io::{Direction, SaInstall, UdpEncapsulation};
 use crate::negotiate::Phase2Choice;
 
 use super::QuickMode;
+
+/// The key of a cipher or of a MAC.
+type Key = Zeroizing<Vec<u8>>;
 
 impl Session {
     /// Keys and everything else about the new pair.
@@ -75,10 +78,8 @@ impl Session {
         };
         let policy = cx.shared.policy.terms(peer).phase2;
         let install = |direction, spi: u32| {
-            let (encryption_key, auth_key) = self
-                .esp_keys(quick, choice, shared, spi)
-                .unwrap_or_default();
-            SaInstall {
+            let (encryption_key, auth_key) = self.esp_keys(quick, choice, shared, spi)?;
+            Some(SaInstall {
                 child: quick.child,
                 direction,
                 spi,
@@ -97,23 +98,22 @@ impl Session {
                 replay_window: policy.replay_window,
                 lifetime: kernel_lifetime(lifetime, kilobytes),
                 traffic: child.traffic,
-            }
+            })
         };
-        let inbound = install(Direction::Inbound, spi);
-        let outbound = install(Direction::Outbound, choice.spi);
+        let inbound = install(Direction::Inbound, spi)?;
+        let outbound = install(Direction::Outbound, choice.spi)?;
         Some((child, inbound, outbound))
     }
 
     /// The keys of one SA: first encryption (with the salt of AES-GCM, RFC 4106 8.1), then
     /// authentication.
-    #[allow(clippy::type_complexity)]
-    pub(super) fn esp_keys(
+    fn esp_keys(
         &self,
         quick: &QuickMode,
         choice: &Phase2Choice,
         shared: Option<&Secret>,
         spi: u32,
-    ) -> Option<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)> {
+    ) -> Option<(Key, Key)> {
         let keys = &self.established()?.keys;
         let encryption = match choice.suite.cipher {
             EspTransform::TRIPLE_DES => 24,

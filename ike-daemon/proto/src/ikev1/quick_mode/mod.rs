@@ -32,12 +32,12 @@ use crate::places::{Inner, Place};
 use crate::retransmit::{Answered, Due, Retransmit};
 use crate::vendor::NatVariant;
 use crate::wire::chain::Builder;
-use crate::wire::header::Header;
 use crate::wire::nat_oa;
 use crate::wire::notification::Notification;
 use crate::wire::sa::SaPayload;
 
 use super::Session;
+use super::received::Received;
 use super::traffic::Traffic;
 
 /// A Quick Mode to start.
@@ -175,14 +175,8 @@ impl Session {
     }
 
     /// A Quick Mode message with our cookies.
-    pub(super) fn handle_quick_mode(
-        &mut self,
-        cx: &mut Context<'_>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-    ) {
+    pub(super) fn handle_quick_mode(&mut self, cx: &mut Context<'_>, message: &Received<'_>) {
+        let header = &message.header;
         let (own_path, fragments) = (self.path, self.fragments);
         let Some(established) = self.established_mut() else {
             self.refuse_silently(cx);
@@ -203,10 +197,10 @@ impl Session {
                 counters.duplicates = counters.duplicates.wrapping_add(1);
                 return;
             }
-            self.receive_qm1(cx, path, header, body, datagram);
+            self.receive_qm1(cx, message);
             return;
         };
-        if quick.answered.is_repeated(datagram) {
+        if quick.answered.is_repeated(message.datagram) {
             let counters = &mut cx.shared.counters;
             counters.duplicates = counters.duplicates.wrapping_add(1);
             if let Some(answer) = quick.answered.again() {
@@ -219,8 +213,8 @@ impl Session {
             return;
         };
         let step = match quick.stage {
-            Stage::Qm2Sent { .. } => self.receive_qm3(cx, &mut quick, path, header, body),
-            Stage::Qm1Sent { .. } => self.receive_qm2(cx, &mut quick, path, header, body, datagram),
+            Stage::Qm2Sent { .. } => self.receive_qm3(cx, &mut quick, message),
+            Stage::Qm1Sent { .. } => self.receive_qm2(cx, &mut quick, message),
             _ => Ok(()),
         };
         self.put_back(header.message_id, quick);
@@ -476,16 +470,10 @@ impl Session {
         quick.sent = Some(message);
     }
 
-    /// Decrypts a message of a Quick Mode under way, and checks that it begins with a HASH.
-    fn open_quick_mode(
-        &self,
-        quick: &QuickMode,
-        header: &Header,
-        body: &[u8],
-    ) -> Option<(Vec<u8>, Iv)> {
+    /// Decrypts a message of a Quick Mode under way; returns it and the IV of the next one.
+    fn open_quick_mode(&self, quick: &QuickMode, message: &Received<'_>) -> Option<(Vec<u8>, Iv)> {
         let keys = &self.established()?.keys;
-        let (plain, iv) = keys.message.open(&quick.iv, body)?;
-        (header.next_payload == PayloadType::HASH).then_some((plain, iv))
+        keys.message.open(&quick.iv, message.body)
     }
 
     /// Timers of all Quick Modes.
@@ -616,9 +604,6 @@ impl Session {
             })
     }
 }
-
-/// RFC 2407 4.5: 8 hours when nothing is said.
-const DEFAULT_LIFETIME: Duration = Duration::from_secs(28_800);
 
 /// Retransmission ends an exchange earlier; this only bounds it.
 const EXCHANGE_PATIENCE: Duration = Duration::from_secs(600);

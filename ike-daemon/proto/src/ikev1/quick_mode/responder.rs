@@ -1,38 +1,42 @@
 //! The responder's side of Quick Mode: QM1 in, QM2 out, QM3 in.
 
-use std::time::Duration;
-
-use ike_crypto::{Secret, hash_2, hash_3, verify};
+use ike_crypto::{Secret, hash_2, hash_3};
 
 use crate::carrier::Choice;
 use crate::context::{Context, Effect, random_bytes};
 use crate::error::{DownReason, Refusal};
-use crate::iana::{LifeType, NotifyType, PayloadType, Phase2Attribute, ProtocolId};
+use crate::iana::{NotifyType, PayloadType, Phase2Attribute, ProtocolId};
 use crate::ikev1::Session;
+use crate::ikev1::lifetime::{lifetime_data, phase2_lifetime};
+use crate::ikev1::protect::genuine_by;
+use crate::ikev1::received::Received;
 use crate::ikev1::traffic::{Traffic, admit, read_ids, read_nat_oa};
 use crate::io::{ChildId, Event, KernelRequest, Mode};
 use crate::nat::Path;
 use crate::negotiate::{Kernels, Phase2Choice, choose_phase2};
 use crate::offer;
 use crate::retransmit::{Answered, Retransmit};
-use crate::wire::attribute::Attribute;
 use crate::wire::chain::{Builder, Chain};
-use crate::wire::header::Header;
 use crate::wire::notification::Notification;
 use crate::wire::opaque::nonce_fits;
 use crate::wire::sa::SaPayload;
 
-use super::{DEFAULT_LIFETIME, EXCHANGE_PATIENCE, LOCAL_PATIENCE, NONCE_LEN, QuickMode, Stage};
+use super::{EXCHANGE_PATIENCE, LOCAL_PATIENCE, NONCE_LEN, QuickMode, Stage};
+
+/// What QM1 asks for, admitted.
+struct Qm1 {
+    choice: Phase2Choice,
+    /// The initiator's public value, with PFS.
+    ke: Option<Vec<u8>>,
+    ni: Vec<u8>,
+    traffic: Traffic,
+    mode: Mode,
+    carrier: Choice,
+}
 
 impl Session {
-    pub(super) fn receive_qm1(
-        &mut self,
-        cx: &mut Context<'_>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-    ) {
+    pub(super) fn receive_qm1(&mut self, cx: &mut Context<'_>, message: &Received<'_>) {
+        let (path, header) = (message.path, &message.header);
         if cx.shared.carriers.awaited {
             // The peer sends it again.
             return;
@@ -42,7 +46,7 @@ impl Session {
             return;
         };
         let message_id = header.message_id;
-        let opened = established.keys.open_first(message_id, body);
+        let opened = established.keys.open_first(message_id, message.body);
         let genuine = opened.as_ref().and_then(|(plain, iv)| {
             let chain = established.keys.genuine(header, plain)?;
             Some((chain, *iv))
@@ -59,10 +63,10 @@ impl Session {
             return;
         }
         match self.admit_qm1(cx, path, &chain) {
-            Ok((choice, ke, ni, traffic, mode, carrier)) => {
+            Ok(qm1) => {
                 let child = ChildId(cx.shared.number());
                 let mut answered = Answered::default();
-                answered.request(datagram);
+                answered.request(message.datagram);
                 let quick = QuickMode {
                     child,
                     message_id,
@@ -74,14 +78,17 @@ impl Session {
                     deadline: cx.now + LOCAL_PATIENCE,
                     replaces: None,
                     kilobytes: 0,
-                    mode,
-                    traffic,
-                    carrier: carrier.0,
-                    ni,
+                    mode: qm1.mode,
+                    traffic: qm1.traffic,
+                    carrier: qm1.carrier.0,
+                    ni: qm1.ni,
                     nr: random_bytes::<NONCE_LEN>(cx.rng).to_vec(),
-                    stage: Stage::Qm1Received { choice, ke },
+                    stage: Stage::Qm1Received {
+                        choice: qm1.choice,
+                        ke: qm1.ke,
+                    },
                 };
-                self.ask_spi(cx, &quick, path, carrier);
+                self.ask_spi(cx, &quick, path, qm1.carrier);
                 self.put_back(message_id, Box::new(quick));
             }
             Err((reason, spi)) => {
@@ -104,23 +111,12 @@ impl Session {
     }
 
     /// Everything QM1 says, checked; or why not and the SPI it was about.
-    #[allow(clippy::type_complexity)]
-    pub(super) fn admit_qm1(
+    fn admit_qm1(
         &self,
         cx: &Context<'_>,
         path: Path,
         chain: &Chain<'_>,
-    ) -> Result<
-        (
-            Phase2Choice,
-            Option<Vec<u8>>,
-            Vec<u8>,
-            Traffic,
-            Mode,
-            Choice,
-        ),
-        (Refusal, Vec<u8>),
-    > {
+    ) -> Result<Qm1, (Refusal, Vec<u8>)> {
         let malformed = |_| (Refusal::Malformed, Vec::new());
         let policy = &cx.shared.policy;
         let terms = policy.terms(path.peer.ip());
@@ -175,7 +171,14 @@ impl Session {
             traffic.ids = None;
         }
         let ke = choice.pfs.and(ke).map(<[u8]>::to_vec);
-        Ok((choice, ke, ni.to_vec(), traffic, mode, carrier))
+        Ok(Qm1 {
+            choice,
+            ke,
+            ni: ni.to_vec(),
+            traffic,
+            mode,
+            carrier,
+        })
     }
 
     /// Only softkernel could serve this client, and it is not behind NAT: its next phase 1 says
@@ -217,14 +220,19 @@ impl Session {
             chain.push(PayloadType::KE, public.clone());
         }
         self.push_traffic(quick, choice.mode.is_udp(), &mut chain);
-        let lifetime = self.phase2_lifetime(cx, choice.lifetime);
+        let terms = cx.shared.policy.terms(self.path.peer.ip());
+        let lifetime = phase2_lifetime(terms.phase2, choice.lifetime);
         if choice.lifetime.is_some_and(|offered| offered > lifetime) {
             let notification = Notification {
                 doi: crate::iana::DOI_IPSEC,
                 protocol: ProtocolId::ESP,
                 kind: NotifyType::RESPONDER_LIFETIME,
                 spi: spi.to_be_bytes().to_vec(),
-                data: lifetime_data(lifetime),
+                data: lifetime_data(
+                    Phase2Attribute::LIFE_TYPE.0,
+                    Phase2Attribute::LIFE_DURATION.0,
+                    lifetime,
+                ),
             };
             chain.push(PayloadType::NOTIFICATION, notification.body());
         }
@@ -258,57 +266,28 @@ impl Session {
         };
     }
 
-    /// The lifetime in force as responder.
-    fn phase2_lifetime(&self, cx: &Context<'_>, offered: Option<Duration>) -> Duration {
-        let terms = cx.shared.policy.terms(self.path.peer.ip());
-        offered
-            .unwrap_or(DEFAULT_LIFETIME)
-            .min(terms.phase2.lifetime_max)
-    }
-
     pub(super) fn receive_qm3(
         &mut self,
         cx: &mut Context<'_>,
         quick: &mut QuickMode,
-        path: Path,
-        header: &Header,
-        body: &[u8],
+        message: &Received<'_>,
     ) -> Result<(), Refusal> {
-        let (plain, _) = self
-            .open_quick_mode(quick, header, body)
-            .ok_or(Refusal::BadHash)?;
-        let chain =
-            Chain::parse_padded(header.next_payload, &plain).map_err(|_| Refusal::BadHash)?;
-        let hash = chain
-            .payloads()
-            .first()
-            .map(|first| first.body)
-            .unwrap_or_default();
         let Some(established) = self.established() else {
             return Ok(());
         };
+        let (plain, _) = self
+            .open_quick_mode(quick, message)
+            .ok_or(Refusal::BadHash)?;
         let keys = &established.keys;
-        let expected = hash_3(
-            keys.hash,
-            &keys.skeyid_a,
-            quick.message_id,
-            &quick.ni,
-            &quick.nr,
-        );
-        if !verify(expected.expose(), hash) {
-            return Err(Refusal::BadHash);
-        }
-        self.alive(cx, path);
-        self.complete_responder(cx, quick, path);
+        let (id, ni, nr) = (quick.message_id, &quick.ni, &quick.nr);
+        let hash = |_: &[u8]| hash_3(keys.hash, &keys.skeyid_a, id, ni, nr);
+        genuine_by(&message.header, &plain, hash).ok_or(Refusal::BadHash)?;
+        self.alive(cx, message.path);
+        self.complete_responder(cx, quick, message.path);
         Ok(())
     }
 
-    pub(super) fn complete_responder(
-        &self,
-        cx: &mut Context<'_>,
-        quick: &mut QuickMode,
-        path: Path,
-    ) {
+    fn complete_responder(&self, cx: &mut Context<'_>, quick: &mut QuickMode, path: Path) {
         if let Stage::Qm2Sent { mut outbound } = std::mem::replace(&mut quick.stage, Stage::Moving)
         {
             // The mapping may have moved since QM1.
@@ -340,13 +319,4 @@ impl Session {
         }
         self.put_back(message_id, quick);
     }
-}
-
-/// Attributes of a RESPONDER-LIFETIME notification, RFC 2407 4.6.3.1.
-fn lifetime_data(lifetime: Duration) -> Vec<u8> {
-    let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
-    let mut data = Vec::new();
-    Attribute::short(Phase2Attribute::LIFE_TYPE.0, LifeType::SECONDS.0).emit(&mut data);
-    Attribute::number(Phase2Attribute::LIFE_DURATION.0, seconds).emit(&mut data);
-    data
 }

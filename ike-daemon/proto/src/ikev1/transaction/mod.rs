@@ -18,14 +18,13 @@ use ike_crypto::{Iv, hash_1};
 use crate::context::{Context, Effect, random_bytes, random_message_id};
 use crate::error::{DownReason, Refusal};
 use crate::iana::{ConfigType, ExchangeType, PayloadType};
-use crate::nat::Path;
 use crate::retransmit::{Answered, Due, Retransmit};
 use crate::wire::attribute::Attribute;
 use crate::wire::attributes::Attributes;
 use crate::wire::chain::Builder;
-use crate::wire::header::Header;
 
 use super::Session;
+use super::received::Received;
 
 pub(crate) use xauth::Xauth;
 
@@ -63,14 +62,8 @@ const MAX_TRANSACTIONS: usize = 8;
 
 impl Session {
     /// A Transaction message with our cookies.
-    pub(super) fn handle_transaction(
-        &mut self,
-        cx: &mut Context<'_>,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-    ) {
+    pub(super) fn handle_transaction(&mut self, cx: &mut Context<'_>, message: &Received<'_>) {
+        let (header, datagram) = (&message.header, message.datagram);
         let message_id = header.message_id;
         let (own_path, fragments) = (self.path, self.fragments);
         let Some(established) = self.established_mut().filter(|_| header.encrypted()) else {
@@ -97,7 +90,7 @@ impl Session {
             None => established.keys.iv(message_id),
         };
         let keys = &established.keys;
-        let opened = iv.and_then(|iv| keys.message.open(&iv, body));
+        let opened = iv.and_then(|iv| keys.message.open(&iv, message.body));
         let read = opened.as_ref().and_then(|(plain, next)| {
             let chain = keys.genuine(header, plain)?;
             let attributes = chain.one(PayloadType::ATTRIBUTES).ok()?;
@@ -118,7 +111,7 @@ impl Session {
             known.iv = next;
             known.answered.request(datagram);
         }
-        self.alive(cx, path);
+        self.alive(cx, message.path);
         match attributes {
             Ok(attributes) => self.receive_attributes(cx, message_id, next, attributes, datagram),
             Err(_) => {
