@@ -109,6 +109,8 @@ pub struct Engine {
     actions: Vec<Action>,
     arrivals: Option<Arrivals>,
     inward: Batch,
+    /// Where the packets of `inward` came from.
+    from: Vec<InboundEsp>,
     coalescer: Coalescer,
     tunnel_routes: TunnelRoutes,
     tun: Rc<Tun>,
@@ -145,6 +147,7 @@ impl Engine {
             actions: Vec::new(),
             arrivals: None,
             inward: Batch::new(payload),
+            from: Vec::new(),
             coalescer: Coalescer::new(tun.takes()),
             tunnel_routes: TunnelRoutes::default(),
             tun,
@@ -262,7 +265,7 @@ impl Engine {
                 for (from, packet) in arrivals.iter() {
                     self.outer_packet(now, socket, from, packet, &mut batch);
                 }
-                self.write_inward(&mut batch);
+                self.write_inward(now, &mut batch);
                 self.inward = batch;
                 more
             }
@@ -303,26 +306,20 @@ impl Engine {
             encapsulated,
         };
         if batch.room().is_none() {
-            self.write_inward(batch);
+            self.write_inward(now, batch);
         }
         let Some(room) = batch.room() else { return };
-        if !room.fill(packet) {
+        if room.fill(packet) {
+            batch.add();
+            self.from.push(from);
+        } else {
             self.long_packet(now, from, packet, batch);
-            return;
-        }
-        match self.kernel.esp_input(now, from, room) {
-            Action::Done => {}
-            Action::Tun => {
-                batch.add();
-                self.coalescer.add(batch.packets());
-            }
-            action => self.act(action, room),
         }
     }
 
     /// A packet too long for the batch: as long as the outside can make one of fragments.
     fn long_packet(&mut self, now: Now, from: InboundEsp, packet: &[u8], batch: &mut Batch) {
-        self.write_inward(batch);
+        self.write_inward(now, batch);
         let mut buffer = Buffer::new(packet.len());
         if buffer.fill(packet) {
             let action = self.kernel.esp_input(now, from, &mut buffer);
@@ -330,8 +327,22 @@ impl Engine {
         }
     }
 
-    /// Writes the batch to the TUN device.
-    fn write_inward(&mut self, batch: &mut Batch) {
+    /// Decrypts the batch and writes it to the TUN device, or wherever its packets go.
+    fn write_inward(&mut self, now: Now, batch: &mut Batch) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.kernel
+            .esp_batch(now, &self.from, batch.packets_mut(), &mut actions);
+        for (place, action) in actions.drain(..).enumerate() {
+            if action == Action::Tun {
+                self.coalescer.add(batch.packets());
+                continue;
+            }
+            self.coalescer.skip();
+            if let Some(packet) = batch.packets().get(place) {
+                self.act(action, packet);
+            }
+        }
+        self.actions = actions;
         let (tun, errors) = (&self.tun, &mut self.counters.tun_errors);
         self.coalescer.for_each(batch.packets_mut(), |parts| {
             if tun.send(parts).is_err() {
@@ -339,6 +350,7 @@ impl Engine {
             }
         });
         self.coalescer.clear();
+        self.from.clear();
         batch.clear();
     }
 

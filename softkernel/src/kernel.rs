@@ -26,7 +26,8 @@ use softkernel_port::Meta;
 use crate::buffer::Buffer;
 use crate::graph::{Exit, Graph, NodeId, iface};
 use crate::ipsec::{
-    self, Inbound, InboundEsp, InboundPolicy, Ipsec, Outbound, OutboundEsp, PolicyBlob, Unsealed,
+    self, Inbound, InboundEsp, InboundPolicy, Ipsec, Opened, Outbound, OutboundEsp, PolicyBlob,
+    Unsealed,
 };
 use crate::udp;
 
@@ -98,6 +99,8 @@ pub struct Kernel {
     counters: Counters,
     /// Packets of the current batch that are still to be encrypted, by their places in it.
     unsealed: Unsealed,
+    /// What has become of those that were to be decrypted.
+    opened: Opened,
     /// The place of the current packet.
     place: usize,
 }
@@ -120,6 +123,7 @@ impl Kernel {
             source_for,
             counters: Counters::default(),
             unsealed: Unsealed::default(),
+            opened: Opened::default(),
             place: 0,
         }
     }
@@ -156,16 +160,49 @@ impl Kernel {
 
     /// An ESP packet from the outside, from the SPI on.
     pub fn esp_input(&mut self, now: Now, from: InboundEsp, packet: &mut Buffer) -> Action {
-        let action = self.esp_packet(now, from, packet);
+        // The reason for a drop is counted over there.
+        let action = match self.ipsec.input(now.instant, now.wall, from, packet) {
+            Ok(inbound) => self.opened(now, from, inbound, packet),
+            Err(_) => Action::Done,
+        };
+        self.counters.esp_in += 1;
         self.sealed(action, packet)
     }
 
-    fn esp_packet(&mut self, now: Now, from: InboundEsp, packet: &mut Buffer) -> Action {
-        self.counters.esp_in += 1;
-        // The reason for a drop is counted over there.
-        let Ok(inbound) = self.ipsec.input(now.instant, now.wall, from, packet) else {
-            return Action::Done;
-        };
+    /// ESP packets from the outside, and where each came from; those of one SA are decrypted side by
+    /// side. `actions` gets one for each.
+    pub fn esp_batch(
+        &mut self,
+        now: Now,
+        from: &[InboundEsp],
+        batch: &mut [Buffer],
+        actions: &mut Vec<Action>,
+    ) {
+        let mut opened = std::mem::take(&mut self.opened);
+        self.ipsec
+            .input_batch(now.instant, now.wall, from, batch, &mut opened);
+        let packets = batch.iter_mut().zip(from).enumerate();
+        for ((place, (packet, from)), result) in packets.zip(opened.drain()) {
+            self.place = place;
+            self.counters.esp_in += 1;
+            actions.push(match result {
+                Ok(inbound) => self.opened(now, *from, inbound, packet),
+                Err(_) => Action::Done,
+            });
+        }
+        self.opened = opened;
+        self.place = 0;
+        ipsec::seal(batch, &mut self.unsealed);
+    }
+
+    /// Where a decrypted packet goes.
+    fn opened(
+        &mut self,
+        now: Now,
+        from: InboundEsp,
+        inbound: Inbound,
+        packet: &mut Buffer,
+    ) -> Action {
         let Inbound {
             reqid,
             mode,

@@ -20,14 +20,8 @@ pub(super) fn header(packet: &[u8]) -> Option<(u32, u32)> {
     Some((u32::from_be_bytes(*spi), u32::from_be_bytes(*sequence)))
 }
 
-/// Verifies and decrypts in place; next header and where the payload lies.
-pub(super) fn open(
-    transform: &Transform,
-    sequence: u64,
-    extended: bool,
-    packet: &mut [u8],
-) -> Result<(u8, Range<usize>), Drop> {
-    transform.open(sequence, extended, packet)?;
+/// Next header and where the payload lies in a packet that is authentic and decrypted.
+pub(super) fn payload(transform: &Transform, packet: &[u8]) -> Result<(u8, Range<usize>), Drop> {
     let start = ESP_HEADER + transform.iv_len();
     let end = packet
         .len()
@@ -118,8 +112,38 @@ mod tests {
             sequence,
             extended,
             packet,
+            failed: None,
         };
         transform.seal(&mut [job]).ok_or(Drop::NoRoom)
+    }
+
+    /// Opens a packet between a forged one and another copy of itself.
+    fn open(
+        transform: &Transform,
+        sequence: u64,
+        extended: bool,
+        packet: &mut [u8],
+    ) -> Result<(u8, Range<usize>), Drop> {
+        transform.admit(packet.len())?;
+        let (mut forged, mut copy) = (packet.to_vec(), packet.to_vec());
+        *forged.last_mut().unwrap() ^= 1;
+        let mut jobs = [&mut *forged, packet, &mut *copy].map(|packet| Job {
+            sequence,
+            extended,
+            packet,
+            failed: None,
+        });
+        transform.open(&mut jobs);
+        let [forged, packet, copy] = jobs;
+        assert_eq!(forged.failed, Some(Drop::Authentication));
+        assert_eq!(
+            (copy.failed, copy.packet),
+            (packet.failed, &mut *packet.packet)
+        );
+        match packet.failed {
+            Some(reason) => Err(reason),
+            None => payload(transform, packet.packet),
+        }
     }
 
     const MAC_KEY: [u8; 20] = [0x42; 20];
@@ -312,6 +336,7 @@ mod tests {
                 sequence: 1,
                 extended: false,
                 packet: &mut packet,
+                failed: None,
             };
             transform.seal(&mut [packet_job]).unwrap();
             let mut packet = packet.to_vec();

@@ -10,9 +10,10 @@
 //! | `sadb`, `sa` | the SAs, their indexes, timers and lifetimes |
 //! | `spd` | the policies |
 //! | `esp` | the packet format |
-//! | `transform` | ciphers and MACs |
-//! | `seal` | the packets of a batch, each SA's together |
-//! | `lockstep` | CBC of several packets at once |
+//! | `inbound` | packets from outside |
+//! | `transform`, `authenticator` | ciphers and MACs |
+//! | `rows`, `seal` | the packets of a batch, each SA's together |
+//! | `lockstep`, `hmac` | CBC encryption and HMAC of several packets at once |
 //! | `replay` | the window, extended sequence numbers |
 //! | `counters` | drop reasons |
 //! | `errno` | error numbers |
@@ -36,12 +37,16 @@
 //! | lifetimes end at their very second, byte lifetimes at the packet that reaches them | looked at every second | exact accounting |
 //! | a bad SPDUPDATE leaves the old policy | it is gone | safety |
 
+mod authenticator;
 mod counters;
 mod errno;
 mod esp;
 mod events;
+mod hmac;
+mod inbound;
 mod lockstep;
 mod replay;
+mod rows;
 mod sa;
 mod sa_requests;
 mod sadb;
@@ -52,7 +57,6 @@ mod spd;
 mod transform;
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use pfkey::{Direction, Level, Mode, Policy, PolicyRequest, PolicyType};
@@ -61,6 +65,7 @@ use zeroize::Zeroizing;
 
 pub use self::counters::{Counters, Drop};
 use self::events::{Acquires, Wanted};
+pub use self::inbound::{Inbound, Opened};
 use self::sa::{Icv, Used};
 use self::sadb::Sadb;
 pub use self::seal::{Unsealed, seal};
@@ -109,21 +114,6 @@ pub struct InboundEsp {
     pub destination: SocketAddr,
     /// It came inside UDP (RFC 3948).
     pub encapsulated: bool,
-}
-
-/// An authenticated, decrypted packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inbound {
-    /// Request id of the SA: which client this is.
-    pub reqid: u32,
-    /// SPI in host order.
-    pub spi: u32,
-    /// Mode of the SA.
-    pub mode: Mode,
-    /// Protocol number of the payload (17 = UDP; 4 or 41 = a whole IP packet).
-    pub next_header: u8,
-    /// Where in the packet handed in the payload lies.
-    pub payload: Range<usize>,
 }
 
 /// What is to be sent.
@@ -277,96 +267,6 @@ impl Ipsec {
         self.spd.tunnels()
     }
 
-    /// Authenticates and decrypts one ESP packet (from the SPI on) in place. What the packet holds
-    /// after an error is undefined.
-    ///
-    /// # Errors
-    /// The reason to drop the packet, already counted.
-    pub fn input(
-        &mut self,
-        now: Instant,
-        wall: u64,
-        from: InboundEsp,
-        packet: &mut [u8],
-    ) -> Result<Inbound, Drop> {
-        let result = self.decapsulate(Clock { now, wall }, from, packet);
-        if let Err(reason) = result {
-            self.counters.count(reason);
-        }
-        result
-    }
-
-    fn decapsulate(
-        &mut self,
-        clock: Clock,
-        from: InboundEsp,
-        packet: &mut [u8],
-    ) -> Result<Inbound, Drop> {
-        let (spi, low) = esp::header(packet).ok_or(Drop::Short)?;
-        if spi < sa_requests::FIRST_SPI {
-            return Err(Drop::ReservedSpi);
-        }
-        let sa = self.sadb.get_mut(spi).ok_or(Drop::NoSa)?;
-        if sa.destination != from.destination.ip() {
-            return Err(Drop::WrongDestination);
-        }
-        if !sa.is_alive() {
-            return Err(Drop::Larval);
-        }
-        if sa.nat_t.is_some() != from.encapsulated {
-            return Err(Drop::Encapsulation);
-        }
-        let extended = sa.extended();
-        let sequence = sa.window.whole(low, extended)?;
-        sa.window.check(sequence)?;
-        let keyed = sa.keyed.as_mut().ok_or(Drop::Larval)?;
-        keyed.guess_icv(packet.len());
-        let opened = esp::open(&keyed.transform, sequence, extended, packet);
-        // Everything but a wrong ICV is said by the authentic peer, whose number is used up then.
-        let authentic = !matches!(
-            opened,
-            Err(Drop::Authentication | Drop::Short | Drop::Misaligned)
-        );
-        let decided = opened.is_ok().then(|| keyed.confirm_icv()).flatten();
-        let newest = authentic && sa.window.commit(sequence);
-        let (next_header, payload) = opened?;
-        let moved = newest && sa.peer().is_some_and(|peer| peer != from.source);
-        let inbound = Inbound {
-            reqid: sa.reqid,
-            spi,
-            mode: sa.mode,
-            next_header,
-            payload,
-        };
-        let peer = sa.source;
-        let used = sa.account(clock, inbound.payload.len());
-        self.counters.packets_in += 1;
-        self.counters.bytes_in += inbound.payload.len() as u64;
-        self.after_use(clock, spi, used);
-        if let Some(cut) = decided {
-            self.follow_icv(peer, inbound.reqid, cut);
-        }
-        if moved {
-            self.tell_mapping(clock.now, spi, from.source);
-        }
-        if next_header == esp::NO_NEXT_HEADER {
-            return Err(Drop::Dummy);
-        }
-        if inbound.mode == Mode::TUNNEL && !matches!(next_header, 4 | 41) {
-            return Err(Drop::WrongMode);
-        }
-        Ok(inbound)
-    }
-
-    /// SAs to a peer send with the ICV that its packets have.
-    fn follow_icv(&mut self, peer: IpAddr, reqid: u32, cut: bool) {
-        for spi in self.sadb.of_client(peer, reqid) {
-            if let Some(keyed) = self.sadb.get_mut(spi).and_then(|sa| sa.keyed.as_mut()) {
-                keyed.decide_icv(cut);
-            }
-        }
-    }
-
     /// What was found about an SA holds for the one that takes its place.
     fn inherit_icv(&mut self, spi: u32) {
         let Some(sa) = self.sadb.get(spi) else { return };
@@ -476,7 +376,7 @@ impl Ipsec {
         let bytes = packet.len();
         let extended = sa.extended();
         esp::frame(&keyed.transform, spi, sequence, next_header, packet)?;
-        unsealed.push(place, &keyed.transform, sequence, extended);
+        unsealed.0.push(place, &keyed.transform, sequence, extended);
         sa.sent = sequence;
         let used = sa.account(clock, bytes);
         let (source_port, destination_port) = sa

@@ -1,6 +1,5 @@
-//! Keyed ciphers and MACs of one SA, made once: AES-CBC (RFC 3602) and 3DES-CBC (RFC 2451) with
-//! HMAC-SHA1-96 (RFC 2404), HMAC-SHA2 (RFC 4868) or HMAC-SHA2-256 cut to 96 bits, AES-GCM-16
-//! (RFC 4106).
+//! Keyed ciphers of one SA, made once: AES-CBC (RFC 3602) and 3DES-CBC (RFC 2451) with a MAC
+//! (`authenticator`), AES-GCM-16 (RFC 4106).
 //!
 //! Works in place on a whole ESP packet, `SPI, sequence, IV, body, ICV`, and allocates nothing.
 //!
@@ -17,13 +16,11 @@ use cbc::cipher::{
     KeyInit,
 };
 use des::TdesEde3;
-use hmac::{Hmac, Mac};
 use pfkey::{Algorithm, AuthenticationAlgorithm, EncryptionAlgorithm};
 use rand_core::CryptoRng;
-use sha1::Sha1;
-use sha2::{Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
+use super::authenticator::Authenticator;
 use super::counters::Drop;
 use super::lockstep::{self, Block, Lane};
 
@@ -80,13 +77,16 @@ const fn authentication(id: AuthenticationAlgorithm, bits: u16) -> Algorithm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unsupported;
 
-/// A packet to be sealed: it has its header, padding and trailer, and room for IV and ICV.
+/// A packet to be sealed, which has its header, padding and trailer, and room for IV and ICV, or one to
+/// be opened.
 #[derive(Default)]
 pub(super) struct Job<'a> {
     pub(super) sequence: u64,
     /// With extended sequence numbers.
     pub(super) extended: bool,
     pub(super) packet: &'a mut [u8],
+    /// Why it is to be dropped.
+    pub(super) failed: Option<Drop>,
 }
 
 /// How one SA protects its packets.
@@ -118,14 +118,6 @@ enum GcmCipher {
     Aes128(AesGcm<Aes128, U12>),
     Aes192(AesGcm<Aes192, U12>),
     Aes256(AesGcm<Aes256, U12>),
-}
-
-enum Authenticator {
-    Sha1(Hmac<Sha1>),
-    Sha256(Hmac<Sha256>),
-    Sha256Cut(Hmac<Sha256>),
-    Sha384(Hmac<Sha384>),
-    Sha512(Hmac<Sha512>),
 }
 
 impl Transform {
@@ -242,23 +234,26 @@ impl Transform {
         }
     }
 
-    /// Verifies the ICV and decrypts the body.
-    pub(super) fn open(
-        &self,
-        sequence: u64,
-        extended: bool,
-        packet: &mut [u8],
-    ) -> Result<(), Drop> {
+    /// Whether a packet of this length can be one that [`open`](Self::open) takes.
+    pub(super) fn admit(&self, packet: usize) -> Result<(), Drop> {
         let overhead = ESP_HEADER + self.iv_len() + self.icv_len();
-        match packet.len().checked_sub(overhead) {
-            None => return Err(Drop::Short),
-            Some(body) if body < ESP_TRAILER => return Err(Drop::Short),
-            Some(body) if body % self.alignment() != 0 => return Err(Drop::Misaligned),
-            Some(_) => {}
+        match packet.checked_sub(overhead) {
+            None => Err(Drop::Short),
+            Some(body) if body < ESP_TRAILER => Err(Drop::Short),
+            Some(body) if body % self.alignment() != 0 => Err(Drop::Misaligned),
+            Some(_) => Ok(()),
         }
+    }
+
+    /// Verifies the ICVs, and decrypts the bodies of those packets where they are right.
+    pub(super) fn open(&self, jobs: &mut [Job<'_>]) {
         match self {
-            Self::Cbc(cbc) => cbc.open(sequence, extended, packet),
-            Self::Gcm(gcm) => gcm.open(sequence, extended, packet),
+            Self::Cbc(cbc) => cbc.open(jobs),
+            Self::Gcm(gcm) => {
+                for job in jobs {
+                    job.failed = gcm.open(job).err();
+                }
+            }
         }
     }
 }
@@ -280,44 +275,24 @@ impl CbcHmac {
                 .copy_from_slice(iv.get(..block)?);
         }
         self.cipher.encrypt(jobs, ESP_HEADER + block, icv)?;
-        for job in jobs {
-            let covered = job.packet.len().checked_sub(icv)?;
-            let (text, icv) = job.packet.split_at_mut_checked(covered)?;
-            let mut scratch = [0; 4];
-            let high = high_half(job.sequence, job.extended, &mut scratch);
-            self.mac.sign(&[text, high], icv)?;
-        }
-        Some(())
+        self.mac.sign(jobs)
     }
 
-    fn open(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Result<(), Drop> {
-        let covered = packet
-            .len()
-            .checked_sub(self.mac.icv_len())
-            .ok_or(Drop::Short)?;
-        let (text, icv) = packet.split_at_mut_checked(covered).ok_or(Drop::Short)?;
-        // RFC 4303 section 3.4.4.1: the high half of the number is authenticated, not sent.
-        if !self
-            .mac
-            .verify(&[text, high_half(sequence, extended, &mut [0; 4])], icv)
-        {
-            return Err(Drop::Authentication);
+    fn open(&self, jobs: &mut [Job<'_>]) {
+        self.mac.verify(jobs);
+        for job in jobs.iter_mut().filter(|job| job.failed.is_none()) {
+            job.failed = self.decrypt(job.packet).err();
         }
-        let (iv, body) = text
-            .get_mut(ESP_HEADER..)
+    }
+
+    fn decrypt(&self, packet: &mut [u8]) -> Result<(), Drop> {
+        let covered = packet.len().checked_sub(self.mac.icv_len());
+        let (iv, body) = covered
+            .and_then(|covered| packet.get_mut(ESP_HEADER..covered))
             .and_then(|rest| rest.split_at_mut_checked(self.cipher.block()))
             .ok_or(Drop::Short)?;
         self.cipher.decrypt(iv, body).ok_or(Drop::Misaligned)
     }
-}
-
-/// The high half of an extended sequence number as bytes, nothing without one.
-fn high_half(sequence: u64, extended: bool, scratch: &mut [u8; 4]) -> &[u8] {
-    if !extended {
-        return &[];
-    }
-    *scratch = ((sequence >> 32) as u32).to_be_bytes();
-    scratch
 }
 
 impl CbcCipher {
@@ -415,81 +390,6 @@ fn cbc_decrypt<C: BlockCipherDecrypt>(cipher: &C, iv: &[u8], body: &mut [u8]) ->
     Some(())
 }
 
-impl Authenticator {
-    fn new(algorithm: AuthenticationAlgorithm, key: &[u8]) -> Result<Self, Unsupported> {
-        // HMAC itself takes any key; ESP's algorithms fix its length (RFC 2404, RFC 4868).
-        let length = match algorithm {
-            AuthenticationAlgorithm::SHA1_HMAC => 20,
-            AuthenticationAlgorithm::SHA2_256
-            | AuthenticationAlgorithm::SHA2_256_96
-            | AuthenticationAlgorithm::SHA2_256_DETECT => 32,
-            AuthenticationAlgorithm::SHA2_384 => 48,
-            AuthenticationAlgorithm::SHA2_512 => 64,
-            _ => return Err(Unsupported),
-        };
-        if key.len() != length {
-            return Err(Unsupported);
-        }
-        match algorithm {
-            AuthenticationAlgorithm::SHA1_HMAC => Hmac::new_from_slice(key).map(Self::Sha1),
-            AuthenticationAlgorithm::SHA2_256 | AuthenticationAlgorithm::SHA2_256_DETECT => {
-                Hmac::new_from_slice(key).map(Self::Sha256)
-            }
-            AuthenticationAlgorithm::SHA2_256_96 => Hmac::new_from_slice(key).map(Self::Sha256Cut),
-            AuthenticationAlgorithm::SHA2_384 => Hmac::new_from_slice(key).map(Self::Sha384),
-            _ => Hmac::new_from_slice(key).map(Self::Sha512),
-        }
-        .map_err(|_| Unsupported)
-    }
-
-    const fn icv_len(&self) -> usize {
-        match self {
-            Self::Sha1(_) | Self::Sha256Cut(_) => 12,
-            Self::Sha256(_) => 16,
-            Self::Sha384(_) => 24,
-            Self::Sha512(_) => 32,
-        }
-    }
-
-    fn sign(&self, parts: &[&[u8]; 2], icv: &mut [u8]) -> Option<()> {
-        match self {
-            Self::Sha1(mac) => sign(mac, parts, icv),
-            Self::Sha256(mac) | Self::Sha256Cut(mac) => sign(mac, parts, icv),
-            Self::Sha384(mac) => sign(mac, parts, icv),
-            Self::Sha512(mac) => sign(mac, parts, icv),
-        }
-    }
-
-    fn verify(&self, parts: &[&[u8]; 2], icv: &[u8]) -> bool {
-        match self {
-            Self::Sha1(mac) => verify(mac, parts, icv),
-            Self::Sha256(mac) | Self::Sha256Cut(mac) => verify(mac, parts, icv),
-            Self::Sha384(mac) => verify(mac, parts, icv),
-            Self::Sha512(mac) => verify(mac, parts, icv),
-        }
-    }
-}
-
-/// Cloning a keyed HMAC copies its two pad states and spares hashing the key again.
-fn run<M: Mac + Clone>(keyed: &M, parts: &[&[u8]; 2]) -> M {
-    let mut mac = keyed.clone();
-    for part in parts {
-        mac.update(part);
-    }
-    mac
-}
-
-fn sign<M: Mac + Clone>(keyed: &M, parts: &[&[u8]; 2], icv: &mut [u8]) -> Option<()> {
-    let whole = run(keyed, parts).finalize().into_bytes();
-    icv.copy_from_slice(whole.get(..icv.len())?);
-    Some(())
-}
-
-/// Compares in constant time.
-fn verify<M: Mac + Clone>(keyed: &M, parts: &[&[u8]; 2], icv: &[u8]) -> bool {
-    run(keyed, parts).verify_truncated_left(icv).is_ok()
-}
-
 impl Gcm {
     fn new(key: &[u8], rng: &mut dyn CryptoRng) -> Result<Self, Unsupported> {
         // The last four bytes are the salt, RFC 4106 section 8.1.
@@ -526,9 +426,13 @@ impl Gcm {
         Some(())
     }
 
-    fn open(&self, sequence: u64, extended: bool, packet: &mut [u8]) -> Result<(), Drop> {
-        let covered = packet.len().checked_sub(GCM_ICV).ok_or(Drop::Short)?;
-        let (text, icv) = packet.split_at_mut_checked(covered).ok_or(Drop::Short)?;
+    fn open(&self, job: &mut Job<'_>) -> Result<(), Drop> {
+        let (sequence, extended) = (job.sequence, job.extended);
+        let covered = job.packet.len().checked_sub(GCM_ICV).ok_or(Drop::Short)?;
+        let (text, icv) = job
+            .packet
+            .split_at_mut_checked(covered)
+            .ok_or(Drop::Short)?;
         let (header, rest) = text.split_at_mut_checked(ESP_HEADER).ok_or(Drop::Short)?;
         let (iv, body) = rest.split_at_mut_checked(GCM_IV).ok_or(Drop::Short)?;
         let nonce = self.nonce(iv).ok_or(Drop::Short)?;
@@ -575,45 +479,6 @@ mod tests {
 
     use super::*;
 
-    fn icv(algorithm: AuthenticationAlgorithm, key: &[u8], data: &[u8]) -> Vec<u8> {
-        let mac = Authenticator::new(algorithm, key).unwrap();
-        let mut icv = vec![0; mac.icv_len()];
-        mac.sign(&[data, &[]], &mut icv).unwrap();
-        assert!(mac.verify(&[data, &[]], &icv));
-        icv[0] ^= 1;
-        assert!(!mac.verify(&[data, &[]], &icv));
-        icv[0] ^= 1;
-        icv
-    }
-
-    /// RFC 2202 section 3 case 1 cut to 96 bits, RFC 4868 section 2.7.2 cases AUTH256-1 to
-    /// AUTH512-1.
-    #[test]
-    fn known_icvs() {
-        use AuthenticationAlgorithm as A;
-        let hi = b"Hi There";
-        assert_eq!(
-            icv(A::SHA1_HMAC, &[0x0b; 20], hi),
-            hex!("b617318655057264e28bc0b6")
-        );
-        assert_eq!(
-            icv(A::SHA2_256, &[0x0b; 32], hi),
-            hex!("198a607eb44bfbc69903a0f1cf2bbdc5")
-        );
-        assert_eq!(
-            icv(A::SHA2_256_96, &[0x0b; 32], hi),
-            hex!("198a607eb44bfbc69903a0f1")
-        );
-        assert_eq!(
-            icv(A::SHA2_384, &[0x0b; 48], hi),
-            hex!("b6a8d5636f5c6a7224f9977dcf7ee6c7fb6d0c48cbdee973")
-        );
-        assert_eq!(
-            icv(A::SHA2_512, &[0x0b; 64], hi),
-            hex!("637edc6e01dce7e6742a99451aae82df23da3e92439e590e43e761b33e910fb8")
-        );
-    }
-
     /// RFC 3602 section 4 cases 1 to 4, and NIST SP 800-38A F.2.3 and F.2.5 for the longer keys.
     #[test]
     fn known_cbc_blocks() {
@@ -625,9 +490,8 @@ mod tests {
                 let mut jobs: Vec<_> = packets
                     .iter_mut()
                     .map(|packet| Job {
-                        sequence: 1,
-                        extended: false,
                         packet,
+                        ..Job::default()
                     })
                     .collect();
                 cipher.encrypt(&mut jobs, iv.len(), 0).unwrap();

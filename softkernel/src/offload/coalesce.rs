@@ -59,7 +59,12 @@ impl Coalescer {
         self.next.clear();
     }
 
-    /// Takes in the last packet of `batch`; every packet is to be taken in, in order.
+    /// Leaves out the next packet of the batch.
+    pub fn skip(&mut self) {
+        self.next.push(NONE);
+    }
+
+    /// Takes in the next packet of `batch`; every one is to be taken in or left out, in order.
     pub fn add(&mut self, batch: &[Buffer]) {
         let index = self.next.len();
         self.next.push(NONE);

@@ -12,7 +12,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use softkernel::buffer::Buffer;
 use softkernel::ipsec::{
-    Config, Drop, Inbound, InboundEsp, Ipsec, Outbound, OutboundEsp, PfkeySocketId, PolicyBlob,
+    Config, Drop, Inbound, InboundEsp, Ipsec, Opened, Outbound, OutboundEsp, PfkeySocketId,
+    PolicyBlob,
 };
 
 pub(crate) const PID: u32 = 2417;
@@ -167,6 +168,30 @@ impl Machine {
         let inbound = self.ipsec.input(self.now, self.wall, from, &mut packet)?;
         let payload = packet[inbound.payload.clone()].to_vec();
         Ok((inbound, payload))
+    }
+
+    /// The same with a batch, as long as one may be.
+    pub(crate) fn receive_batch(
+        &mut self,
+        packets: &[(InboundEsp, Vec<u8>)],
+    ) -> Vec<Result<(Inbound, Vec<u8>), Drop>> {
+        let from: Vec<_> = packets.iter().map(|(from, _)| *from).collect();
+        let mut batch = vec![Buffer::new(2048); packets.len()];
+        for (buffer, (_, packet)) in batch.iter_mut().zip(packets) {
+            assert!(buffer.fill(packet));
+        }
+        let (now, wall) = (self.now, self.wall);
+        let mut opened = Opened::default();
+        self.ipsec
+            .input_batch(now, wall, &from, &mut batch, &mut opened);
+        let results = opened.drain().zip(batch);
+        results
+            .map(|(result, packet)| {
+                let inbound = result?;
+                let payload = packet[inbound.payload.clone()].to_vec();
+                Ok((inbound, payload))
+            })
+            .collect()
     }
 
     pub(crate) fn dropped(&self, reason: Drop) -> u64 {

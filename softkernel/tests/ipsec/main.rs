@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod batches;
 mod conversation;
 mod lifetimes;
 mod machine;

@@ -12,7 +12,7 @@ use rand_core::UnwrapErr;
 use serde::Serialize;
 use serde_json::{Map, Value, to_value};
 use softkernel::buffer::Buffer;
-use softkernel::ipsec::{Config, InboundEsp, Ipsec, Outbound, Unsealed, seal};
+use softkernel::ipsec::{Config, InboundEsp, Ipsec, Opened, Outbound, Unsealed, seal};
 
 use crate::cpu;
 
@@ -22,7 +22,7 @@ const REQID: u32 = 5000;
 const SPI: u32 = 0x1000;
 const L2TP: u16 = 1701;
 const UDP: u8 = 17;
-/// Packets sealed side by side, as in softkernel.
+/// Packets sealed and opened side by side, as in softkernel.
 const BATCH: usize = 64;
 
 /// Payload bytes per CPU second.
@@ -116,7 +116,12 @@ fn measure(suite: Suite, size: usize, time: Duration) -> Rates {
     );
     let payload = vec![0xa5; size];
     let mut batch = vec![Buffer::new(size); BATCH];
-    let mut unsealed = Unsealed::default();
+    let (mut unsealed, mut opened) = (Unsealed::default(), Opened::default());
+    let from = InboundEsp {
+        source: SocketAddr::new(US, 0),
+        destination: SocketAddr::new(PEER, 0),
+        encapsulated: false,
+    };
     let now = Instant::now();
     let (mut sealing, mut opening) = (Duration::ZERO, Duration::ZERO);
     let mut bytes = 0;
@@ -140,19 +145,11 @@ fn measure(suite: Suite, size: usize, time: Duration) -> Rates {
         }
         seal(&mut batch, &mut unsealed);
         let sealed = cpu::used();
-        for packet in &mut batch {
-            let from = InboundEsp {
-                source: SocketAddr::new(US, 0),
-                destination: SocketAddr::new(PEER, 0),
-                encapsulated: false,
-            };
-            if receiver.input(now, 0, from, packet).is_ok() {
-                bytes += size;
-            }
-        }
-        let opened = cpu::used();
+        receiver.input_batch(now, 0, &[from; BATCH], &mut batch, &mut opened);
+        bytes += size * opened.drain().filter(Result::is_ok).count();
+        let ended = cpu::used();
         sealing += sealed - begin;
-        opening += opened - sealed;
+        opening += ended - sealed;
     }
     let rate = |time: Duration| bytes as f64 / time.as_secs_f64();
     Rates {

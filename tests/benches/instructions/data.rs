@@ -105,10 +105,14 @@ pub(crate) fn inward(size: usize) {
     };
     let now = server.clock();
     let mut receive = |batch: &mut [Buffer]| {
-        let arrived = batch
-            .iter_mut()
-            .map(|packet| server.kernel.esp_input(now, from, packet));
-        arrived.filter(|action| *action == Action::Tun).count()
+        actions.clear();
+        server
+            .kernel
+            .esp_batch(now, &[from; BATCH], batch, &mut actions);
+        actions
+            .iter()
+            .filter(|action| **action == Action::Tun)
+            .count()
     };
     let [first, second] = &mut batches;
     receive(first);

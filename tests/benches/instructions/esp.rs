@@ -10,7 +10,7 @@ use pfkey::{
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use softkernel::buffer::Buffer;
-use softkernel::ipsec::{self, InboundEsp, Ipsec, Outbound, Unsealed};
+use softkernel::ipsec::{self, InboundEsp, Ipsec, Opened, Outbound, Unsealed};
 use softkernel::kernel::Now;
 
 use crate::kernel::transport_sa;
@@ -35,6 +35,7 @@ pub(crate) struct Esp {
     sender: Ipsec,
     receiver: Ipsec,
     policy: Policy,
+    opened: Opened,
     now: Now,
 }
 
@@ -49,6 +50,7 @@ impl Esp {
             sender: with_sa(suite, now),
             receiver: with_sa(suite, now),
             policy: Policy::ipsec(Direction::OUTBOUND, unique),
+            opened: Opened::default(),
             now,
         }
     }
@@ -108,15 +110,16 @@ impl Esp {
     }
 
     fn read(&mut self, batch: &mut [Buffer]) {
-        for packet in batch {
-            let from = InboundEsp {
-                source: US,
-                destination: PEER,
-                encapsulated: false,
-            };
-            let Now { instant, wall } = self.now;
-            self.receiver.input(instant, wall, from, packet).unwrap();
-        }
+        let from = InboundEsp {
+            source: US,
+            destination: PEER,
+            encapsulated: false,
+        };
+        let Now { instant, wall } = self.now;
+        let opened = &mut self.opened;
+        self.receiver
+            .input_batch(instant, wall, &[from; BATCH], batch, opened);
+        assert!(opened.drain().all(|result| result.is_ok()));
     }
 }
 

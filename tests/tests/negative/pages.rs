@@ -32,6 +32,10 @@ const SOURCES: &[(&str, &str)] = &[
         include_str!("../../../l2tpd/ppp/src/auth/mschapv2.rs"),
     ),
     (
+        "softkernel/authenticator",
+        include_str!("../../../softkernel/src/ipsec/authenticator.rs"),
+    ),
+    (
         "softkernel/esp",
         include_str!("../../../softkernel/src/ipsec/esp.rs"),
     ),
