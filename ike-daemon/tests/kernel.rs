@@ -11,7 +11,7 @@ use ike_proto::carrier::Carrier;
 use ike_proto::iana::{EspAuth, EspTransform};
 use ike_proto::io::{
     ChildId, Direction, GetSpi, KernelReply, KernelRequest, Mode, MovePeer, Reqid, SaDelete,
-    SaInstall, SaLifetime, SecurityPolicy, Selector, TrafficSelectors, UdpEncapsulation,
+    SaInstall, SaLifetime, SaLook, SecurityPolicy, Selector, TrafficSelectors, UdpEncapsulation,
 };
 use ike_proto::policy::Sha256Icv;
 use pfkey::{AuthenticationAlgorithm, Message, Numbering};
@@ -225,6 +225,31 @@ fn a_pair_is_installed_as_freebsd_wants_it() {
         assert!(bench.submit(&KernelRequest::Delete(delete)).is_empty());
     }
     assert_eq!(bench.ipsec.sa_count(), 0);
+}
+
+/// One SA is looked at without asking for all; one that is gone says nothing.
+#[test]
+fn what_came_through_an_sa_is_asked_for_it_alone() {
+    let mut bench = Bench::new();
+    let spi = bench.install();
+    let look = SaLook {
+        child: CHILD,
+        spi,
+        source: peer(),
+        destination: local(),
+    };
+    let nothing_yet = Outcome::Reply(KernelReply::Traffic {
+        child: CHILD,
+        inbound_octets: 0,
+        outbound_octets: 0,
+    });
+    assert_eq!(bench.submit(&KernelRequest::Look(look)), [nothing_yet]);
+    let gone = SaLook {
+        spi: spi + 1,
+        ..look
+    };
+    assert_eq!(bench.submit(&KernelRequest::Look(gone)), []);
+    assert!(bench.translator.is_idle());
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub(crate) enum Effect {
     Moved(Path),
     /// INITIAL-CONTACT came in an authenticated Informational.
     InitialContact,
+    /// Whether ESP has come from the client is to be found out.
+    Look,
     /// The peer has deleted IPsec SAs, named by its inbound SPIs.
     DeleteEsp(Vec<u32>),
     /// The peer has deleted ISAKMP SAs.

@@ -134,6 +134,9 @@ pub enum KernelRequest {
     Install(Box<SaInstall>),
     /// SADB_DELETE one SA, installed or still larval. No answer needed.
     Delete(SaDelete),
+    /// SADB_GET an inbound SA: has anything come through it? Answer: [`KernelReply::Traffic`]. None
+    /// is as good as no traffic.
+    Look(SaLook),
     /// The client's NAT mapping moved: every SA named must use the new address. No answer needed.
     MovePeer(MovePeer),
     /// Add a security policy (SADB_X_SPDADD). No answer needed.
@@ -297,6 +300,19 @@ pub struct SaDelete {
     pub destination: IpAddr,
 }
 
+/// One inbound SA to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaLook {
+    /// The pair it belongs to.
+    pub child: ChildId,
+    /// Its SPI.
+    pub spi: u32,
+    /// Source address of its traffic: the peer.
+    pub source: IpAddr,
+    /// Destination address of its traffic: ours.
+    pub destination: IpAddr,
+}
+
 /// SAs whose peer moved to another address or port (RFC 3948 4, mapping change).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MovePeer {
@@ -379,14 +395,14 @@ pub enum KernelReply {
         /// The new address and port of the peer.
         peer: SocketAddr,
     },
-    /// Authenticated inbound traffic was seen on this pair since the last report: a sign of life
-    /// that makes dead peer detection wait (RFC 3706 5.4). `octets` are for the views.
+    /// What has gone through a pair so far. More inbound than before is a sign of life that makes
+    /// dead peer detection wait (RFC 3706 5.4).
     Traffic {
         /// Which pair.
         child: ChildId,
         /// Octets received so far.
         inbound_octets: u64,
-        /// Octets sent so far.
+        /// Octets sent so far, for the views; 0 when that was not asked.
         outbound_octets: u64,
     },
     /// Outbound traffic wants an SA (SADB_ACQUIRE).

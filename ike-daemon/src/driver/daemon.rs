@@ -1,12 +1,12 @@
 //! What each input and each output means.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
 use ike_proto::Endpoint;
 use ike_proto::carrier::Carrier;
-use ike_proto::io::{ChildId, Datagram, Event, Job, JobResult, KernelReply, Output};
+use ike_proto::io::{Datagram, Event, Job, JobResult, KernelReply, Output};
 use ike_proto::policy::Method;
 use rand_core::UnwrapErr;
 use slog::{Logger, debug, error, info, trace, warn};
@@ -26,11 +26,6 @@ use crate::kernel::{KernelSocket, LinkEvent, Ownership};
 use crate::net::{NetEvent, Network};
 use crate::state::{Marks, StateFile};
 
-/// Between looks at the kernel's counters, at most and at least.
-const COUNTERS_SELDOM: Duration = Duration::from_secs(20);
-const COUNTERS_OFTEN: Duration = Duration::from_secs(2);
-/// Time for each pair of IPsec SAs, so that with many looking at them takes a small part of it.
-const COUNTERS_EACH: Duration = Duration::from_millis(2);
 /// Timers are looked at no more often than this, so that those of several clients go together.
 const TIMER_SLACK: Duration = Duration::from_millis(100);
 /// How long `ikectl connect` waits.
@@ -66,9 +61,6 @@ pub(super) struct Daemon {
     phase1s: Phase1s,
     programs: Programs,
     started: Instant,
-    /// Octets received when last reported.
-    pub(super) octets: HashMap<ChildId, u64>,
-    counters_at: Option<Instant>,
     timers_not_before: Instant,
     pub(super) auto_at: Option<Instant>,
 }
@@ -138,8 +130,6 @@ impl Daemon {
             phase1s,
             programs: Programs::new(log.clone()),
             started: now,
-            octets: HashMap::new(),
-            counters_at: None,
             timers_not_before: now,
             auto_at: None,
             log,
@@ -295,7 +285,6 @@ impl Daemon {
         [
             self.endpoint.next_timeout(),
             self.parts.state.due(),
-            self.counters_at,
             self.auto_at,
             connects,
         ]
@@ -314,13 +303,6 @@ impl Daemon {
         }
         if is_due(self.parts.state.due()) {
             self.save_now();
-        }
-        if is_due(self.counters_at) {
-            self.counters_at = None;
-            let connected: Vec<Carrier> = self.kernels.connected().collect();
-            for carrier in connected {
-                self.ask_for_sas(carrier);
-            }
         }
         if is_due(self.auto_at) {
             self.auto_at = None;
@@ -351,18 +333,6 @@ impl Daemon {
         }
         let now = Instant::now();
         self.parts.state.note(now, &self.endpoint);
-        if self.counters_at.is_none() && self.stats.kernel_connected {
-            let often = self.config.policy.dpd.interval / 3;
-            let pairs = self.endpoint.child_count();
-            if pairs > 0 {
-                let pause = match often.is_zero() {
-                    true => COUNTERS_SELDOM,
-                    false => often.clamp(COUNTERS_OFTEN, COUNTERS_SELDOM),
-                };
-                let least = COUNTERS_EACH * u32::try_from(pairs).unwrap_or(u32::MAX);
-                self.counters_at = Some(now + pause.max(least.min(COUNTERS_SELDOM)));
-            }
-        }
     }
 
     fn start_job(&mut self, job: Job) {

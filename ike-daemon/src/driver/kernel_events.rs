@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use ike_proto::carrier::{Carrier, SystemAbilities};
-use ike_proto::io::{ChildId, KernelReply, KernelRequest, Reqid};
+use ike_proto::io::{KernelReply, KernelRequest, Reqid};
 use pfkey::Message;
 use slog::{debug, error, info, trace, warn};
 use tanuki_daemon::control::Reply;
@@ -241,11 +241,23 @@ impl Daemon {
     }
 
     fn sas_arrived(&mut self, carrier: Carrier, sas: Result<Vec<Message>, String>) {
-        let now = Instant::now();
-        let pairs = self.endpoint.child_sas(now);
+        if let Ok(sas) = &sas {
+            let check = self
+                .kernels
+                .all
+                .get_mut(&carrier)
+                .and_then(|it| it.audit.take());
+            if let Some(check) = check {
+                self.check_sas(carrier, &check, sas);
+            }
+            self.traffic(carrier, sas);
+        }
         for (reply, dumps) in self.waiting.sas.arrived(carrier, &sas) {
             match (reply, dumps) {
-                (SasReply::Control(reply), dumps) => orders::answer_sas(reply, &dumps, &pairs),
+                (SasReply::Control(reply), dumps) => {
+                    let pairs = self.endpoint.child_sas(Instant::now());
+                    orders::answer_sas(reply, &dumps, &pairs);
+                }
                 (SasReply::Admin(reply), Ok(dumps)) => {
                     let sas: Vec<Message> = dumps.into_iter().flat_map(|(_, sas)| sas).collect();
                     reply.body(admin::sa_dump(&sas));
@@ -253,33 +265,20 @@ impl Daemon {
                 (SasReply::Admin(reply), Err(_)) => reply.refuse(libc::EIO),
             }
         }
-        let Ok(sas) = sas else {
-            return;
-        };
-        let check = self
-            .kernels
-            .all
-            .get_mut(&carrier)
-            .and_then(|it| it.audit.take());
-        if let Some(check) = check {
-            self.check_sas(carrier, &check, &sas);
-        }
-        let octets = audit::octets(&sas);
+    }
+
+    /// Tells the core what has gone through its SAs.
+    fn traffic(&mut self, carrier: Carrier, sas: &[Message]) {
+        let now = Instant::now();
+        let octets = audit::octets(sas);
         let at = |spi, ip: IpAddr| octets.get(&(spi, ip)).copied();
-        let known: BTreeSet<ChildId> = pairs.iter().map(|pair| pair.id).collect();
-        self.octets.retain(|child, _| known.contains(child));
+        let pairs = self.endpoint.child_sas(now);
         for pair in pairs.iter().filter(|pair| pair.kernel == carrier) {
-            let Some(inbound_octets) = at(pair.spi_in, pair.local.ip()) else {
-                continue;
-            };
-            let before = self.octets.insert(pair.id, inbound_octets);
-            // Only what arrived is a sign of life.
-            if before != Some(inbound_octets) && inbound_octets > 0 {
-                let outbound_octets = at(pair.spi_out, pair.peer.ip()).unwrap_or(0);
+            if let Some(inbound_octets) = at(pair.spi_in, pair.local.ip()) {
                 let reply = KernelReply::Traffic {
                     child: pair.id,
                     inbound_octets,
-                    outbound_octets,
+                    outbound_octets: at(pair.spi_out, pair.peer.ip()).unwrap_or(0),
                 };
                 self.endpoint.handle_kernel(now, reply, &mut self.rng);
             }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ike_daemon::kernel::audit;
 use ike_daemon::kernel::translate::{Outcome, Translator};
 use ike_proto::Endpoint;
 use ike_proto::carrier::Carrier;
@@ -23,7 +22,6 @@ use netgraph::generic::{Connect, Mkpeer, Name, Shutdown};
 use netgraph::node::soft_iface::{self, AddressPair};
 use netgraph::node::{iface, ksocket, l2tp, ppp, tcpmss};
 use netgraph::{Command, Errno};
-use pfkey::Message;
 use pfkey::{Direction, Numbering, PolicyRequest};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -39,9 +37,6 @@ use crate::life::silence;
 const USERS: &str = "users:\n  - name: User\n    password: clientPass\n";
 const CONFIG: &str = "local_address: 10.77.0.1\npool: [10.77.0.10-10.77.0.250]\ndns: [10.77.0.1]\nusers: users.yaml\n";
 
-/// How often octets are read: ike-daemon's longest pause.
-const COUNTERS: Duration = Duration::from_secs(20);
-
 pub(crate) struct Stack {
     pub(crate) ike: Endpoint,
     pub(crate) kernel: Host,
@@ -53,8 +48,6 @@ pub(crate) struct Stack {
     rng: ChaCha20Rng,
     /// The server's address.
     pub(crate) server: IpAddr,
-    /// When the octets of SAs are read next.
-    counters_due: Instant,
     pub(crate) now: Instant,
     /// IKE datagrams on their way out.
     sent: VecDeque<Transmit>,
@@ -94,7 +87,6 @@ impl Stack {
             sessions: BTreeMap::new(),
             rng: ChaCha20Rng::seed_from_u64(9),
             server: server.parse().unwrap(),
-            counters_due: Instant::now(),
             sent: VecDeque::new(),
             esp: VecDeque::new(),
             log: Vec::new(),
@@ -126,13 +118,6 @@ impl Stack {
     pub(crate) fn advance(&mut self, step: Duration) {
         self.now += step;
         self.kernel.advance(step);
-        if self.counters_due <= self.now {
-            self.counters_due = self.now + COUNTERS;
-            if let Some(request) = self.translator.dump_sas() {
-                self.pfkey_request(&request.bytes);
-                self.settle();
-            }
-        }
         if self.ike.next_timeout().is_some_and(|due| due <= self.now) {
             self.ike.handle_timeout(self.now, &mut self.rng);
         }
@@ -189,29 +174,11 @@ impl Stack {
                 Some(Outcome::Reply(reply)) => {
                     self.ike.handle_kernel(self.now, reply, &mut self.rng);
                 }
-                Some(Outcome::Sas(sas)) => self.traffic(&sas.unwrap()),
                 Some(other) => self.log.push(format!("{other:?}")),
                 None => {}
             }
         }
         true
-    }
-
-    /// What came by ESP is a sign of life.
-    fn traffic(&mut self, sas: &[Message]) {
-        let octets = audit::octets(sas);
-        for pair in self.ike.child_sas(self.now) {
-            let at = |spi, ip| octets.get(&(spi, ip)).copied();
-            let Some(inbound_octets) = at(pair.spi_in, pair.local.ip()) else {
-                continue;
-            };
-            let reply = KernelReply::Traffic {
-                child: pair.id,
-                inbound_octets,
-                outbound_octets: at(pair.spi_out, pair.peer.ip()).unwrap_or(0),
-            };
-            self.ike.handle_kernel(self.now, reply, &mut self.rng);
-        }
     }
 
     /// IKE messages that went to `peer`.

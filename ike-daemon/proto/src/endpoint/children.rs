@@ -466,6 +466,17 @@ impl Endpoint {
         }
     }
 
+    /// Asks the kernel what has come from a client.
+    pub(super) fn look_for_traffic(&mut self, reqid: Reqid) {
+        let children = self.clients.get(&reqid).map(|client| &client.children);
+        for id in children.into_iter().flatten() {
+            if let Some(child) = self.children.get(id) {
+                let request = KernelRequest::Look(child.look());
+                self.shared.kernel(child.carrier, request);
+            }
+        }
+    }
+
     /// ESP traffic is a sign of life (RFC 3706 5.4).
     pub(super) fn kernel_traffic(
         &mut self,
@@ -480,7 +491,7 @@ impl Endpoint {
         };
         let fresh = inbound > child.inbound_octets;
         child.inbound_octets = inbound;
-        child.outbound_octets = outbound;
+        child.outbound_octets = child.outbound_octets.max(outbound);
         let reqid = child.reqid;
         if !fresh {
             return;

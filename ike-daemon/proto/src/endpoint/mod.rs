@@ -484,6 +484,15 @@ impl Endpoint {
             }
             Effect::Moved(path) => self.session_moved(id, path),
             Effect::InitialContact => self.initial_contact(now, rng, id),
+            Effect::Look => {
+                let session = self
+                    .sessions
+                    .get(&id)
+                    .and_then(|session| session.established());
+                if let Some(reqid) = session.map(|established| established.client) {
+                    self.look_for_traffic(reqid);
+                }
+            }
             Effect::DeleteEsp(spis) => self.deleted_esp(now, rng, id, &spis),
             Effect::DeleteIsakmp(cookies) => self.deleted_isakmp(now, rng, id, &cookies),
             Effect::ChildAgreed(child) => self.child_agreed(now, rng, *child),

@@ -12,19 +12,29 @@ use rand_core::CryptoRng;
 
 use crate::error::DownReason;
 use crate::ikev1::child::ChildStage;
+use crate::ikev1::dpd::LOOK_AHEAD;
 use crate::io::{ChildId, Reqid};
 
 use super::Endpoint;
 use super::clients::Client;
 use super::timers::TimerKey;
 
+/// So often the kernel is asked for ESP meanwhile; what it says counts from then on.
+const LOOKS: u32 = 5;
 /// For the answer to the last question.
 const MARGIN: Duration = Duration::from_secs(1);
 
 impl Endpoint {
     /// Starts, or takes back, the watch over a client.
     pub(super) fn arm_client(&mut self, reqid: Reqid) {
-        let due = self.quiet_until(reqid);
+        let last = self
+            .clients
+            .get(&reqid)
+            .map(|client| self.last_sign(client));
+        let due = last
+            .flatten()
+            .zip(self.silence_of(reqid))
+            .map(|(last, silence)| last + silence / LOOKS);
         self.timers.set(TimerKey::Client(reqid), due);
     }
 
@@ -48,7 +58,15 @@ impl Endpoint {
         };
         let by_dpd = self.is_asked_by_dpd(reqid);
         if now < quiet_until || by_dpd {
-            let due = if by_dpd { now + silence } else { quiet_until };
+            let ahead = quiet_until - LOOK_AHEAD;
+            let due = match by_dpd {
+                true => now + silence,
+                false if now < ahead => ahead.min(now + silence / LOOKS),
+                false => quiet_until,
+            };
+            if !by_dpd {
+                self.look_for_traffic(reqid);
+            }
             if let Some(client) = self.clients.get_mut(&reqid) {
                 client.asked = false;
             }

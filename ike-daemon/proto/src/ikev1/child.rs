@@ -8,8 +8,8 @@ use ike_crypto::Group;
 use crate::carrier::Carrier;
 use crate::iana::EncapsulationMode;
 use crate::io::{
-    ChildId, Direction, IkeId, Mode, Reqid, SaDelete, SaLifetime, SecurityPolicy, TrafficSelectors,
-    UdpEncapsulation,
+    ChildId, Direction, IkeId, Mode, Reqid, SaDelete, SaLifetime, SaLook, SecurityPolicy,
+    TrafficSelectors, UdpEncapsulation,
 };
 use crate::policy::EspSuite;
 use crate::wire::id::IdPayload;
@@ -111,6 +111,16 @@ impl Child {
             spi,
             source: source.ip(),
             destination: destination.ip(),
+        }
+    }
+
+    /// The kernel request that tells what has come through it.
+    pub(crate) fn look(&self) -> SaLook {
+        SaLook {
+            child: self.id,
+            spi: self.spi_in,
+            source: self.peer.ip(),
+            destination: self.local.ip(),
         }
     }
 

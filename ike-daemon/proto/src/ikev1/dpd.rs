@@ -6,6 +6,9 @@ use crate::policy::DpdPolicy;
 
 /// Between questions to a peer that seems to have forgotten us.
 const QUICK_RETRY: Duration = Duration::from_secs(2);
+/// So long before a round of questions begins, the kernel is asked whether ESP has come: the answer
+/// is there in time.
+pub(crate) const LOOK_AHEAD: Duration = Duration::from_secs(1);
 /// Questions out of turn within [`DpdPolicy::retry`].
 const MAX_PROBES: u32 = 16;
 
@@ -16,6 +19,8 @@ pub(crate) struct Dpd {
     pub(crate) supported: bool,
     /// The last sign of life.
     alive: Instant,
+    /// Whether the kernel was asked for ESP since then.
+    looked: bool,
     /// The round of questions under way.
     unanswered: Option<Unanswered>,
     /// The oldest question that was not answered, in turn or not.
@@ -42,7 +47,9 @@ struct Unanswered {
 pub(crate) enum DpdAction {
     /// Nothing.
     Wait,
-    /// Send R-U-THERE with this sequence number.
+    /// Find out whether ESP has come.
+    Look,
+    /// Send R-U-THERE with this sequence number; find out as well.
     Ask(u32),
     /// The peer is dead.
     Dead,
@@ -55,6 +62,7 @@ impl Dpd {
         Self {
             supported,
             alive: now,
+            looked: false,
             unanswered: None,
             oldest: None,
             probes: None,
@@ -67,6 +75,7 @@ impl Dpd {
     /// An authenticated message or ESP packet has come.
     pub(crate) fn alive(&mut self, now: Instant) {
         self.alive = self.alive.max(now);
+        self.looked = false;
         self.unanswered = None;
         self.oldest = None;
     }
@@ -94,16 +103,22 @@ impl Dpd {
         if !self.supported || policy.interval.is_zero() {
             return None;
         }
-        Some(
-            self.unanswered
-                .map_or(self.alive + policy.interval, |unanswered| unanswered.due),
-        )
+        let question = self.alive + policy.interval;
+        Some(match self.unanswered {
+            Some(unanswered) => unanswered.due,
+            None if self.looked => question,
+            None => question - LOOK_AHEAD.min(policy.interval / 2),
+        })
     }
 
     /// The timer.
     pub(crate) fn fire(&mut self, now: Instant, policy: &DpdPolicy) -> DpdAction {
         if self.due(policy).is_none_or(|due| due > now) {
             return DpdAction::Wait;
+        }
+        let early = now < self.alive + policy.interval;
+        if self.unanswered.is_none() && !std::mem::replace(&mut self.looked, true) && early {
+            return DpdAction::Look;
         }
         match self.ask(now, policy) {
             Some(sequence) => DpdAction::Ask(sequence),
@@ -191,6 +206,8 @@ mod tests {
         let start = Instant::now();
         let mut dpd = Dpd::new(start, true, u32::MAX);
         let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(dpd.fire(at(28), &policy()), DpdAction::Wait);
+        assert_eq!(dpd.fire(at(29), &policy()), DpdAction::Look);
         assert_eq!(dpd.fire(at(29), &policy()), DpdAction::Wait);
         let DpdAction::Ask(first) = dpd.fire(at(30), &policy()) else {
             panic!()
@@ -198,6 +215,19 @@ mod tests {
         assert_eq!(dpd.fire(at(34), &policy()), DpdAction::Wait);
         assert_eq!(dpd.fire(at(35), &policy()), DpdAction::Ask(first + 1));
         assert_eq!(dpd.fire(at(40), &policy()), DpdAction::Dead);
+    }
+
+    #[test]
+    fn esp_that_was_found_puts_the_question_off() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut dpd = Dpd::new(start, true, 7);
+        assert_eq!(dpd.fire(at(29), &policy()), DpdAction::Look);
+        dpd.alive(at(29));
+        assert_eq!(dpd.due(&policy()), Some(at(58)));
+        assert_eq!(dpd.fire(at(58), &policy()), DpdAction::Look);
+        assert_eq!(dpd.due(&policy()), Some(at(59)));
+        assert_eq!(dpd.fire(at(59), &policy()), DpdAction::Ask(7));
     }
 
     #[test]

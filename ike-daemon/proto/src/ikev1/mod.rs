@@ -353,8 +353,13 @@ impl Session {
             .fire(cx.now, cx.shared.policy.terms(peer).dpd)
         {
             DpdAction::Wait => None,
+            DpdAction::Look => {
+                cx.effects.push(Effect::Look);
+                None
+            }
             DpdAction::Ask(sequence) => {
                 self.send_dpd(cx, NotifyType::R_U_THERE, sequence);
+                cx.effects.push(Effect::Look);
                 None
             }
             DpdAction::Dead => Some(EndCause::DpdDead),

@@ -51,6 +51,8 @@ pub struct Host {
     pub kernel_fails: bool,
     /// The kernel answers no GETSPI, or no request for an outbound SA.
     pub silent: Option<Silence>,
+    /// ESP comes all the time: octets so far.
+    pub esp: Option<u64>,
     /// The machine is off: packets to it vanish, its timers stand still.
     pub off: bool,
     next_spi: u32,
@@ -188,6 +190,7 @@ impl World {
             keepalives: 0,
             kernel_fails: false,
             silent: None,
+            esp: None,
             off: false,
             next_spi: 0x1000 * (self.hosts.len() as u32 + 1),
         });
@@ -278,6 +281,16 @@ impl World {
                 host.larval.retain(|spi| *spi != delete.spi);
                 host.sas.remove(&(delete.direction, delete.spi));
                 None
+            }
+            KernelRequest::Look(look) => {
+                let known = host.sas.get(&(Direction::Inbound, look.spi));
+                assert_eq!(known.map(|sa| sa.child), Some(look.child));
+                host.esp = host.esp.map(|octets| octets + 1000);
+                Some(KernelReply::Traffic {
+                    child: look.child,
+                    inbound_octets: host.esp.unwrap_or(0),
+                    outbound_octets: 0,
+                })
             }
             KernelRequest::MovePeer(moved) => {
                 host.moves += 1;

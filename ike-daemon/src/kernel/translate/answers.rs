@@ -45,7 +45,9 @@ impl Translator {
                 Pending::Spi(child) | Pending::Install(child, _) => {
                     Some(Outcome::Reply(failed(child, reason.to_owned())))
                 }
-                Pending::Quiet(_) | Pending::Static(_) | Pending::Register => None,
+                Pending::Look(_) | Pending::Quiet(_) | Pending::Static(_) | Pending::Register => {
+                    None
+                }
                 Pending::Sas => Some(Outcome::Sas(Err(reason.to_owned()))),
                 Pending::Policies => Some(Outcome::Policies(Err(reason.to_owned()))),
             })
@@ -119,6 +121,16 @@ impl Translator {
                     format!("{what}: {}", words(errno)),
                 )))
             }
+            (Pending::Look(child), Ok(Reply::Done(sa))) => {
+                let current = sa.lifetime_current()?;
+                Some(Outcome::Reply(KernelReply::Traffic {
+                    child,
+                    inbound_octets: current.bytes,
+                    outbound_octets: 0,
+                }))
+            }
+            // Gone meanwhile.
+            (Pending::Look(_), _) => None,
             (Pending::Static(name), result) => Some(Outcome::Static(name, result.map(|_| ()))),
             (Pending::Sas, result) => Some(Outcome::Sas(dumped(result))),
             (Pending::Policies, result) => Some(Outcome::Policies(dumped(result))),

@@ -55,6 +55,7 @@ struct Installed {
 enum Pending {
     Spi(ChildId),
     Install(ChildId, Direction),
+    Look(ChildId),
     Register,
     Quiet(&'static str),
     /// An entry of a setkey(8) script, by its text.
@@ -127,6 +128,15 @@ impl Translator {
             KernelRequest::GetSpi(get) => vec![self.get_spi(get)],
             KernelRequest::Install(sa) => vec![self.install(sa)],
             KernelRequest::Delete(sa) => vec![self.delete(sa)],
+            KernelRequest::Look(sa) => {
+                let request = self.client.get(&SaSelector {
+                    sa_type: SaType::ESP,
+                    spi: sa.spi,
+                    source: sa.source,
+                    destination: sa.destination,
+                });
+                vec![self.expect(request, Pending::Look(sa.child))]
+            }
             KernelRequest::MovePeer(change) => self.move_peer(change),
             KernelRequest::AddPolicy(policy) => {
                 let request = self.client.spd_update(&sp_request(policy));

@@ -503,6 +503,8 @@ impl Session {
                         counters.retransmits = counters.retransmits.wrapping_add(1);
                         cx.shared.send(&path, fragments, message);
                     }
+                    // ESP through the new SAs stands in for a QM3 that was lost.
+                    cx.effects.push(Effect::Look);
                 }
                 Due::GiveUp => failed.push((*message_id, DownReason::Timeout)),
             }
