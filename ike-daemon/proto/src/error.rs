@@ -20,9 +20,14 @@ pub enum WireError {
     /// More payloads, proposals or transforms than anyone honest sends.
     #[error("too many payloads")]
     TooMany,
-    /// Major version is not 1.
-    #[error("major version {0}")]
-    Version(u8),
+    /// The ISAKMP header's version is not 1.0.
+    #[error("version {major}.{minor}")]
+    Version {
+        /// 2 is IKEv2.
+        major: u8,
+        /// Of the major version.
+        minor: u8,
+    },
 }
 
 /// Why a peer's request was refused.

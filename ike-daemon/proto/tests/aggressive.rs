@@ -6,13 +6,16 @@
 mod pair;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ike_crypto::{Cipher, Exchange, Group, Hash, Iv, Secret, Skeyids};
 use ike_crypto::{cipher_key, hash_1, hash_i, hash_r, phase1_iv, phase2_iv, skeyid_psk};
+use ike_pki::TrustStore;
+use ike_pki::encoding::{certificates, private_key};
 use ike_proto::error::{DownReason, Refusal};
 use ike_proto::iana::{ExchangeType, IdType, NotifyType, PayloadType};
 use ike_proto::io::{Event, Transmit};
-use ike_proto::policy::{Policy, PolicyNote, SecretEntry, SecretPeer};
+use ike_proto::policy::{Method, OwnCertificate, Policy, PolicyNote, SecretEntry, SecretPeer};
 use ike_proto::vendor;
 use ike_proto::wire::chain::{Builder, Chain};
 use ike_proto::wire::header::{FLAG_ENCRYPTION, Header};
@@ -57,6 +60,7 @@ struct Client {
     psk: Vec<u8>,
     encrypt: bool,
     natt: bool,
+    methods: Vec<Method>,
     from: SocketAddr,
     cookie: [u8; 8],
 }
@@ -68,6 +72,7 @@ impl Client {
             psk: GROUP_PSK.to_vec(),
             encrypt: true,
             natt: true,
+            methods: vec![Method::Psk],
             from: CLIENT.parse().unwrap(),
             cookie: *b"initiate",
         }
@@ -109,17 +114,17 @@ fn give(world: &mut World, from: SocketAddr, port: u16, message: &[u8]) -> Vec<T
     world.hosts[0].sent[before..].to_vec()
 }
 
-fn offer() -> SaPayload {
+fn offer(methods: &[Method]) -> SaPayload {
     let mut policy = quick_policy().phase1;
     policy.ciphers = vec![CIPHER];
     policy.hashes = vec![HASH, Hash::Sha256];
     policy.groups = vec![Group::Modp2048];
-    ike_proto::negotiate::offer_phase1(&policy, &[ike_proto::policy::Method::Psk])
+    ike_proto::negotiate::offer_phase1(&policy, methods)
 }
 
 /// AM1 out, AM2 in.
 fn open(world: &mut World, client: &Client) -> Option<Open> {
-    let sai_b = offer().body();
+    let sai_b = offer(&client.methods).body();
     let private = Group::Modp2048.private_key(&mut world.rng);
     let ni = [7; 16];
     let id = IdPayload {
@@ -142,7 +147,6 @@ fn open(world: &mut World, client: &Client) -> Option<Open> {
         initiator_cookie: client.cookie,
         responder_cookie: [0; 8],
         next_payload: am1.first(),
-        minor: 0,
         exchange: ExchangeType::AGGRESSIVE,
         flags: 0,
         message_id: 0,
@@ -453,6 +457,37 @@ fn only_secrets_of_identities() {
     assert_eq!(world.established(0).len(), 0);
 }
 
+/// AM2 and AM3 hold no signatures here: a server with a certificate takes the transform with a key.
+#[test]
+fn no_signatures() {
+    let file = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../pki/tests/fixtures");
+        std::fs::read(format!("{folder}/{name}")).unwrap()
+    };
+    let mut policy = policy();
+    let own = OwnCertificate {
+        chain: certificates(&file("chain.pem")).unwrap(),
+        key: private_key(&file("server.key.pem")).unwrap(),
+    };
+    let mut trust = TrustStore::default();
+    trust.add_anchor(certificates(&file("root.pem")).unwrap().remove(0));
+    policy.authentication.methods = vec![Method::Rsa, Method::Psk];
+    policy.authentication.own = vec![Arc::new(own)];
+    policy.authentication.trust = Arc::new(trust);
+    let mut world = World::new(5);
+    world.add(SERVER, policy);
+    let client = Client {
+        methods: vec![Method::Rsa, Method::Psk],
+        ..Client::new()
+    };
+    let open = connect(&mut world, &client);
+    let (header, body) = Header::parse(&open.am2).unwrap();
+    let chain = Chain::parse(header.next_payload, body).unwrap();
+    let answer = SaPayload::parse(chain.one(PayloadType::SA).unwrap()).unwrap();
+    let choice = ike_proto::negotiate::accept_phase1(&answer, &offer(&client.methods)).unwrap();
+    assert_eq!(choice.method, Method::Psk);
+}
+
 /// CVE-2016-5361: nobody can have AM2 sent to a forged source more often than AM1.
 #[test]
 fn the_first_reply_is_not_repeated_by_itself() {
@@ -527,7 +562,6 @@ fn refused_first_messages_leave_nothing() {
         initiator_cookie: client.cookie,
         responder_cookie: [9; 8],
         next_payload: PayloadType::HASH,
-        minor: 0,
         exchange: ExchangeType::AGGRESSIVE,
         flags: 0,
         message_id: 0,

@@ -575,7 +575,6 @@ fn first_message(sa: &SaPayload, vendor_ids: &[&[u8]]) -> Vec<u8> {
         initiator_cookie: *b"\x11\x22\x33\x44\x55\x66\x77\x88",
         responder_cookie: [0; 8],
         next_payload: PayloadType::SA,
-        minor: 0,
         exchange: ExchangeType::MAIN_MODE,
         flags: 0,
         message_id: 0,

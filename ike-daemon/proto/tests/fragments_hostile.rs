@@ -334,7 +334,6 @@ fn forced_fragments_are_bounded() {
                 initiator_cookie: [cookie; 8],
                 responder_cookie: [0; 8],
                 next_payload: PayloadType::SA,
-                minor: 0,
                 exchange: ike_proto::iana::ExchangeType::MAIN_MODE,
                 flags: 0,
                 message_id: 0,

@@ -7,9 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`io`] | configuration, outputs, questions and answers: the whole contract |
-//! | `link` | [`Link`]: the phases of RFC 1661 section 3, put together |
-//! | `receive` | which packet is taken in which phase; echo, rejects, identification |
-//! | `checkpoint` | an open link on paper and back |
+//! | `link` | [`Link`]: the phases of RFC 1661 section 3, put together, one file each |
 //! | `keepalive` | Echo-Requests on a silent link |
 //! | [`fsm`] | the state transition table of RFC 1661 section 4.1 |
 //! | `automaton` | runs it: identifiers, Restart timer, counters, loop guards |
@@ -21,7 +19,6 @@
 
 pub mod auth;
 mod automaton;
-mod checkpoint;
 pub mod fsm;
 pub mod io;
 mod ipcp;
@@ -31,7 +28,6 @@ mod lcp;
 mod link;
 mod options;
 pub mod packet;
-mod receive;
 
 pub use io::{
     AuthFailure, AuthMethod, Checkpoint, CloseReason, Config, Counters, Credentials, DownReason,

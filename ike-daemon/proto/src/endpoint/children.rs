@@ -21,6 +21,11 @@ use crate::nat::Path;
 const RESPONDERS_TURN: Duration = Duration::from_secs(2);
 
 impl Endpoint {
+    pub(super) fn arm_child(&mut self, id: ChildId) {
+        let due = self.children.get(&id).map(|child| child.due());
+        self.timers.set(TimerKey::Child(id), due);
+    }
+
     pub(super) fn spi_reserved(
         &mut self,
         now: Instant,

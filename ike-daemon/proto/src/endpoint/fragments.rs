@@ -13,8 +13,9 @@ use crate::policy::Fragmentation;
 use crate::wire::fragment::Fragment;
 use crate::wire::header::Header;
 
+use super::Endpoint;
+use super::arrival::without_trailer;
 use super::timers::TimerKey;
-use super::{Endpoint, without_trailer};
 
 impl Endpoint {
     /// Takes in a message whose first payload is a fragment.

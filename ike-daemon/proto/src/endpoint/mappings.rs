@@ -10,7 +10,8 @@ use crate::carrier::Carrier;
 use crate::io::{Event, IkeId, KernelRequest, MovePeer, Reqid};
 use crate::nat::Path;
 
-use super::{Endpoint, canonical};
+use super::Endpoint;
+use super::arrival::canonical;
 
 /// Clients behind one NAT that are asked whether they have moved.
 const MAX_PROBES: usize = 16;

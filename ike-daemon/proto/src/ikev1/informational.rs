@@ -248,7 +248,6 @@ pub(crate) fn stateless_notification(header: &Header, kind: NotifyType) -> Vec<u
     chain.push(PayloadType::NOTIFICATION, notification.body());
     let header = Header {
         next_payload: PayloadType::NOTIFICATION,
-        minor: 0,
         exchange: ExchangeType::INFORMATIONAL,
         flags: 0,
         message_id: 0,

@@ -170,7 +170,6 @@ impl Session {
             initiator_cookie: self.cky_i,
             responder_cookie: self.cky_r,
             next_payload: PayloadType::NONE,
-            minor: 0,
             exchange,
             flags: 0,
             message_id,

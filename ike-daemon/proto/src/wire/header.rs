@@ -18,6 +18,9 @@ use super::Reader;
 /// Octets of the header.
 pub const HEADER_LEN: usize = 28;
 
+/// Major version 1, minor version 0.
+const VERSION: u8 = 0x10;
+
 /// The longest message looked at; everything honest is far shorter.
 pub const MAX_MESSAGE: usize = 16 * 1024;
 
@@ -37,8 +40,6 @@ pub struct Header {
     pub responder_cookie: Cookie,
     /// Type of the first payload.
     pub next_payload: PayloadType,
-    /// Minor version; anything is accepted.
-    pub minor: u8,
     /// Exchange.
     pub exchange: ExchangeType,
     /// Flags.
@@ -52,7 +53,8 @@ impl Header {
     /// peers pad their datagrams).
     ///
     /// # Errors
-    /// [`WireError::Version`] when the major version is not 1, after the length has been checked.
+    /// [`WireError::Version`] when the version is not 1.0: neither of its numbers may be larger than
+    /// ours (RFC 2408 3.1), and smaller ones are of drafts.
     pub fn parse(datagram: &[u8]) -> Result<(Self, &[u8]), WireError> {
         let mut reader = Reader::new(datagram);
         let initiator_cookie = reader.array()?;
@@ -63,8 +65,11 @@ impl Header {
         let flags = reader.u8()?;
         let message_id = reader.u32()?;
         let length = usize::try_from(reader.u32()?).map_err(|_| WireError::Length)?;
-        if version >> 4 != 1 {
-            return Err(WireError::Version(version >> 4));
+        if version != VERSION {
+            return Err(WireError::Version {
+                major: version >> 4,
+                minor: version & 0x0f,
+            });
         }
         if length > MAX_MESSAGE {
             return Err(WireError::Length);
@@ -77,7 +82,6 @@ impl Header {
             initiator_cookie,
             responder_cookie,
             next_payload,
-            minor: version & 0x0f,
             exchange,
             flags,
             message_id,
@@ -92,7 +96,7 @@ impl Header {
         out.extend_from_slice(&self.initiator_cookie);
         out.extend_from_slice(&self.responder_cookie);
         out.push(self.next_payload.0);
-        out.push(0x10 | (self.minor & 0x0f));
+        out.push(VERSION);
         out.push(self.exchange.0);
         out.push(self.flags);
         out.extend_from_slice(&self.message_id.to_be_bytes());

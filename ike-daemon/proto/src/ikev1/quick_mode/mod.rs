@@ -6,34 +6,35 @@
 //!   QM3   HDR*, HASH(3)                                                      -->
 //! ```
 //!
+//! * `initiator`, `responder`: the messages
+//! * `spi`: the kernel that will carry the pair, and its SPI
+//! * `install`: KEYMAT and the two SAs
+//! * `end`: timers, refusals, giving up
+//!
 //! The inbound SA is in the kernel before the message that lets the peer use it leaves; the
 //! outbound SA follows when the peer has proved that it is alive.
 
+mod end;
 mod initiator;
 mod install;
 mod responder;
+mod spi;
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ike_crypto::{Group, Iv, KeyPair};
 
-use crate::carrier::{Carrier, Choice, Demand, PeerPort};
-use crate::context::{Context, Effect, JobOwner, PendingChild};
+use crate::carrier::Carrier;
+use crate::context::{Context, Effect, JobOwner};
 use crate::error::{DownReason, Refusal};
-use crate::iana::{ExchangeType, PayloadType, ProtocolId};
-use crate::io::{
-    ChildId, Direction, Event, GetSpi, Job, KernelRequest, Mode, Reqid, SaDelete, SaInstall,
-};
+use crate::iana::{ExchangeType, PayloadType};
+use crate::io::{ChildId, Job, Mode, SaInstall};
 use crate::job::DhResult;
-use crate::nat::Path;
 use crate::negotiate::{Phase2Choice, Phase2Context};
-use crate::places::{Inner, Place};
-use crate::retransmit::{Answered, Due, Retransmit};
+use crate::retransmit::{Answered, Retransmit};
 use crate::vendor::NatVariant;
 use crate::wire::chain::Builder;
 use crate::wire::nat_oa;
-use crate::wire::notification::Notification;
 use crate::wire::sa::SaPayload;
 
 use super::Session;
@@ -111,6 +112,9 @@ enum Stage {
 
 /// How long the kernel, or a computation, may take.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Retransmission ends an exchange earlier; this only bounds it.
+const EXCHANGE_PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long repeated messages of a finished exchange are answered.
 const LINGER: Duration = Duration::from_secs(60);
@@ -236,108 +240,6 @@ impl Session {
             .refuse(cx.now, self.path.peer, Refusal::OutOfPlace);
     }
 
-    /// Refuses a Quick Mode with an authenticated notification; says whether it was reported.
-    fn refuse_quick_mode(
-        &mut self,
-        cx: &mut Context<'_>,
-        reason: Refusal,
-        message_id: u32,
-        spi: &[u8],
-    ) -> bool {
-        let counters = &mut cx.shared.counters;
-        counters.phase2_failed = counters.phase2_failed.wrapping_add(1);
-        let reported = cx.shared.refuse(cx.now, self.path.peer, reason);
-        let notification = Notification {
-            doi: crate::iana::DOI_IPSEC,
-            protocol: ProtocolId::ESP,
-            kind: reason.notify(),
-            spi: spi.to_vec(),
-            // The peer has no other way to tell which of its exchanges this is about when it
-            // sent no SPI we could read.
-            data: message_id.to_be_bytes().to_vec(),
-        };
-        let mut chain = Builder::new();
-        chain.push(PayloadType::NOTIFICATION, notification.body());
-        self.send_informational(cx, chain);
-        reported
-    }
-
-    /// What the system's kernel would know this client's traffic by.
-    fn inner(&self, port: u16, original: Option<IpAddr>) -> Option<Inner> {
-        let established = self.established().filter(|_| self.nat.peer)?;
-        Some(Inner {
-            port,
-            original,
-            identity: established.peer_identity.clone(),
-        })
-    }
-
-    /// What a Quick Mode over `path` asks of the kernel that will carry it.
-    fn demand(&self, cx: &Context<'_>, path: Path, inner: Option<&Inner>) -> Demand {
-        let address = path.peer.ip();
-        let reqid = self.reqid();
-        let places = &cx.shared.places;
-        Demand {
-            ipv6: address.is_ipv6(),
-            present: places.of_client(address, reqid),
-            shared: inner.and_then(|inner| places.shared(address, reqid, inner)),
-        }
-    }
-
-    fn reqid(&self) -> Reqid {
-        self.established().map_or(Reqid(0), |e| e.client)
-    }
-
-    fn ask_spi(
-        &mut self,
-        cx: &mut Context<'_>,
-        quick: &QuickMode,
-        path: Path,
-        (carrier, reason): Choice,
-    ) {
-        let reqid = self.reqid();
-        let pending = PendingChild {
-            ike: self.id,
-            message_id: quick.message_id,
-            carrier,
-        };
-        cx.shared.pending.insert(quick.child, pending);
-        let beside = cx.shared.carriers.system.is_some();
-        let port = PeerPort {
-            local: SocketAddr::new(self.path.local.ip(), cx.shared.policy.nat.natt_port),
-            peer: path.peer,
-        };
-        let place = Place {
-            reqid,
-            carrier,
-            port: Some(port).filter(|_| beside && carrier == Carrier::Soft),
-            inner: match quick.mode {
-                Mode::Transport => {
-                    let traffic = &quick.traffic;
-                    self.inner(traffic.selectors.peer.port, traffic.peer_original)
-                }
-                Mode::Tunnel => None,
-            },
-        };
-        cx.shared.place(path.peer.ip(), quick.child, place);
-        if cx.shared.carriers.both() {
-            cx.shared.event(Event::Carried {
-                reqid,
-                peer: path.peer,
-                carrier,
-                reason,
-            });
-        }
-        let get = GetSpi {
-            child: quick.child,
-            source: path.peer.ip(),
-            destination: self.path.local.ip(),
-            mode: quick.mode,
-            reqid,
-        };
-        cx.shared.kernel(carrier, KernelRequest::GetSpi(get));
-    }
-
     /// The kernel has reserved an SPI.
     pub(crate) fn spi_reserved(&mut self, cx: &mut Context<'_>, message_id: u32, spi: u32) {
         let Some(mut quick) = self
@@ -411,19 +313,6 @@ impl Session {
         self.put_back(message_id, quick);
     }
 
-    fn fail_computing(&mut self, cx: &mut Context<'_>, quick: &mut QuickMode, spi: u32) {
-        let reason = Refusal::BadKeyExchange;
-        self.refuse_quick_mode(cx, reason, quick.message_id, &[]);
-        self.release_spi(cx, quick, spi);
-        quick.done(cx.now);
-        cx.effects.push(quick.failed(DownReason::Refused(reason)));
-    }
-
-    fn release_spi(&self, cx: &mut Context<'_>, quick: &QuickMode, spi: u32) {
-        cx.shared.pending.remove(&quick.child);
-        self.release_late_spi(cx, quick.carrier, quick.child, spi);
-    }
-
     /// ID and NAT-OA payloads, the same in QM1 and QM2 but for who is the initiator.
     fn push_traffic(&self, quick: &QuickMode, udp: bool, chain: &mut Builder) {
         if let Some((own, peer)) = &quick.traffic.ids {
@@ -475,137 +364,4 @@ impl Session {
         let keys = &self.established()?.keys;
         keys.message.open(&quick.iv, message.body)
     }
-
-    /// Timers of all Quick Modes.
-    pub(super) fn fire_quick_modes(&mut self, cx: &mut Context<'_>) {
-        let (path, fragments) = (self.path, self.fragments);
-        let Some(established) = self.established_mut() else {
-            return;
-        };
-        let now = cx.now;
-        let mut failed = Vec::new();
-        established
-            .quick
-            .retain(|_, quick| quick.is_open() || now < quick.deadline);
-        for (message_id, quick) in &mut established.quick {
-            if quick.is_open() && now >= quick.deadline {
-                failed.push((*message_id, DownReason::Kernel("no answer".to_owned())));
-                continue;
-            }
-            let Some(retransmit) = &mut quick.retransmit else {
-                continue;
-            };
-            match retransmit.fire(now, &cx.shared.policy.retransmit) {
-                Due::Wait => {}
-                Due::Again => {
-                    if let Some(message) = quick.sent.clone() {
-                        let counters = &mut cx.shared.counters;
-                        counters.retransmits = counters.retransmits.wrapping_add(1);
-                        cx.shared.send(&path, fragments, message);
-                    }
-                    // ESP through the new SAs stands in for a QM3 that was lost.
-                    cx.effects.push(Effect::Look);
-                }
-                Due::GiveUp => failed.push((*message_id, DownReason::Timeout)),
-            }
-        }
-        for (message_id, reason) in failed {
-            self.fail_quick_mode(cx, message_id, reason);
-        }
-    }
-
-    /// Gives up a Quick Mode: SPIs go back, the endpoint removes what it has of the pair.
-    pub(crate) fn fail_quick_mode(
-        &mut self,
-        cx: &mut Context<'_>,
-        message_id: u32,
-        reason: DownReason,
-    ) {
-        let Some(mut quick) = self
-            .established_mut()
-            .and_then(|established| established.quick.remove(&message_id))
-        else {
-            return;
-        };
-        if quick.is_open() {
-            let counters = &mut cx.shared.counters;
-            counters.phase2_failed = counters.phase2_failed.wrapping_add(1);
-            if let Some(spi) = quick.reserved_spi() {
-                self.release_spi(cx, &quick, spi);
-            }
-            cx.effects.push(quick.failed(reason));
-            quick.done(cx.now);
-        }
-        self.put_back(message_id, quick);
-    }
-
-    /// The peer has refused one of our Quick Modes with an authenticated notification: the one
-    /// with this SPI, or with this message id, or the only one there is.
-    pub(super) fn quick_mode_refused(&mut self, cx: &mut Context<'_>, notification: &Notification) {
-        let Some(established) = self.established() else {
-            return;
-        };
-        let waiting: Vec<(u32, u32)> = established
-            .quick
-            .values()
-            .filter_map(|quick| match &quick.stage {
-                Stage::Qm1Sent { spi, .. } => Some((quick.message_id, *spi)),
-                _ => None,
-            })
-            .collect();
-        let named = waiting.iter().find(|(message_id, spi)| {
-            notification.spi == spi.to_be_bytes()
-                || notification.data.starts_with(&message_id.to_be_bytes())
-        });
-        let refused = match (named, waiting.as_slice()) {
-            (Some((message_id, _)), _) | (None, [(message_id, _)]) => *message_id,
-            _ => return,
-        };
-        let kind = notification.kind;
-        self.fail_quick_mode(cx, refused, DownReason::PeerRefused(kind));
-    }
-
-    /// All Quick Modes end with the ISAKMP SA; pairs that are complete live on.
-    pub(crate) fn abandon_quick_modes(&mut self, cx: &mut Context<'_>, reason: &DownReason) {
-        let ids: Vec<u32> = self
-            .established()
-            .map(|established| established.quick.keys().copied().collect())
-            .unwrap_or_default();
-        for message_id in ids {
-            self.fail_quick_mode(cx, message_id, reason.clone());
-        }
-    }
-
-    /// Releases an SPI that came when its Quick Mode was over already.
-    pub(crate) fn release_late_spi(
-        &self,
-        cx: &mut Context<'_>,
-        carrier: Carrier,
-        child: ChildId,
-        spi: u32,
-    ) {
-        let larval = SaDelete {
-            child,
-            direction: Direction::Inbound,
-            spi,
-            source: self.path.peer.ip(),
-            destination: self.path.local.ip(),
-        };
-        cx.shared.kernel(carrier, KernelRequest::Delete(larval));
-    }
-
-    /// Whether a Quick Mode still waits for its SPI.
-    pub(crate) fn wants_spi(&self, message_id: u32) -> bool {
-        self.established()
-            .and_then(|established| established.quick.get(&message_id))
-            .is_some_and(|quick| {
-                matches!(
-                    quick.stage,
-                    Stage::Qm1Received { .. } | Stage::Starting { .. }
-                )
-            })
-    }
 }
-
-/// Retransmission ends an exchange earlier; this only bounds it.
-const EXCHANGE_PATIENCE: Duration = Duration::from_secs(600);

@@ -12,7 +12,8 @@ use crate::io::{Checkpoint, Config, Phase, RestoreError};
 use crate::ipcp::Ipcp;
 use crate::ipv6cp::Ipv6cp;
 use crate::lcp::Lcp;
-use crate::link::Link;
+
+use super::Link;
 
 impl Link {
     /// An open link on paper; `None` while no network protocol is open.

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use rand_core::CryptoRng;
 
 use crate::auth::protocol_of;
-use crate::automaton::Taken;
+use crate::automaton::{Automaton, Negotiator, Taken};
 use crate::fsm::State;
 use crate::io::{DownReason, Ipv4Config, Phase};
-use crate::link::Link;
 use crate::packet::{HEADER, MAX_FRAME, Packet, code, emit, printable, protocol};
+
+use super::Link;
 
 /// Protocol-Rejects sent in one second at most.
 const REJECTS_A_SECOND: u8 = 16;
@@ -104,14 +105,11 @@ impl Link {
                     self.keepalive.heard();
                 }
             }
-            _ => match self.lcp.handle_packet(now, &packet, rng) {
-                Taken::UnknownCode => {
-                    self.counters.code_rejects_out += 1;
-                    let limit = self.lcp.negotiator.frame_limit();
-                    self.lcp.unknown_code(now, &packet, limit);
-                }
-                taken => self.count(taken),
-            },
+            _ => {
+                let limit = self.lcp.negotiator.frame_limit();
+                let taken = take(&mut self.lcp, now, &packet, limit, rng);
+                self.count(taken);
+            }
         }
     }
 
@@ -228,26 +226,15 @@ impl Link {
             self.counters.dropped_malformed += 1;
             return;
         };
-        let Some(ncp) = &mut self.ipcp else {
-            if self.address_question.is_some() {
-                self.held_ipcp = Some(payload.to_vec());
-            } else {
-                self.counters.dropped_phase += 1;
+        let limit = self.lcp.negotiator.frame_limit();
+        match &mut self.ipcp {
+            Some(ncp) => {
+                let taken = take_network(ncp, now, &packet, limit, rng);
+                self.count(taken);
             }
-            return;
-        };
-        let taken = match packet.code {
-            code::CODE_REJECT => {
-                ncp.reject(now, packet.data.first().is_some_and(|code| *code <= 7));
-                Taken::Yes
-            }
-            _ => ncp.handle_packet(now, &packet, rng),
-        };
-        if taken == Taken::UnknownCode {
-            self.counters.code_rejects_out += 1;
-            ncp.unknown_code(now, &packet, self.lcp.negotiator.frame_limit());
+            None if self.address_question.is_some() => self.held_ipcp = Some(payload.to_vec()),
+            None => self.counters.dropped_phase += 1,
         }
-        self.count(taken);
     }
 
     fn ipv6cp_frame(&mut self, now: Instant, payload: &[u8], rng: &mut dyn CryptoRng) {
@@ -255,27 +242,20 @@ impl Link {
             self.counters.dropped_malformed += 1;
             return;
         };
-        let Some(ncp) = &mut self.ipv6cp else {
-            self.counters.dropped_phase += 1;
-            return;
-        };
-        let taken = match packet.code {
-            code::CODE_REJECT => {
-                ncp.reject(now, packet.data.first().is_some_and(|code| *code <= 7));
-                Taken::Yes
+        let limit = self.lcp.negotiator.frame_limit();
+        match &mut self.ipv6cp {
+            Some(ncp) => {
+                let taken = take_network(ncp, now, &packet, limit, rng);
+                self.count(taken);
             }
-            _ => ncp.handle_packet(now, &packet, rng),
-        };
-        if taken == Taken::UnknownCode {
-            self.counters.code_rejects_out += 1;
-            ncp.unknown_code(now, &packet, self.lcp.negotiator.frame_limit());
+            None => self.counters.dropped_phase += 1,
         }
-        self.count(taken);
     }
 
     fn count(&mut self, taken: Taken) {
         match taken {
-            Taken::Yes | Taken::UnknownCode => {}
+            Taken::Yes => {}
+            Taken::UnknownCode => self.counters.code_rejects_out += 1,
             Taken::Unexpected => self.counters.dropped_unexpected += 1,
             Taken::Malformed => self.counters.dropped_malformed += 1,
         }
@@ -302,6 +282,37 @@ impl Link {
         self.counters.protocol_rejects_out += 1;
         self.send(protocol::LCP, emit(code::PROTOCOL_REJECT, id, &data));
     }
+}
+
+/// Gives a packet to its automaton; a code it does not know is rejected (section 5.6), `limit` is the
+/// peer's MRU.
+fn take<N: Negotiator>(
+    automaton: &mut Automaton<N>,
+    now: Instant,
+    packet: &Packet<'_>,
+    limit: usize,
+    rng: &mut dyn CryptoRng,
+) -> Taken {
+    let taken = automaton.handle_packet(now, packet, rng);
+    if taken == Taken::UnknownCode {
+        automaton.unknown_code(now, packet, limit);
+    }
+    taken
+}
+
+/// The same for a network control protocol, which a Code-Reject of a code it needs ends.
+fn take_network<N: Negotiator>(
+    ncp: &mut Automaton<N>,
+    now: Instant,
+    packet: &Packet<'_>,
+    limit: usize,
+    rng: &mut dyn CryptoRng,
+) -> Taken {
+    if packet.code == code::CODE_REJECT {
+        ncp.reject(now, packet.data.first().is_some_and(|code| *code <= 7));
+        return Taken::Yes;
+    }
+    take(ncp, now, packet, limit, rng)
 }
 
 /// The data of a Terminate-Request in words. Windows sends its magic number, `003ccd74` and an
