@@ -11,6 +11,7 @@ from .servers import cpu_seconds
 from .softether import SoftEther
 
 SERVER = "10.200.0.1"
+CLIENTS_GATEWAY = "10.200.0.2"
 CLIENTS = "10.201.0.0/16"
 OTHERS = "10.202.0.0/16"
 INSIDE = "10.77.0.1"
@@ -38,12 +39,12 @@ class Arena:
         sh(f"""
             ip link add wire netns {server} type veth peer name wire netns {clients}
             ip -n {server} addr add {SERVER}/24 dev wire
-            ip -n {clients} addr add 10.200.0.2/24 dev wire
+            ip -n {clients} addr add {CLIENTS_GATEWAY}/24 dev wire
             ip -n {server} link set wire up
             ip -n {clients} link set wire up
             for net in {CLIENTS} {OTHERS}; do
                 ip -n {clients} route add local $net dev lo
-                ip -n {server} route add $net via 10.200.0.2
+                ip -n {server} route add $net via {CLIENTS_GATEWAY}
             done
         """)
 

@@ -2,9 +2,9 @@
 node of the same machine. FreeBSD's kernel is the product's; this one holds pfkey's `numbering.rs`."""
 
 import re
-import subprocess
 
 from harness import network
+from harness.carry import Carrier
 from harness.lab import PSK, Ping, eventually, require
 
 from .registry import case
@@ -20,23 +20,6 @@ phase2: {{traffic: any, suites: [aes128-sha1]}}
 connections: {{strongswan: {{peer: {THEIRS}, protocol: 1, local_port: 0, peer_port: 0, start: MODE}}}}
 log: {{level: debug, target: {{file: /var/log/ike-daemon.log}}}}
 """
-
-def carry(lab, client, path):
-    """Carries a program of the server's host to the client machine."""
-    stripped = lab.folder / path.name
-    subprocess.run(["strip", "--strip-debug", "-o", stripped, path], check=True)
-    script = f"""
-import socket, sys
-listener = socket.create_server(("{network.SERVER}", 7001))
-print("listens", flush=True)
-peer, _ = listener.accept()
-peer.sendfile(open("{stripped}", "rb"))
-"""
-    sender = subprocess.Popen(["ip", "netns", "exec", lab.network.name("server"), "python3", "-c",
-                               script], stdout=subprocess.PIPE, text=True)
-    lab.helpers.append(sender)
-    require(sender.stdout.readline() == "listens\n", "the program's sender does not listen")
-    client.run(f"cat </dev/tcp/{network.SERVER}/7001 >{PROGRAM} && chmod 755 {PROGRAM}", 120)
 
 
 def start(client, mode):
@@ -70,7 +53,8 @@ def pf_key(lab):
     ours, theirs = lab.client("p1"), lab.client("p2")
     lab.configure(theirs, server=OURS)
     ours.run("modprobe af_key")
-    carry(lab, ours, lab.programs / "ike-daemon")
+    with Carrier(lab.network.name("server"), network.SERVER, lab.folder) as carrier:
+        carrier.carry(ours.run, lab.programs / "ike-daemon", PROGRAM)
     # What ping sends, and nothing else.
     theirs.run("sed -i 's/dynamic.17.1701./dynamic[icmp]/' /etc/swanctl/swanctl.conf")
     theirs.run("""/usr/lib/ipsec/charon >/var/log/charon.out 2>&1 </dev/null &

@@ -41,13 +41,16 @@ class Job:
 class Guest:
     """One booted client machine with network interfaces on the given taps."""
 
-    def __init__(self, image, folder, taps, namespace, memory=512, cpus=2):
+    def __init__(self, image, folder, taps, namespace, memory=512, cpus=2, counted=False):
+        """`counted`: where the machine is emulated, its clock goes by the instructions that it executes, a
+        nanosecond each, so that CPU time in it depends neither on this host's speed nor on its load."""
         self.image = pathlib.Path(image)
         self.folder = pathlib.Path(folder)
         self.taps = taps
         self.namespace = namespace
         self.memory = memory
         self.cpus = cpus
+        self.counted = counted
         self.process = None
         self.port = None
         self.jobs = {}
@@ -58,12 +61,17 @@ class Guest:
     def command(self):
         """qemu's argument vector."""
         accel = os.environ.get("LAB_ACCEL", "tcg")
+        emulated = accel == "tcg"
+        counted = emulated and self.counted
+        if emulated:
+            accel = f"tcg,thread={'single' if counted else 'multi'}"
         argv = ["ip", "netns", "exec", self.namespace] if self.namespace else []
         argv += [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-M", "q35",
-            "-accel", "tcg,thread=multi" if accel == "tcg" else accel,
-            "-cpu", "max" if accel == "tcg" else "max,-arch-capabilities",
+            "-accel", accel,
+            "-cpu", "max" if emulated else "max,-arch-capabilities",
+            *(["-icount", "shift=0,sleep=on"] if counted else []),
             "-smp", str(self.cpus), "-m", str(self.memory),
             "-kernel", str(self.image / "vmlinux"), "-initrd", str(self.image / "initrd"),
             "-append", "console=ttyS0 quiet panic=-1 apparmor=0 mitigations=off",

@@ -27,7 +27,7 @@ pub(crate) enum Stage {
     Protected,
     /// The L2TP call is established.
     Called,
-    /// PPP has an address.
+    /// PPP has an address; with IKE only, the same as the one before it.
     Online,
 }
 
@@ -50,6 +50,7 @@ pub(crate) enum Output {
 pub(crate) struct Client {
     own: IpAddr,
     server: SocketAddr,
+    ike_only: bool,
     ike: Ike,
     l2tp: L2tp,
     link: Link,
@@ -73,6 +74,7 @@ impl Client {
         Self {
             own,
             server: terms.server,
+            ike_only: terms.ike_only,
             ike: Ike::new(terms, own, cx.now),
             l2tp: L2tp::new(),
             link: Link::new(config, cx.rng),
@@ -182,6 +184,9 @@ impl Client {
             IkeStep::Authenticated => self.reached(Stage::Authenticated),
             IkeStep::Protected => {
                 self.reached(Stage::Protected);
+                if self.ike_only {
+                    return self.reached(Stage::Online);
+                }
                 let own = SocketAddr::new(self.own, L2TP);
                 let server = SocketAddr::new(self.server.ip(), L2TP);
                 self.l2tp.start(cx.now, own, server, cx.rng);

@@ -261,9 +261,10 @@ impl Running {
         match stage {
             Stage::Authenticated => self.times.phase1 = elapsed,
             Stage::Protected => self.times.phase2 = elapsed,
-            Stage::Called => self.times.l2tp = elapsed,
+            Stage::Called => self.times.l2tp = Some(elapsed),
             Stage::Online if !self.online => {
-                self.times.ppp = elapsed;
+                // With IKE only nothing was called.
+                self.times.ppp = self.times.l2tp.map(|_| elapsed);
                 self.online = true;
                 self.note(Note::Online(self.times));
             }
@@ -276,7 +277,7 @@ impl Running {
         match &self.times {
             times if times.phase1.is_zero() => "in phase 1",
             times if times.phase2.is_zero() => "in phase 2",
-            times if times.l2tp.is_zero() => "in L2TP",
+            times if times.l2tp.is_none() => "in L2TP",
             _ => "in PPP",
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Terms {
     pub(crate) psk: Secret,
     pub(crate) group: Group,
     pub(crate) suites: Vec<EspSuite>,
+    /// Neither L2TP nor PPP follows.
+    pub(crate) ike_only: bool,
 }
 
 /// What came of it.

@@ -95,6 +95,7 @@ async fn run(options: &Options) -> io::Result<bool> {
             psk: Secret::from(options.psk.as_bytes()),
             group: options.group,
             suites: ike::usual_suites(),
+            ike_only: options.ike_only,
         },
         timeout: options.timeout,
         echo_size: usize::try_from(options.size).unwrap_or_default(),
@@ -171,8 +172,12 @@ async fn run(options: &Options) -> io::Result<bool> {
 
 fn credentials(options: &Options, number: u32) -> Credentials {
     Credentials {
-        user: options.user.replace("{}", &number.to_string()),
-        secret: ppp_proto::Secret::new(&options.password),
+        user: options
+            .user
+            .as_deref()
+            .unwrap_or_default()
+            .replace("{}", &number.to_string()),
+        secret: ppp_proto::Secret::new(options.password.as_deref().unwrap_or_default()),
         methods: vec![AuthMethod::MsChapV2],
     }
 }

@@ -29,11 +29,11 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) psk: String,
     /// The user everybody logs in as; {} in it becomes the client's number, from 0.
-    #[arg(long)]
-    pub(crate) user: String,
+    #[arg(long, required_unless_present = "ike_only")]
+    pub(crate) user: Option<String>,
     /// The password.
-    #[arg(long)]
-    pub(crate) password: String,
+    #[arg(long, required_unless_present = "ike_only")]
+    pub(crate) password: Option<String>,
     /// Number of clients.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub(crate) clients: u32,
@@ -63,6 +63,9 @@ pub(crate) struct Options {
     /// Octets of the IP packet of an echo request.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(ECHO_SIZES))]
     pub(crate) size: u64,
+    /// Stop after Quick Mode, without L2TP and PPP: what IKE alone costs. User and password are not used.
+    #[arg(long, conflicts_with = "echo")]
+    pub(crate) ike_only: bool,
     /// Vanish at the end, without a word to the server.
     #[arg(long)]
     pub(crate) vanish: bool,

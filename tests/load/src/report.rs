@@ -11,8 +11,9 @@ use serde::Serialize;
 pub(crate) struct Times {
     pub(crate) phase1: Duration,
     pub(crate) phase2: Duration,
-    pub(crate) l2tp: Duration,
-    pub(crate) ppp: Duration,
+    /// None with IKE only, as is the next one.
+    pub(crate) l2tp: Option<Duration>,
+    pub(crate) ppp: Option<Duration>,
 }
 
 /// Everything that happened.
@@ -41,8 +42,10 @@ pub(crate) struct Spread {
 struct Stages {
     phase1: Spread,
     phase2: Spread,
-    l2tp: Spread,
-    ppp: Spread,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    l2tp: Option<Spread>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ppp: Option<Spread>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,18 +77,18 @@ impl Report {
     }
 
     pub(crate) fn summary(&self, own_cpu: Duration) -> Summary {
-        let stage = |duration: fn(&Times) -> Duration| Spread::of(self.times.iter().map(duration));
+        let stage = |duration: fn(&Times) -> Option<Duration>| {
+            Spread::of(self.times.iter().filter_map(duration))
+        };
         let stages = match (
-            stage(|times| times.phase1),
-            stage(|times| times.phase2.saturating_sub(times.phase1)),
-            stage(|times| times.l2tp.saturating_sub(times.phase2)),
-            stage(|times| times.ppp.saturating_sub(times.l2tp)),
+            stage(|times| Some(times.phase1)),
+            stage(|times| Some(times.phase2.saturating_sub(times.phase1))),
         ) {
-            (Some(phase1), Some(phase2), Some(l2tp), Some(ppp)) => Some(Stages {
+            (Some(phase1), Some(phase2)) => Some(Stages {
                 phase1,
                 phase2,
-                l2tp,
-                ppp,
+                l2tp: stage(|times| Some(times.l2tp?.saturating_sub(times.phase2))),
+                ppp: stage(|times| Some(times.ppp?.saturating_sub(times.l2tp?))),
             }),
             _ => None,
         };
@@ -94,7 +97,7 @@ impl Report {
             connected: self.times.len(),
             failed: self.failed.clone(),
             elapsed_s: self.elapsed.as_secs_f64(),
-            connect_ms: stage(|times| times.ppp),
+            connect_ms: stage(|times| times.ppp.or(Some(times.phase2))),
             stages_ms: stages,
             lost: self.lost.clone(),
             echoes: Echoes {
@@ -149,12 +152,14 @@ impl fmt::Display for Summary {
         }
         if let Some(stages) = &self.stages_ms {
             for (name, spread) in [
-                ("phase 1", stages.phase1),
-                ("phase 2", stages.phase2),
+                ("phase 1", Some(stages.phase1)),
+                ("phase 2", Some(stages.phase2)),
                 ("L2TP", stages.l2tp),
                 ("PPP", stages.ppp),
             ] {
-                write!(f, "\n  {name}: {spread}")?;
+                if let Some(spread) = spread {
+                    write!(f, "\n  {name}: {spread}")?;
+                }
             }
         }
         for (what, reasons) in [("failed", &self.failed), ("lost", &self.lost)] {
@@ -176,6 +181,36 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_l2tp_a_connection_ends_with_phase_2() {
+        let ms = Duration::from_millis;
+        let whole = Times {
+            phase1: ms(10),
+            phase2: ms(15),
+            l2tp: Some(ms(35)),
+            ppp: Some(ms(75)),
+        };
+        let ike_only = Times {
+            l2tp: None,
+            ppp: None,
+            ..whole
+        };
+        let lines = |times| {
+            let report = Report {
+                clients: 1,
+                times: vec![times],
+                ..Report::default()
+            };
+            report.summary(Duration::ZERO).to_string()
+        };
+        let all = lines(whole);
+        assert!(all.contains("connecting: median 75.0 ms"), "{all}");
+        assert!(all.contains("PPP: median 40.0 ms"), "{all}");
+        let ike = lines(ike_only);
+        assert!(ike.contains("connecting: median 15.0 ms"), "{ike}");
+        assert!(!ike.contains("PPP") && !ike.contains("L2TP"), "{ike}");
+    }
 
     #[test]
     fn percentiles_are_values_that_occurred() {
