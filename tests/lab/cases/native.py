@@ -135,12 +135,17 @@ def cleartext_sccrq(lab):
     require(not lab.tunnels(), f"the server has a tunnel: {lab.tunnels()}")
 
 
+def load(lab, *words):
+    """The command for clients of tanuki-load, all behind one address."""
+    return ["ip", "netns", "exec", lab.network.own_client(), str(lab.programs / "tanuki-load"),
+            "--server", network.SERVER, "--psk", PSK, "--json", *words]
+
+
 @case("many-clients", "thirty clients at once, behind one address: online, every echo answered, nothing left",
       guest=False)
 def many_clients(lab):
-    argv = ["ip", "netns", "exec", lab.network.own_client(), str(lab.programs / "tanuki-load"),
-            "--server", network.SERVER, "--psk", PSK, "--user", "alice", "--password",
-            USERS["alice"], "--clients", "30", "--hold", "3", "--echo", "60", "--json"]
+    argv = load(lab, "--user", "alice", "--password", USERS["alice"], "--clients", "30", "--hold", "3",
+                "--echo", "60")
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
     require(done.returncode == 0, f"tanuki-load: {done.stdout}{done.stderr}")
     found = json.loads(done.stdout.splitlines()[-1])
@@ -151,3 +156,17 @@ def many_clients(lab):
     eventually(lambda: not lab.tunnels(), "tunnels are left after StopCCN")
     eventually(lambda: not lab.ipsec_sas(), "IPsec SAs are left after Delete")
     return f"all online within {found['connect_ms']['max']:.0f} ms"
+
+
+@case("ike-only", "ten clients at once that stop after Quick Mode: SAs for each, no tunnel, nothing left",
+      guest=False)
+def ike_only(lab):
+    with subprocess.Popen(load(lab, "--ike-only", "--clients", "10", "--hold", "3"), text=True,
+                          stdout=subprocess.PIPE) as clients:
+        found = json.loads(clients.stdout.readline())
+        require(found["connected"] == 10, f"{found['failed']}")
+        require(len(lab.ipsec_sas()) == 10, f"{lab.ipsec_sas()}")
+        require(not lab.tunnels(), f"{lab.tunnels()}")
+        clients.communicate(timeout=60)
+    require(clients.returncode == 0, f"tanuki-load ended with {clients.returncode}")
+    eventually(lambda: not lab.ipsec_sas(), "IPsec SAs are left after Delete")

@@ -18,7 +18,7 @@ mod options;
 mod report;
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -201,10 +201,11 @@ fn print(options: &Options, report: &Report) -> io::Result<()> {
     let spent = usage.user_time() + usage.system_time();
     let spent = Duration::from_micros(u64::try_from(spent.num_microseconds()).unwrap_or_default());
     let summary = report.summary(spent);
-    if options.json {
-        println!("{}", serde_json::to_string(&summary)?);
+    let text = if options.json {
+        serde_json::to_string(&summary)?
     } else {
-        println!("{summary}");
-    }
-    Ok(())
+        summary.to_string()
+    };
+    // Whoever reads may have gone.
+    writeln!(io::stdout(), "{text}")
 }
