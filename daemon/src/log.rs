@@ -1,6 +1,7 @@
 //! The log: slog records to standard error, a file, or syslog, never blocking the event loop.
 
 mod file;
+mod remedy;
 mod syslog;
 
 use std::io::{self, LineWriter};
@@ -14,6 +15,8 @@ use slog::{Drain, Level, Logger, Never, o};
 use crate::exit::{self, Failure};
 use file::LogFile;
 use syslog::Syslog;
+
+pub use remedy::Remedy;
 
 /// Octets of a JSON record that are written by one call.
 const LONGEST_RECORD: usize = 16 * 1024;

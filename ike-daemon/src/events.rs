@@ -9,6 +9,7 @@ use ike_proto::error::DownReason;
 use ike_proto::io::{ChildId, Event, IkeId};
 use ike_proto::view::{ChildSaView, IkeSaView};
 use slog::{Logger, debug, info, warn};
+use tanuki_daemon::log::Remedy;
 
 use crate::control::tables::span;
 
@@ -87,7 +88,7 @@ impl EventLog {
                         matches!(reason, DownReason::PeerRefused(_) | DownReason::Timeout);
                     if level_up {
                         warn!(log, "phase 1 failed"; "ike" => ike.0, "peer" => %peer,
-                            "reason" => %reason);
+                            "reason" => %reason, Remedy(reason.remedy()));
                     } else {
                         // The refusal itself is told once per peer; scans need no second line.
                         debug!(log, "phase 1 failed"; "ike" => ike.0, "peer" => %peer,
@@ -125,16 +126,13 @@ impl EventLog {
                         "lasted" => span(now.saturating_duration_since(since)),
                         "reason" => %reason),
                 None => warn!(log, "phase 2 failed"; "child" => child.0, "client" => reqid.0,
-                        "reason" => %reason),
+                        "reason" => %reason, Remedy(reason.remedy())),
             },
             Event::ClientGone { reqid, peer } => {
                 info!(log, "client gone"; "client" => reqid.0, "peer" => %peer);
             }
-            Event::Refused { peer, reason } => match reason.remedy() {
-                Some(remedy) => warn!(log, "refused"; "peer" => %peer, "reason" => %reason,
-                    "remedy" => remedy),
-                None => warn!(log, "refused"; "peer" => %peer, "reason" => %reason),
-            },
+            Event::Refused { peer, reason } => warn!(log, "refused"; "peer" => %peer,
+                "reason" => %reason, Remedy(reason.remedy())),
             Event::UserUp { ike, peer, user } => {
                 info!(log, "user logged in"; "ike" => ike.0, "peer" => %peer, "user" => user);
             }
@@ -162,10 +160,11 @@ impl EventLog {
                 "reason" => detail),
             Event::OfferRefused { peer, phase, offer } => {
                 warn!(log, "nothing of this is allowed"; "peer" => %peer, "phase" => phase,
-                    "offer" => offer);
+                    "offer" => offer, "remedy" => "allow one of it, in `phase1` or `phase2`");
             }
             Event::ConnectionFailed { connection, reason } => {
-                warn!(log, "connection failed"; "connection" => connection, "reason" => %reason);
+                warn!(log, "connection failed"; "connection" => connection, "reason" => %reason,
+                    Remedy(reason.remedy()));
             }
             Event::MappingMoved { reqid, old, new } => {
                 info!(log, "NAT mapping moved"; "client" => reqid.0, "old" => %old, "new" => %new);

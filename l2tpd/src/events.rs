@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ipnet::Ipv6Net;
 use l2tp_proto::{KernelId, Refused, TunnelId};
 use slog::Logger;
+use tanuki_daemon::log::Remedy;
 
 use crate::control::protocol::Traffic;
 use crate::server::SessionKey;
@@ -199,7 +200,7 @@ impl Event {
             }
             Self::TunnelRefused(refused) => slog::warn!(log, "refused: {}", refused.reason;
                 "peer" => %refused.flow, "host_name" => &refused.host_name,
-                "detail" => &refused.detail, "remedy" => refused.remedy),
+                "detail" => &refused.detail, Remedy(refused.reason.remedy())),
             Self::CallRefused { peer, reason } => slog::warn!(log, "call refused";
                 "peer" => %peer, "reason" => reason,
                 "remedy" => "see `links` (set l2tp self, peer and max-children in mpd.conf)"),
@@ -223,7 +224,8 @@ impl Event {
                 "for" => what, "reason" => reason),
             Self::KernelLost(kernel) => {
                 slog::error!(log, "a kernel is gone and every session in it";
-                    "kernel" => %kernel);
+                    "kernel" => %kernel, "remedy" => "see why it ended; clients connect again \
+                    as soon as it is back");
             }
             Self::HookFailed { session, reason } => slog::error!(log, "hook failed";
                 "session" => %session, "reason" => reason),

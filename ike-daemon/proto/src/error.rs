@@ -325,6 +325,32 @@ pub enum DownReason {
     Evicted,
 }
 
+impl DownReason {
+    /// What the operator can do about an exchange that failed so, where there is something.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            DownReason::Timeout => Some(
+                "see whether the peer runs, and whether UDP 500, UDP 4500 and ESP get through \
+                 both ways",
+            ),
+            DownReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN) => Some(
+                "the peer allows none of our suites: compare `phase1` and `phase2` with its own",
+            ),
+            DownReason::PeerRefused(
+                NotifyType::AUTHENTICATION_FAILED
+                | NotifyType::INVALID_HASH_INFORMATION
+                | NotifyType::PAYLOAD_MALFORMED,
+            ) => Some("compare the pre-shared keys, or the certificates, of both sides"),
+            DownReason::PeerRefused(NotifyType::INVALID_ID_INFORMATION) => {
+                Some("compare the identities and the traffic configured on both sides")
+            }
+            DownReason::PeerRefused(_) => Some("the peer's log says why"),
+            DownReason::Refused(refusal) => refusal.remedy(),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for DownReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

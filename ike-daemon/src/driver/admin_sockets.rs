@@ -74,8 +74,9 @@ impl AdminSockets {
         let path = socket.path.display();
         match self.server.listen(socket) {
             Ok(()) => info!(log, "listening for racoonctl"; "socket" => %path),
-            Err(error) => error!(log, "admin socket cannot be opened"; "socket" => %path,
-                "reason" => %error),
+            Err(error) => error!(log, "admin socket cannot be opened; racoonctl gets no answer";
+                "socket" => %path, "reason" => %error,
+                "remedy" => "make its folder, or name another `admin_socket` (adminsock)"),
         }
     }
 }

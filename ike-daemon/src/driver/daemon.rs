@@ -96,13 +96,16 @@ impl Daemon {
                     Ok(()) => info!(log, "took over from the process before";
                         "isakmp_sas" => earlier.checkpoint.ike_sas.len(),
                         "ipsec_pairs" => earlier.checkpoint.children.len()),
-                    Err(error) => warn!(log, "starting afresh"; "reason" => %error),
+                    Err(error) => warn!(log, "starting afresh; clients have to connect again";
+                        "reason" => %error),
                 }
                 events.adopt(now, &endpoint.ike_sas(now), &endpoint.child_sas(now));
                 phase1s.adopt(&endpoint.ike_sas(now));
             }
-            Err(error) => warn!(log, "starting afresh: state of the process before unreadable";
-                "reason" => %error),
+            Err(error) => {
+                warn!(log, "starting afresh; clients have to connect again: the state of \
+                the process before is unreadable"; "reason" => %error)
+            }
         }
         let stats = Stats {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -385,13 +388,15 @@ impl Daemon {
         };
         let now = Instant::now();
         if let Err(error) = self.parts.state.save(now, &self.endpoint, marks) {
-            error!(self.log, "checkpoint not written"; "reason" => %error);
+            error!(self.log, "checkpoint not written; a restart would drop every client";
+                "reason" => %error, "remedy" => "make room in the runtime directory, and let us write there");
         }
     }
 
     pub(super) fn forget_state(&mut self) {
         if let Err(error) = self.parts.state.remove() {
-            error!(self.log, "checkpoint not removed"; "reason" => %error);
+            error!(self.log, "checkpoint is of no use any more and cannot be removed";
+                "reason" => %error, "remedy" => "remove it from the runtime directory");
         }
     }
 

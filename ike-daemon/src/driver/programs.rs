@@ -71,7 +71,8 @@ impl Programs {
         let log = self.log.clone();
         let Ok(place) = self.waiting.clone().try_acquire_owned() else {
             warn!(log, "program not run: too many are waiting";
-                "program" => %hook.program.display());
+                "program" => %hook.program.display(),
+                "remedy" => "make it end sooner, or do its work in the background");
             return;
         };
         let runner = self.runner.clone();

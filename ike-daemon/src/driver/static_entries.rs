@@ -33,7 +33,7 @@ impl Daemon {
                 debug!(self.log, "setkey entry is there already"; "entry" => name, "ours" => ours);
             }
             Err(errno) => warn!(self.log, "setkey entry refused by the kernel"; "entry" => name,
-                "reason" => words(errno)),
+                "reason" => words(errno), "remedy" => "correct it in the setkey script, then reload"),
         }
     }
 

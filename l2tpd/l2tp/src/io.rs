@@ -361,10 +361,10 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What the operator can do about it; empty when nothing.
+    /// What the operator can do about it, where there is something.
     #[must_use]
-    pub const fn remedy(self) -> &'static str {
-        match self {
+    pub const fn remedy(self) -> Option<&'static str> {
+        Some(match self {
             Self::ChallengeWithoutSecret => {
                 "configure the tunnel secret the client has, or remove it from the client"
             }
@@ -379,8 +379,8 @@ impl Refusal {
             Self::UnknownMandatory | Self::ProtocolVersion => {
                 "the client is not compatible; report its make and version"
             }
-            _ => "",
-        }
+            _ => return None,
+        })
     }
 }
 
@@ -397,8 +397,6 @@ pub struct Refused {
     pub reason: Refusal,
     /// More about it, such as the AVP concerned; may be empty.
     pub detail: String,
-    /// What the operator can do; empty when nothing.
-    pub remedy: &'static str,
 }
 
 /// Whom to call (as LAC).

@@ -12,8 +12,8 @@ use crate::step::Objection;
 use crate::tunnel::{State, Tunnel};
 use crate::tunnels::Tunnels;
 use crate::wire::{
-    Avp, ControlHeader, Message, MessageType, ResultCode, ResultScope, error_code, first,
-    host_name, printable,
+    Avp, ControlHeader, HeaderError, Message, MessageType, ResultCode, ResultScope, error_code,
+    first, host_name, printable,
 };
 
 /// Age from which an established tunnel's SCCRQ cannot be under way any more: an SCCRQ with the
@@ -35,6 +35,11 @@ impl Tunnels {
         self.counters.first_datagrams += 1;
         let (header, avps) = match ControlHeader::parse(bytes) {
             Ok(parsed) => parsed,
+            Err(HeaderError::Data) => {
+                // Of a session that has just ended, mostly: what was under way then.
+                self.counters.ignored += 1;
+                return;
+            }
             Err(error) => return self.reject(now, flow, Refusal::Malformed, error.to_string()),
         };
         if header.tunnel_id != 0 || header.session_id != 0 || avps.is_empty() {
@@ -227,7 +232,6 @@ impl Tunnels {
             host_name: String::new(),
             reason,
             detail,
-            remedy: reason.remedy(),
         });
     }
 
@@ -257,7 +261,6 @@ impl Tunnels {
             host_name: host_name.to_owned(),
             reason,
             detail,
-            remedy: reason.remedy(),
         });
         // Without the peer's number the answer could not find its tunnel.
         let Some(tunnel_id) = assigned else { return };

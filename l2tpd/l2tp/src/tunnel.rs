@@ -290,7 +290,6 @@ impl Tunnel {
             host_name: self.peer.host_name.clone(),
             reason,
             detail,
-            remedy: reason.remedy(),
         });
     }
 

@@ -320,7 +320,7 @@ fn challenge_without_a_secret_is_refused_at_the_door() {
     };
     assert_eq!(refused.reason, Refusal::ChallengeWithoutSecret);
     assert_eq!(refused.host_name, "localhost");
-    assert!(!refused.remedy.is_empty());
+    assert!(refused.reason.remedy().is_some());
     let (header, _) = ControlHeader::parse(bytes).unwrap();
     assert_eq!((header.tunnel_id, header.ns, header.nr), (0xb231, 0, 1));
     let stop = message(&outputs, MessageType::STOP_CCN);

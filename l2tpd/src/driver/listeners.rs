@@ -169,7 +169,9 @@ impl Binder {
             KernelKind::Soft { .. } => slog::debug!(self.log, "cannot listen yet";
                 "address" => %address, "kernel" => %kernel, "reason" => %error),
             KernelKind::System => slog::warn!(self.log, "cannot listen yet";
-                "address" => %address, "kernel" => %kernel, "reason" => %error),
+                "address" => %address, "kernel" => %kernel, "reason" => %error,
+                "remedy" => "end what has the port (sockstat -l), or name this host's addresses \
+                in `listen`"),
         }
     }
 

@@ -151,7 +151,8 @@ impl Driver {
         warn_if_open(&log, watch.as_ref());
         let store = Store::open(&folder).map_err(os)?;
         let left = store.load().unwrap_or_else(|error| {
-            slog::warn!(log, "the saved state cannot be used"; "reason" => %error);
+            slog::warn!(log, "the saved state cannot be used; clients have to connect again";
+                "reason" => %error);
             State::default()
         });
         // First the policies, then the port.
@@ -386,7 +387,8 @@ impl Driver {
                     self.save_at = None;
                     self.over = true;
                     if let Err(error) = self.store.clear() {
-                        slog::warn!(self.log, "removing the saved state"; "reason" => %error);
+                        slog::warn!(self.log, "the saved state is of no use any more and cannot be removed";
+                            "reason" => %error, "remedy" => "remove it from the runtime directory");
                     }
                 }
             }
@@ -435,7 +437,7 @@ impl Driver {
         state.append(self.left.clone());
         if let Err(error) = self.store.save(&state) {
             slog::error!(self.log, "the state cannot be saved; a restart will drop every client";
-                "reason" => %error);
+                "reason" => %error, "remedy" => "make room in the runtime directory, and let us write there");
         }
         self.save_not_before = begun + SAVE_PAUSE.max(begun.elapsed() * SAVE_SHARE);
     }
@@ -449,8 +451,8 @@ impl Driver {
             Ok(false) => return,
             Ok(true) => {}
             Err(error) => {
-                slog::error!(self.log, "users file"; "file" => %watch.file().display(),
-                    "reason" => %error);
+                slog::error!(self.log, "the users file cannot be read; users stay as they were";
+                    "file" => %watch.file().display(), "reason" => %error);
                 return;
             }
         }
@@ -575,6 +577,7 @@ fn seconds_of_the_epoch() -> u64 {
 /// What was just read counts as seen.
 fn watch(users: &UsersFile) -> Option<Watch> {
     let mut watch = Watch::new(users.path()?);
+    // A file that has gone meanwhile is told with the first look.
     let _ = watch.changed();
     Some(watch)
 }

@@ -160,7 +160,8 @@ async fn run(
     log: Logger,
 ) {
     while let Err(error) = guard.serve(&mut questions, &log).await {
-        slog::warn!(log, "PF_KEY is lost"; "reason" => %error);
+        slog::warn!(log, "PF_KEY is lost; until it is back nobody watches the policies that keep \
+            L2TP in clear text out"; "reason" => %error);
         guard = loop {
             tokio::time::sleep(RETRY).await;
             if let Ok(mut again) = Guard::open(&socket)
@@ -206,7 +207,7 @@ impl Guard {
                     }
                     Some(Asked::Reqid(flow, answer)) => {
                         let reqid = self.reqid(&flow).await.unwrap_or_else(|error| {
-                            slog::warn!(log, "whose SAs these are cannot be found out";
+                            slog::warn!(log, "whose SAs these are cannot be found out; any SA of the peer counts";
                                 "peer" => %flow.peer, "reason" => %error);
                             0
                         });
@@ -214,7 +215,8 @@ impl Guard {
                     }
                     Some(Asked::Remove(answer)) => {
                         if let Err(error) = self.remove().await {
-                            slog::warn!(log, "policies stay"; "reason" => %error);
+                            slog::warn!(log, "policies stay"; "reason" => %error,
+                                "remedy" => "setkey -DP shows them, spddelete removes them");
                         }
                         let _ = answer.send(());
                     }
@@ -251,7 +253,8 @@ impl Guard {
             }
             Err(error @ ProtectionError::Open(..)) => {
                 // The operator's doing, while we listen.
-                slog::error!(log, "L2TP is not protected any more"; "reason" => %error);
+                slog::error!(log, "L2TP is not protected any more"; "reason" => %error,
+                    "remedy" => "load ipsec(4) again, or stop l2tpd: clear text gets in");
                 Ok(())
             }
             Err(error) => Err(error),

@@ -133,7 +133,7 @@ GATEWAY6 = "2001:db8:198::1"
 
 
 def outer_ipv6(lab):
-    """IPv6 from the plain network to the server, whose l2tpd listens to both."""
+    """IPv6 from the plain network to the server."""
     server, router = lab.network.name("server"), lab.network.name("plain")
     own = lab.network.own_client()
     sh(f"""
@@ -145,10 +145,6 @@ def outer_ipv6(lab):
         ip -n {own} route replace default via {GATEWAY6}
     """)
     sh("echo 1 >/proc/sys/net/ipv6/conf/all/forwarding", router)
-    path = lab.server.folder / "l2tpd.yaml"
-    path.write_text(path.read_text() + "listen: [0.0.0.0, '::']\n")
-    lab.server.signal("l2tpd", 15)
-    lab.server.start_one("l2tpd")
 
 
 def check_outer(lab, peer, encapsulated):

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ike_daemon::kernel::translate::{Outcome, Translator};
 use ike_proto::Endpoint;
 use ike_proto::carrier::Carrier;
-use ike_proto::io::{Datagram, KernelReply, Output as IkeOutput, Transmit};
+use ike_proto::io::{Datagram, Output as IkeOutput, Transmit};
 use ike_proto::policy::Policy;
 use l2tp_proto::{FlowId, KernelId, SessionSetup, TunnelId};
 use l2tpd::config::Config;

@@ -242,7 +242,7 @@ impl Host {
                 assert!(known, "down once, and only what was known");
                 self.session_downs.push((tunnel, session, reason));
             }
-            Output::Refused(refused) => assert_eq!(refused.remedy, refused.reason.remedy()),
+            Output::Refused(_) => {}
         }
     }
 

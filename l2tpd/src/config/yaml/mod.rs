@@ -9,7 +9,7 @@ mod ipv6;
 mod profiles;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use ppp_proto::AuthMethod;
@@ -123,6 +123,19 @@ struct Check<'a> {
     problems: Vec<Problem>,
 }
 
+/// Every address of this host, by IPv6 only where it has that at all.
+fn everywhere() -> Vec<SocketAddr> {
+    let families = [
+        IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    ];
+    families
+        .into_iter()
+        .filter(|any| any.is_ipv4() || UdpSocket::bind((*any, 0)).is_ok())
+        .map(|any| SocketAddr::new(any, L2TP_PORT))
+        .collect()
+}
+
 impl Check<'_> {
     fn refuse(&mut self, path: &str, message: impl std::fmt::Display) {
         self.problems.push(self.source.problem(path, message));
@@ -156,15 +169,12 @@ impl Check<'_> {
         let limits = &file.limits;
         let tunnels = limits.tunnels.map_or(16_000, Number::size);
         Some(Config {
-            listen: file.listen.map_or_else(
-                || vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, L2TP_PORT))],
-                |listen| {
-                    listen
-                        .into_iter()
-                        .map(|Text(Endpoint(address))| address)
-                        .collect()
-                },
-            ),
+            listen: file.listen.map_or_else(everywhere, |listen| {
+                listen
+                    .into_iter()
+                    .map(|Text(Endpoint(address))| address)
+                    .collect()
+            }),
             kernel: file.kernel,
             host_name,
             users,
