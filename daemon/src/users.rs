@@ -19,7 +19,7 @@ use crate::prefix::Prefixes;
 use crate::range::Range;
 use crate::secret::Secret;
 
-/// One user.
+/// An entry of the file: who may log in, and which addresses are for that user alone.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {

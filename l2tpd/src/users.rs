@@ -13,7 +13,7 @@ use crate::config::{HookCommand, UsersFile};
 use crate::pool::Range;
 use crate::secret::Secret;
 
-/// One user.
+/// Who may log in, and what the session gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The name, as the client has to give it.

@@ -162,7 +162,7 @@ impl Iv {
         Ok(iv)
     }
 
-    /// The block.
+    /// The IV: as many octets as the cipher's block.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes
             .get(..usize::from(self.len))

@@ -22,7 +22,8 @@ pub const MAX_CERTIFICATE: usize = 16 * 1024;
 /// More names than any honest certificate has.
 const MAX_ALT_NAMES: usize = 256;
 
-/// A certificate.
+/// An X.509 certificate (RFC 5280 4.1) whose form is checked; whether anybody believes it is
+/// `path`'s to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,
@@ -103,7 +104,7 @@ impl Certificate {
         })
     }
 
-    /// Its octets.
+    /// The certificate in DER, as it came.
     pub fn der(&self) -> &[u8] {
         &self.der
     }

@@ -10,7 +10,7 @@ use x509_cert::der::asn1::{TeletexStringRef, Utf8StringRef};
 use x509_cert::der::{Decode, Encode, Tag, Tagged};
 use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
 
-/// A name.
+/// A distinguished name (RFC 5280 4.1.2.4): the octets as they came, and its parts to compare.
 #[derive(Clone, Debug)]
 pub struct DistinguishedName {
     der: Vec<u8>,

@@ -56,7 +56,7 @@ impl TrustStore {
         Ok(count)
     }
 
-    /// Everybody believed.
+    /// The certificates believed without a path: authorities, and peers named one by one.
     pub fn anchors(&self) -> &[Certificate] {
         &self.anchors
     }

@@ -18,7 +18,7 @@ use crate::wire::id::Identification;
 /// The version of the format; another one is refused.
 pub const CHECKPOINT_VERSION: u32 = 1;
 
-/// Everything.
+/// What a process leaves for the next one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// [`CHECKPOINT_VERSION`].
@@ -35,7 +35,7 @@ pub struct Checkpoint {
     pub children: Vec<ChildCheckpoint>,
 }
 
-/// One client.
+/// One client: who it is, where, and the policies it has in the kernels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClientCheckpoint {
     /// Its reqid.

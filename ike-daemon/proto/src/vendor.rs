@@ -3,11 +3,11 @@
 
 use crate::iana::PayloadType;
 
-/// RFC 3947.
+/// NAT traversal as RFC 3947 3.1 has it.
 pub const RFC_3947: &[u8] = b"\x4a\x13\x1c\x81\x07\x03\x58\x45\x5c\x57\x28\xf2\x0e\x95\x45\x2f";
-/// draft-ietf-ipsec-nat-t-ike-03.
+/// NAT traversal as draft-ietf-ipsec-nat-t-ike-03 has it.
 pub const NATT_03: &[u8] = b"\x7d\x94\x19\xa6\x53\x10\xca\x6f\x2c\x17\x9d\x92\x15\x52\x9d\x56";
-/// draft-ietf-ipsec-nat-t-ike-02.
+/// The same as draft-ietf-ipsec-nat-t-ike-02 has it.
 pub const NATT_02: &[u8] = b"\xcd\x60\x46\x43\x35\xdf\x21\xf8\x7c\xfd\xb2\xfc\x68\xb6\xa4\x48";
 /// draft-ietf-ipsec-nat-t-ike-02 and a newline, which is what everybody sends.
 pub const NATT_02_N: &[u8] = b"\x90\xcb\x80\x91\x3e\xbb\x69\x6e\x08\x63\x81\xb5\xec\x42\x7b\x1f";
@@ -19,9 +19,9 @@ pub const FRAGMENTATION: &[u8] =
 /// The same with the capability everybody names: fragments in phase 1.
 pub const FRAGMENTATION_CAPABLE: &[u8] =
     b"\x40\x48\xb7\xd5\x6e\xbc\xe8\x85\x25\xe7\xde\x7f\x00\xd6\xc2\xd3\x80\x00\x00\x00";
-/// XAUTH.
+/// Name and password after phase 1: draft-ietf-ipsec-isakmp-xauth-06.
 pub const XAUTH: &[u8] = b"\x09\x00\x26\x89\xdf\xd6\xb7\x12";
-/// Cisco Unity.
+/// Cisco Unity: Mode Config has attributes of Cisco's own.
 pub const UNITY: &[u8] = b"\x12\xf5\xf2\x8c\x45\x71\x68\xa9\x70\x2d\x9f\xe2\x74\xcc\x01\x00";
 /// Microsoft, four octets of version follow.
 pub const MS_NT5: &[u8] = b"\x1e\x2b\x51\x69\x05\x99\x1c\x7d\x7c\x96\xfc\xbf\xb5\x87\xe4\x61";

@@ -9,7 +9,7 @@ use tanuki_daemon::table::Table;
 
 use super::protocol::Stats;
 
-/// ISAKMP SAs.
+/// `ikectl show ike`: a line for each ISAKMP SA.
 pub fn ike(sas: &[IkeSaView]) -> String {
     let mut table = Table::new([
         "ID", "CLIENT", "STATE", "ROLE", "PEER", "IDENTITY", "SUITE", "NAT", "KERNEL", "AGE",
@@ -78,7 +78,7 @@ pub fn ipsec(pairs: &[ChildSaView]) -> String {
     or_none(&table, "No IPsec SAs.")
 }
 
-/// Counters.
+/// `ikectl show stats`: a line for each counter.
 pub fn stats(stats: &Stats) -> String {
     let mut table = Table::new(["COUNTER", "VALUE"]);
     let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 /// Messages waiting for the kernel: as many as it takes when all clients there may be leave at once.
 const QUEUE: usize = 131_072;
 
-/// Which kernel.
+/// Where a kernel's PF_KEY is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KernelSocket {
     /// The operating system's PF_KEY.

@@ -304,7 +304,7 @@ impl Tunnels {
             .collect()
     }
 
-    /// One tunnel.
+    /// The tunnel of that number, if there is one.
     #[must_use]
     pub fn tunnel(&self, now: Instant, tunnel: TunnelId) -> Option<TunnelView> {
         self.entries
@@ -321,7 +321,7 @@ impl Tunnels {
             .collect()
     }
 
-    /// One session.
+    /// The session of that number in that tunnel, if there is one.
     #[must_use]
     pub fn session(
         &self,

@@ -130,7 +130,7 @@ impl Protection {
         outcome.await.map_err(|_| gone())?
     }
 
-    /// For listeners.
+    /// What listeners ask whose SAs a datagram came by.
     #[must_use]
     pub fn reqids(&self) -> Reqids {
         Reqids(self.asked.clone())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::wire::header::MAX_MESSAGE;
 
-/// NAT traversal.
+/// NAT traversal: RFC 3947 (IKE), RFC 3948 (ESP in UDP and keepalives).
 #[derive(Clone, Debug)]
 pub struct NatPolicy {
     /// Do it at all.

@@ -51,7 +51,7 @@ impl ModeConfig {
     }
 }
 
-/// One user.
+/// Who may log in by XAUTH, under the name it is kept by.
 #[derive(Clone, Debug)]
 pub struct XauthUser {
     /// The password.

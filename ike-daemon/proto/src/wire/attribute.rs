@@ -10,7 +10,7 @@ use crate::error::WireError;
 
 use super::{Reader, length16};
 
-/// One attribute.
+/// A data attribute: RFC 2408 3.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
     /// Class, without the format bit.

@@ -36,7 +36,7 @@ impl Attributes {
         })
     }
 
-    /// The body.
+    /// The body of the Attributes payload.
     pub fn body(&self) -> Vec<u8> {
         let mut out = vec![self.kind.0, 0];
         out.extend_from_slice(&self.identifier.to_be_bytes());
@@ -60,7 +60,7 @@ impl Attributes {
         self.list.iter().any(|own| own.class == class.0)
     }
 
-    /// Adds octets.
+    /// Adds an attribute whose value is octets (TLV).
     pub fn push(&mut self, class: ConfigAttribute, octets: impl Into<Vec<u8>>) {
         self.list.push(Attribute {
             class: class.0,

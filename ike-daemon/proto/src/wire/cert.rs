@@ -29,7 +29,7 @@ impl CertPayload {
         })
     }
 
-    /// The body.
+    /// The body of the CERT or CERTREQ payload.
     pub fn body(&self) -> Vec<u8> {
         [&[self.encoding.0][..], &self.data].concat()
     }

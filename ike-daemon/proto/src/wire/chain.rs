@@ -84,7 +84,7 @@ impl<'a> Chain<'a> {
         ))
     }
 
-    /// All payloads.
+    /// All payloads, in the order of the message.
     pub fn payloads(&self) -> &[Payload<'a>] {
         &self.payloads
     }
@@ -163,7 +163,7 @@ impl Builder {
             .map_or(PayloadType::NONE, |(kind, _)| *kind)
     }
 
-    /// The octets.
+    /// The payloads with their generic headers (RFC 2408 3.2), without padding.
     pub fn emit(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let nexts = self

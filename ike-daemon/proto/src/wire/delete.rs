@@ -45,7 +45,7 @@ impl Delete {
         }
     }
 
-    /// The body.
+    /// The body of the Delete payload.
     pub fn body(&self) -> Vec<u8> {
         let size = self.spis.first().map_or(0, Vec::len);
         let mut out = Vec::new();

@@ -76,7 +76,7 @@ impl IdPayload {
 }
 
 impl Identification {
-    /// An address.
+    /// ID_IPV4_ADDR or ID_IPV6_ADDR (RFC 2407 4.6.2.1).
     pub fn from_address(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(v4) => Self {
@@ -137,7 +137,8 @@ impl Identification {
             .flatten()
     }
 
-    /// Opaque octets.
+    /// ID_KEY_ID (RFC 2407 4.6.2.1): octets that mean something to the peers only, such as a group's
+    /// name.
     pub fn from_key_id(id: &[u8]) -> Self {
         Self {
             kind: IdType::KEY_ID,

@@ -27,7 +27,7 @@ mod reader;
 
 pub use reader::Reader;
 
-/// Lower-case hex.
+/// Octets as lower-case hexadecimal digits, without anything between them.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     let mut text = String::with_capacity(bytes.len().saturating_mul(2));

@@ -20,7 +20,7 @@ pub fn parse(body: &[u8]) -> Result<IpAddr, WireError> {
         .ok_or(WireError::Field)
 }
 
-/// The body.
+/// The body of the NAT-OA payload for an address.
 pub fn body(address: IpAddr) -> Vec<u8> {
     IdPayload {
         identity: Identification::from_address(address),

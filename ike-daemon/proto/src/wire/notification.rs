@@ -12,7 +12,7 @@ use crate::iana::{DOI_IPSEC, NotifyType, ProtocolId};
 
 use super::Reader;
 
-/// A notification.
+/// A Notification payload: RFC 2408 3.14.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
     /// DOI: 1, or 0 for ISAKMP's own.
@@ -56,7 +56,7 @@ impl Notification {
         })
     }
 
-    /// The body.
+    /// The body of the Notification payload.
     pub fn body(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&self.doi.to_be_bytes());

@@ -12,7 +12,7 @@ use crate::iana::ProtocolId;
 use super::transform::Transform;
 use super::{Reader, length16};
 
-/// One proposal.
+/// A Proposal payload with its transforms: RFC 2408 3.5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// Proposal number. Several with one number are wanted together.

@@ -14,7 +14,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// Octets left.
+    /// How many octets are left.
     pub fn remaining(&self) -> usize {
         self.rest.len()
     }
@@ -30,6 +30,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `len` octets.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`] when there are fewer.
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], WireError> {
         let (front, rest) = self
             .rest
@@ -40,6 +43,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a fixed number of octets.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`] when there are fewer.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let (front, rest) = self
             .rest
@@ -49,18 +55,27 @@ impl<'a> Reader<'a> {
         Ok(*front)
     }
 
-    /// One octet.
+    /// Takes one octet as a number.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`] at the end.
     pub fn u8(&mut self) -> Result<u8, WireError> {
         let [byte] = self.array()?;
         Ok(byte)
     }
 
-    /// Two octets.
+    /// Takes two octets as a big-endian number.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`] when there are fewer.
     pub fn u16(&mut self) -> Result<u16, WireError> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// Four octets.
+    /// Takes four octets as a big-endian number.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`] when there are fewer.
     pub fn u32(&mut self) -> Result<u32, WireError> {
         self.array().map(u32::from_be_bytes)
     }

@@ -54,7 +54,7 @@ impl SaPayload {
         }
     }
 
-    /// The body.
+    /// The body of the SA payload, SAi_b of RFC 2409: DOI, situation, proposals.
     pub fn body(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&DOI_IPSEC.to_be_bytes());

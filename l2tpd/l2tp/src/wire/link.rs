@@ -22,20 +22,15 @@ pub struct CallErrors {
 impl Value for CallErrors {
     /// Reads the value of the AVP; `None` unless it has 26 octets.
     fn parse(value: &[u8]) -> Option<Self> {
-        let value: &[u8; 26] = value.try_into().ok()?;
-        let mut words = value
-            .get(2..)?
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|w| u32::from_be_bytes(*w));
+        let [crc, framing, hardware_overruns, buffer_overruns, timeouts, alignment] =
+            counts(value)?;
         Some(Self {
-            crc: words.next()?,
-            framing: words.next()?,
-            hardware_overruns: words.next()?,
-            buffer_overruns: words.next()?,
-            timeouts: words.next()?,
-            alignment: words.next()?,
+            crc,
+            framing,
+            hardware_overruns,
+            buffer_overruns,
+            timeouts,
+            alignment,
         })
     }
 
@@ -67,17 +62,8 @@ pub struct Accm {
 impl Value for Accm {
     /// Reads the value of the AVP; `None` unless it has 10 octets.
     fn parse(value: &[u8]) -> Option<Self> {
-        let value: &[u8; 10] = value.try_into().ok()?;
-        let mut words = value
-            .get(2..)?
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|w| u32::from_be_bytes(*w));
-        Some(Self {
-            send: words.next()?,
-            receive: words.next()?,
-        })
+        let [send, receive] = counts(value)?;
+        Some(Self { send, receive })
     }
 
     /// Writes the value of the AVP.
@@ -86,4 +72,12 @@ impl Value for Accm {
         out.extend_from_slice(&self.send.to_be_bytes());
         out.extend_from_slice(&self.receive.to_be_bytes());
     }
+}
+
+/// Two reserved octets and `N` numbers of 32 bits, no more and no less.
+fn counts<const N: usize>(value: &[u8]) -> Option<[u32; N]> {
+    let (words, rest) = value.get(2..)?.as_chunks::<4>();
+    let words: [[u8; 4]; N] = words.try_into().ok()?;
+    rest.is_empty()
+        .then(|| words.map(|word| u32::from_be_bytes(word)))
 }

@@ -252,7 +252,7 @@ impl MessageBuilder {
         self
     }
 
-    /// The octets.
+    /// The AVPs as octets, to follow a control header.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.out
