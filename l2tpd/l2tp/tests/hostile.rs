@@ -439,6 +439,17 @@ fn result_codes_of_every_size() {
     assert_eq!(parse(&hex!("0101 0000")).code, 0x0101, "not Apple's");
 }
 
+/// What was under way when its session ended is nobody's offence.
+#[test]
+fn late_data_is_only_counted() {
+    let mut host = Host::new(Config::default(), 8);
+    let flow = from("203.0.113.1:1701");
+    let data = hex!("0002123456780021450000");
+    assert_eq!(host.first(Instant::now(), flow, &data), []);
+    let counters = host.tunnels.counters();
+    assert_eq!((counters.ignored, counters.refused), (1, 0));
+}
+
 #[test]
 fn stray_datagrams_leave_no_trace() {
     let mut host = Host::new(Config::default(), 8);

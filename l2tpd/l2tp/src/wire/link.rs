@@ -22,8 +22,14 @@ pub struct CallErrors {
 impl Value for CallErrors {
     /// Reads the value of the AVP; `None` unless it has 26 octets.
     fn parse(value: &[u8]) -> Option<Self> {
-        let [crc, framing, hardware_overruns, buffer_overruns, timeouts, alignment] =
-            counts(value)?;
+        let [
+            crc,
+            framing,
+            hardware_overruns,
+            buffer_overruns,
+            timeouts,
+            alignment,
+        ] = counts(value)?;
         Some(Self {
             crc,
             framing,
@@ -78,6 +84,5 @@ impl Value for Accm {
 fn counts<const N: usize>(value: &[u8]) -> Option<[u32; N]> {
     let (words, rest) = value.get(2..)?.as_chunks::<4>();
     let words: [[u8; 4]; N] = words.try_into().ok()?;
-    rest.is_empty()
-        .then(|| words.map(|word| u32::from_be_bytes(word)))
+    rest.is_empty().then(|| words.map(u32::from_be_bytes))
 }
