@@ -32,8 +32,15 @@ impl Lowering {
             return;
         }
         let keys = PskFile::new(path).read();
-        let secrets = keys.map(|keys| keys.secrets).unwrap_or_default();
         for (index, user) in logins {
+            let secrets = match &keys {
+                Ok(keys) => &keys.secrets,
+                Err(problem) => {
+                    let (file, message) = (problem.file.display(), &problem.message);
+                    self.problem(user.span, format!("`xauth_login`: {file}: {message}"));
+                    continue;
+                }
+            };
             let of_user = |entry: &&SecretEntry| match &entry.peer {
                 SecretPeer::Identity(own) => own.data == user.value.as_bytes(),
                 _ => false,

@@ -183,7 +183,10 @@ impl<'m> Lowering<'m> {
             return Some(Secret::new(password.expose()));
         }
         let path = self.folder.join(SECRETS);
-        let bytes = read_bounded(&path).unwrap_or_default();
+        let (bytes, unread) = match read_bounded(&path) {
+            Ok(bytes) => (bytes, String::new()),
+            Err(error) => (Vec::new(), format!(" ({error})")),
+        };
         let mut diagnostics = Diagnostics::default();
         let name = path.display().to_string();
         let file = SecretsFile::parse(&name, &bytes, &mut diagnostics);
@@ -192,7 +195,7 @@ impl<'m> Lowering<'m> {
             Some(Source::Program(_)) | None => {
                 self.refuse(
                     link.auth.authname.span.as_ref().unwrap_or(&link.span),
-                    format!("there is no password for '{user}' here and in {name}"),
+                    format!("there is no password for '{user}' here and in {name}{unread}"),
                     "write 'set auth password PASSWORD'",
                 );
                 None
