@@ -43,7 +43,7 @@ use listeners::Listeners;
 const SAVE_PAUSE: Duration = Duration::from_millis(500);
 /// Timers are looked at no more often than this, so that with many sessions those of several go
 /// together: waking the kernel for each would cost more than what it does then.
-const TIMER_SLACK: Duration = Duration::from_millis(100);
+const TIMER_SLACK: Duration = Duration::from_millis(500);
 /// Writing it takes at most one part in this of the time.
 const SAVE_SHARE: u32 = 20;
 /// Programs of the operator that run at once.
@@ -213,11 +213,9 @@ impl Driver {
 
     /// Waits for one thing, hands it to the server, and carries out what follows; false at the end.
     async fn step(&mut self) -> bool {
-        let due = [self.server.next_timeout(), self.save_at]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|due| due.max(self.timers_not_before));
+        let timeout = self.server.next_timeout();
+        let timeout = timeout.map(|due| due.max(self.timers_not_before));
+        let due = timeout.into_iter().chain(self.save_at).min();
         tokio::select! {
             (kernel, event) = self.kernels.next() => self.on_kernel(kernel, event),
             (flow, bytes) = self.listeners.next() => {

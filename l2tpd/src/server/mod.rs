@@ -321,8 +321,8 @@ impl Server {
         };
         session.due = None;
         let end = session.end();
-        if session.next_poll.is_some_and(|poll| poll <= now) {
-            session.next_poll = Some(session.poll_after(now));
+        if session.next_poll().is_some_and(|poll| poll <= now) {
+            session.polled = Some(now);
             self.read_traffic(now, key);
         }
         if let Some(link) = self.link_mut(key) {
@@ -349,7 +349,7 @@ impl Server {
             .as_ref()
             .and_then(Link::next_timeout)
             .into_iter()
-            .chain(session.next_poll)
+            .chain(session.next_poll())
             .chain(session.discovery.as_ref().and_then(Discovery::next_timeout))
             .chain(session.end().map(|(due, _)| due))
             .min();

@@ -463,7 +463,9 @@ impl Server {
         let Some(session) = self.same_session(key, serial) else {
             return;
         };
-        let grew = traffic.received_frames > session.traffic.received_frames;
+        let grew = traffic.received_frames > session.traffic.received_frames
+            && session.has_just_counted(now);
+        session.counted = Some(now);
         session.traffic = traffic;
         let control = session.link.as_ref().map_or(0, |link| {
             let counters = link.counters();
@@ -491,9 +493,7 @@ impl Server {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
-        if session.next_poll.is_none() {
-            session.next_poll = Some(session.poll_after(now));
-        }
+        session.polled.get_or_insert(now);
         let settings = session.bundle.as_ref().map(|bundle| &bundle.interface);
         let published = settings.and_then(|settings| session.proxy_arp(settings));
         if let Some(address) = published.filter(|_| !session.was_up) {

@@ -303,7 +303,7 @@ impl Server {
         session.traffic = Traffic::default();
         session.last_packet = now;
         session.link = Some(link);
-        session.next_poll = Some(session.poll_after(now));
+        session.polled = Some(now);
         let key = saved.session;
         if let Some(client) = saved
             .connection

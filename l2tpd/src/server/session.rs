@@ -20,7 +20,8 @@ use crate::control::protocol::{SessionStatus, Traffic};
 const POLL: Duration = Duration::from_secs(10);
 /// How often they are read when neither that nor an Echo-Request depends on it: they spare HELLOs.
 const SELDOM: Duration = Duration::from_secs(55);
-/// So long before an Echo-Request is due they are read, as traffic makes it superfluous.
+/// So long before an Echo-Request is due they are read when the one before was not answered: traffic
+/// is as good.
 const BEFORE_ECHO: Duration = Duration::from_secs(1);
 
 /// What kind of end of the link we are.
@@ -88,7 +89,10 @@ pub(super) struct Session {
     pub(super) told: [Told; 2],
     pub(super) started: Instant,
     pub(super) was_up: bool,
-    pub(super) next_poll: Option<Instant>,
+    /// When the counters were last asked for, or might first have been.
+    pub(super) polled: Option<Instant>,
+    /// When they last were known.
+    pub(super) counted: Option<Instant>,
     /// Where the session stands in the server's timers.
     pub(super) due: Option<Instant>,
     pub(super) traffic: Traffic,
@@ -135,7 +139,8 @@ impl Session {
             told: [Told::Nothing, Told::Nothing],
             started: now,
             was_up: false,
-            next_poll: None,
+            polled: None,
+            counted: None,
             due: None,
             traffic: Traffic::default(),
             last_packet: now,
@@ -172,27 +177,33 @@ impl Session {
             .min_by_key(|(due, _)| *due)
     }
 
-    /// When the counters are to be read next: no more often than something depends on them, as with
-    /// many sessions that is most of what idle ones cost.
-    pub(super) fn poll_after(&self, now: Instant) -> Instant {
-        if self
-            .bundle
-            .as_ref()
-            .is_some_and(|b| b.idle_timeout.is_some())
-        {
-            return now + POLL;
+    /// When the counters are to be read next: only when something depends on them, as with many
+    /// sessions that is most of what idle ones cost. An answered Echo-Request is sign enough.
+    pub(super) fn next_poll(&self) -> Option<Instant> {
+        let polled = self.polled?;
+        let bundle = self.bundle.as_ref();
+        if bundle.is_some_and(|bundle| bundle.idle_timeout.is_some()) {
+            return Some(polled + POLL);
         }
         let link = self.link.as_ref();
-        let Some(echo) = link.and_then(Link::echo_due) else {
-            return now + SELDOM;
+        match link.and_then(Link::echo_due) {
+            None => Some(polled + SELDOM),
+            Some(echo) => {
+                let unanswered = link.is_some_and(|link| link.echo_missed() > 0);
+                let before = echo.checked_sub(BEFORE_ECHO)?;
+                (unanswered && before > polled).then_some(before)
+            }
+        }
+    }
+
+    /// Whether counters that have grown by now are a sign of life: not when it may have been long
+    /// ago, before the Echo-Request that was not answered.
+    pub(super) fn has_just_counted(&self, now: Instant) -> bool {
+        let Some(link) = self.link.as_ref().filter(|link| link.echo_due().is_some()) else {
+            return true;
         };
-        let interval = link.map_or(SELDOM, |link| link.config().echo_interval);
-        // The one that is due in this moment has been thought of.
-        [echo, echo + interval]
-            .into_iter()
-            .filter_map(|due| due.checked_sub(BEFORE_ECHO))
-            .find(|at| *at > now)
-            .unwrap_or(now + POLL)
+        let turn = link.config().echo_interval.max(POLL) + 2 * BEFORE_ECHO;
+        self.counted.is_some_and(|counted| now <= counted + turn)
     }
 
     /// Keeps the first reason.

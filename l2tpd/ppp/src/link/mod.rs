@@ -214,6 +214,11 @@ impl Link {
         self.keepalive.deadline().filter(|_| !self.over)
     }
 
+    /// Echo-Requests in a row that were not answered.
+    pub fn echo_missed(&self) -> u8 {
+        self.keepalive.missed()
+    }
+
     /// Ends the link with Terminate-Requests; [`Output::Down`] follows when the peer agreed or
     /// did not answer (at most `max_terminate` restart periods).
     pub fn close(&mut self, now: Instant, reason: CloseReason) {

@@ -14,6 +14,20 @@ fn address(last: u8) -> IpAddr {
     IpAddr::from([10, 77, 0, last])
 }
 
+/// Echo-Requests and their answers are all that an idle session costs.
+#[test]
+fn an_idle_session_asks_its_kernel_nothing() {
+    let mut world = World::usual();
+    let client = world.client("alice", "wonderland");
+    world.connect(client);
+    world.pass(SECOND);
+    let before = [0, client].map(|host| world.hosts[host].operations);
+    world.pass(600 * SECOND);
+    let after = [0, client].map(|host| world.hosts[host].operations);
+    assert_eq!(after, before);
+    assert!(world.is_up(client) && world.is_up(0));
+}
+
 #[test]
 fn a_client_gets_address_interface_and_route() {
     let mut world = World::usual();
