@@ -1,6 +1,7 @@
 //! `softkernel.yaml`.
 
 use std::net::IpAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use crate::{graph, ipsec};
 /// Smallest MTU that IPv6 lives with (RFC 8200 section 5).
 const MIN_MTU: u32 = 1280;
 const MAX_MTU: u32 = 65_535;
+const MAX_WORKERS: u32 = 64;
+/// Whether the system spreads packets over several threads' sockets.
+const SEVERAL_WORKERS: bool = cfg!(target_os = "linux");
 /// `IFNAMSIZ` without the final NUL.
 const MAX_DEVICE_NAME: usize = 15;
 
@@ -24,12 +28,52 @@ pub struct Config {
     pub tun: Tun,
     /// ESP without UDP.
     pub esp: Esp,
+    /// Threads that carry packets.
+    pub workers: Workers,
     /// Where daemons connect; below the runtime folder unless said.
     pub sockets: Sockets,
     /// Bounds.
     pub limits: Limits,
     /// The log.
     pub log: LogConfig,
+}
+
+/// How many threads carry packets; the first one is the control thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "neither a number from 1 to 64 nor `auto`")]
+pub enum Workers {
+    /// That many.
+    Number(u32),
+    /// As many as there are processors.
+    Automatic(Automatic),
+}
+
+/// The word for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Automatic {
+    /// `auto`
+    Auto,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self::Number(1)
+    }
+}
+
+impl Workers {
+    /// How many that is here.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Number(number) => number.clamp(1, MAX_WORKERS),
+            Self::Automatic(_) if SEVERAL_WORKERS => {
+                let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+                u32::try_from(processors).map_or(MAX_WORKERS, |n| n.min(MAX_WORKERS))
+            }
+            Self::Automatic(_) => 1,
+        }
+    }
 }
 
 /// The TUN device that all clients share.
@@ -121,6 +165,15 @@ impl Config {
         if !(MIN_MTU..=MAX_MTU).contains(&config.tun.mtu) {
             problems.push(source.problem("tun.mtu", "out of range; 1280 to 65535 octets"));
         }
+        if let Workers::Number(number) = config.workers {
+            if !(1..=MAX_WORKERS).contains(&number) {
+                problems.push(source.problem("workers", "out of range; 1 to 64, or auto"));
+            } else if number > 1 && !SEVERAL_WORKERS {
+                let message = "this system does not spread the packets of a port over several \
+                               sockets by SPI; 1 or auto";
+                problems.push(source.problem("workers", message));
+            }
+        }
         if config.limits.larval_lifetime == 0 {
             let message = "no time to negotiate; at least 1 second";
             problems.push(source.problem("limits.larval_lifetime", message));
@@ -138,6 +191,7 @@ impl Config {
             larval_lifetime: Duration::from_secs(self.limits.larval_lifetime),
             max_sas: self.limits.security_associations,
             max_policies: self.limits.policies,
+            workers: self.workers.number(),
             ..ipsec::Config::default()
         }
     }
@@ -175,6 +229,30 @@ mod tests {
             }
         );
         assert_eq!(config.graph().nodes, 10);
+    }
+
+    #[test]
+    fn workers_are_a_number_or_as_many_as_processors() {
+        let workers = |text: &str| load(text).map(|config| config.workers.number());
+        assert_eq!(workers(""), Ok(1));
+        assert_eq!(workers("workers: 1\n"), Ok(1));
+        let automatic = workers("workers: auto\n").unwrap();
+        assert!((1..=MAX_WORKERS).contains(&automatic));
+        let beyond = "s.yaml:1:10: workers: out of range; 1 to 64, or auto";
+        for text in ["workers: 0\n", "workers: 65\n"] {
+            assert_eq!(workers(text).unwrap_err(), beyond);
+        }
+        let refused = workers("workers: many\n").unwrap_err();
+        assert!(
+            refused.contains("neither a number from 1 to 64 nor `auto`"),
+            "{refused}"
+        );
+        if SEVERAL_WORKERS {
+            assert_eq!(workers("workers: 4\n"), Ok(4));
+        } else {
+            let refused = workers("workers: 4\n").unwrap_err();
+            assert!(refused.ends_with("1 or auto"), "{refused}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::engine::{self, Engine};
 use crate::graph::NodeDescription;
 use crate::kernel;
+use crate::server::Shared;
+use crate::worker::team::Report;
 
 /// What can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,17 +21,19 @@ pub enum Request {
     Nodes,
 }
 
-/// The answer to [`Request::Stats`].
+/// The answer to [`Request::Stats`]. Counts are those of all workers together.
 #[derive(Debug, Serialize)]
-pub struct Stats<'a> {
+pub struct Stats {
     /// Packets between the parts.
-    pub kernel: &'a kernel::Counters,
+    pub kernel: kernel::Counters,
     /// Devices and readers.
-    pub devices: &'a engine::Counters,
+    pub devices: engine::Counters,
     /// IPsec.
     pub ipsec: BTreeMap<&'static str, u64>,
     /// Packets dropped by netgraph nodes, by reason.
     pub netgraph_drops: BTreeMap<String, u64>,
+    /// Threads that carry packets, the control thread first.
+    pub workers: Vec<Worker>,
     /// Security associations, larval ones included.
     pub security_associations: usize,
     /// Policies.
@@ -38,6 +42,24 @@ pub struct Stats<'a> {
     pub connected_ports: usize,
     /// Netgraph nodes by type.
     pub nodes: BTreeMap<&'static str, usize>,
+}
+
+/// What one thread has carried.
+#[derive(Debug, Serialize)]
+pub struct Worker {
+    /// ESP packets received.
+    pub esp_in: u64,
+    /// ESP packets sent.
+    pub esp_out: u64,
+}
+
+impl Worker {
+    fn of(counters: &kernel::Counters) -> Self {
+        Self {
+            esp_in: counters.esp_in,
+            esp_out: counters.esp_out,
+        }
+    }
 }
 
 /// One node in the answer to [`Request::Nodes`].
@@ -56,35 +78,56 @@ pub struct Node {
 }
 
 /// Answers a request.
-pub fn answer(engine: &Engine, request: Request) -> Value {
+pub async fn answer(shared: &Shared, request: Request) -> Value {
     match request {
-        Request::Stats => json!(stats(engine)),
-        Request::Nodes => json!(
-            engine
-                .kernel()
-                .graph
-                .describe()
-                .map(node)
-                .collect::<Vec<_>>()
-        ),
+        Request::Stats => {
+            let asked = shared.borrow().team().ask();
+            let mut reports = Vec::new();
+            for report in asked {
+                // One that has ended ends the process.
+                reports.extend(report.await);
+            }
+            json!(stats(&shared.borrow(), &reports))
+        }
+        Request::Nodes => {
+            let engine = shared.borrow();
+            let nodes = engine.kernel().graph.describe().map(node);
+            json!(nodes.collect::<Vec<_>>())
+        }
     }
 }
 
-fn stats(engine: &Engine) -> Stats<'_> {
+fn stats(engine: &Engine, reports: &[Report]) -> Stats {
     let kernel = engine.kernel();
     let mut nodes = BTreeMap::new();
     for node in kernel.graph.describe() {
         *nodes.entry(node.kind).or_insert(0) += 1;
     }
-    let drops = kernel
-        .graph
-        .drops()
-        .map(|(reason, count)| (snake_case(reason), count));
+    let mut counters = *kernel.counters();
+    let mut devices = *engine.counters();
+    let mut ipsec = kernel.ipsec.counters().clone();
+    let mut workers = vec![Worker::of(&counters)];
+    let mut netgraph_drops = BTreeMap::new();
+    let mut dropped =
+        |reason, count| *netgraph_drops.entry(snake_case(reason)).or_insert(0) += count;
+    for (reason, count) in kernel.graph.drops() {
+        dropped(reason, count);
+    }
+    for Report { plane, devices: of } in reports {
+        workers.push(Worker::of(&plane.kernel));
+        counters += &plane.kernel;
+        devices += of;
+        ipsec.add(&plane.ipsec);
+        for (reason, count) in &plane.drops {
+            dropped(*reason, *count);
+        }
+    }
     Stats {
-        kernel: kernel.counters(),
-        devices: engine.counters(),
-        ipsec: kernel.ipsec.counters().iter().collect(),
-        netgraph_drops: drops.collect(),
+        kernel: counters,
+        devices,
+        ipsec: ipsec.iter().collect(),
+        netgraph_drops,
+        workers,
         security_associations: kernel.ipsec.sa_count(),
         policies: kernel.ipsec.policy_count(),
         connected_ports: engine.connected_ports(),

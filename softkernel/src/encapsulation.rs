@@ -133,9 +133,9 @@ impl Encapsulations {
         });
     }
 
-    /// Who has bound this socket.
-    pub fn binder(&self, socket: &OuterSocket) -> Option<PortId> {
-        self.sockets.get(&(socket.local(), socket.peer()))?.binder
+    /// Who has bound the socket at this address of ours, connected to this peer.
+    pub fn binder(&self, local: SocketAddr, peer: Option<SocketAddr>) -> Option<PortId> {
+        self.sockets.get(&(local, peer))?.binder
     }
 
     /// The socket that a connection has bound.

@@ -21,25 +21,18 @@ use crate::graph::{HostChange, NodeId};
 use crate::ipsec::{InboundEsp, OutboundEsp, PfkeySocketId};
 
 use crate::kernel::{Action, Kernel, Now, PortId};
-use crate::offload::coalesce::MAX_PACKETS;
-use crate::offload::{Coalescer, Malformed, Segments, VirtioHeader};
+use crate::offload::{Coalescer, VirtioHeader};
 use crate::os::arrivals::Arrivals;
 use crate::os::host::Host;
 use crate::os::outer::{Addresses, OuterSocket};
 use crate::os::tun::Tun;
+use crate::traffic::{self, Arrival};
 use crate::tunnel_routes::TunnelRoutes;
+use crate::worker::team::{Team, Upward};
 
-/// Reads from the TUN device before the sockets have their turn.
-const BATCH: usize = 32;
-/// What ESP and what it carries here add to a packet of the TUN device, generously.
-const OVERHEAD: usize = 256;
 /// Messages that wait for a slow reader of `pfkey.sock` and `udp.sock`.
 const MAX_QUEUE: usize = 65_536;
 const MAX_DATAGRAMS: usize = 1024;
-/// RFC 3948 section 2.2.
-const NON_ESP_MARKER: [u8; 4] = [0; 4];
-/// RFC 3948 section 2.3.
-const KEEPALIVE: [u8; 1] = [0xff];
 
 /// What the devices did with packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -66,6 +59,43 @@ pub struct Counters {
     pub bad_offloads: u64,
     /// Addresses and routes that the system refused.
     pub host_errors: u64,
+    /// Packets that one thread handed to another.
+    pub handed_over: u64,
+    /// Those lost because too many waited already.
+    pub not_handed_over: u64,
+}
+
+impl std::ops::AddAssign<&Self> for Counters {
+    fn add_assign(&mut self, other: &Self) {
+        let Self {
+            keepalives,
+            runts,
+            strangers,
+            ike_unbound,
+            slow_reader,
+            slow_pfkey,
+            no_socket,
+            send_errors,
+            tun_errors,
+            bad_offloads,
+            host_errors,
+            handed_over,
+            not_handed_over,
+        } = other;
+        self.keepalives += keepalives;
+        self.runts += runts;
+        self.strangers += strangers;
+        self.ike_unbound += ike_unbound;
+        self.slow_reader += slow_reader;
+        self.slow_pfkey += slow_pfkey;
+        self.no_socket += no_socket;
+        self.send_errors += send_errors;
+        self.tun_errors += tun_errors;
+        self.bad_offloads += bad_offloads;
+        self.host_errors += host_errors;
+        self.handed_over += handed_over;
+        self.not_handed_over += not_handed_over;
+    }
 }
 
 /// Messages for the reader of one connection, and what wakes its task.
@@ -122,6 +152,7 @@ pub struct Engine {
     pfkey: HashMap<PfkeySocketId, Outbox>,
     netgraph: HashMap<NodeId, Rc<Notify>>,
     last_port: u64,
+    team: Team,
     counters: Counters,
     /// Signalled when the next deadline may have changed.
     pub deadline_changed: Rc<Notify>,
@@ -130,23 +161,23 @@ pub struct Engine {
 
 impl Engine {
     /// Puts the parts together; `mtu` is the TUN device's.
-    pub fn new(
+    pub(crate) fn new(
         kernel: Kernel,
         tun: Rc<Tun>,
         host: Host,
         raw: Vec<Rc<OuterSocket>>,
         mtu: usize,
+        team: Team,
         log: Logger,
     ) -> Self {
-        let payload = mtu + OVERHEAD;
         Self {
             kernel,
             buffer: Buffer::new(Buffer::PAYLOAD),
             long: vec![0; Buffer::PAYLOAD].into_boxed_slice(),
-            outward: Batch::new(payload),
+            outward: traffic::batch(mtu),
             actions: Vec::new(),
             arrivals: None,
-            inward: Batch::new(payload),
+            inward: traffic::batch(mtu),
             from: Vec::new(),
             coalescer: Coalescer::new(tun.takes()),
             tunnel_routes: TunnelRoutes::default(),
@@ -158,6 +189,7 @@ impl Engine {
             pfkey: HashMap::new(),
             netgraph: HashMap::new(),
             last_port: 0,
+            team,
             counters: Counters::default(),
             deadline_changed: Rc::new(Notify::new()),
             log,
@@ -188,46 +220,12 @@ impl Engine {
         let tun = Rc::clone(&self.tun);
         let mut batch = std::mem::take(&mut self.outward);
         let mut long = std::mem::take(&mut self.long);
-        let mut result = Ok(());
-        for _ in 0..BATCH {
-            let (header, length) = match tun.receive(&mut long) {
-                Ok(received) => received,
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            };
-            let packet = long.get(..length).unwrap_or_default();
-            if self.cut(now, header, packet, &mut batch).is_err() {
-                self.counters.bad_offloads += 1;
-            }
-        }
-        self.send_outward(now, &mut batch);
+        let (result, malformed) = traffic::read(&tun, &mut long, &mut batch, |batch| {
+            self.send_outward(now, batch);
+        });
+        self.counters.bad_offloads += malformed;
         (self.outward, self.long) = (batch, long);
         result
-    }
-
-    /// Adds the pieces of a packet from the TUN device to the batch, which goes whenever it is full.
-    fn cut(
-        &mut self,
-        now: Now,
-        header: VirtioHeader,
-        packet: &[u8],
-        batch: &mut Batch,
-    ) -> Result<(), Malformed> {
-        let mut segments = Segments::new(header, packet)?;
-        loop {
-            if batch.room().is_none() {
-                self.send_outward(now, batch);
-            }
-            let Some(room) = batch.room() else {
-                return Ok(());
-            };
-            if !segments.next_into(room)? {
-                return Ok(());
-            }
-            batch.add();
-        }
     }
 
     /// Encrypts the batch and sends it.
@@ -235,21 +233,13 @@ impl Engine {
         let mut actions = std::mem::take(&mut self.actions);
         self.kernel
             .tun_batch(now, batch.packets_mut(), &mut actions);
-        let mut packets = batch.packets();
-        let mut rest = &actions[..];
-        while let Some(first) = rest.first() {
-            let row = match first {
-                Action::Esp(esp) => row_to(esp, rest),
-                _ => 1,
-            };
-            let (these, others) = packets.split_at(row.min(packets.len()));
-            match (first, these.first()) {
-                (Action::Esp(esp), _) => self.send_esp(esp, these),
-                (action, Some(packet)) => self.act(*action, packet),
-                (_, None) => {}
+        traffic::for_each_row(&actions, batch.packets(), |action, packets| {
+            match (action, packets) {
+                (Action::Esp(esp), _) => self.send_esp(esp, packets),
+                (action, [packet]) => self.act(*action, packet),
+                _ => {}
             }
-            (packets, rest) = (others, rest.get(row..).unwrap_or_default());
-        }
+        });
         batch.clear();
         actions.clear();
         self.actions = actions;
@@ -284,27 +274,19 @@ impl Engine {
         packet: &[u8],
         batch: &mut Batch,
     ) {
-        let encapsulated = !socket.is_raw();
-        if encapsulated {
-            if socket.peer().is_some_and(|peer| peer != from.source) {
-                self.counters.strangers += 1;
-                return;
-            } else if packet.starts_with(&NON_ESP_MARKER) {
-                self.ike_input(socket, from, packet);
-                return;
-            } else if packet == KEEPALIVE {
-                self.counters.keepalives += 1;
-                return;
-            } else if packet.len() < NON_ESP_MARKER.len() {
-                self.counters.runts += 1;
-                return;
-            }
+        match traffic::sort(socket, &from, packet, &mut self.counters) {
+            Arrival::Esp => {}
+            Arrival::Ike => return self.ike_input(socket.local(), socket.peer(), from, packet),
+            Arrival::Nothing => return,
         }
         let from = InboundEsp {
             source: from.source,
             destination: from.destination,
-            encapsulated,
+            encapsulated: !socket.is_raw(),
         };
+        if let Some(worker) = self.kernel.worker_of(packet) {
+            return self.stray(worker, from, packet);
+        }
         if batch.room().is_none() {
             self.write_inward(now, batch);
         }
@@ -343,13 +325,8 @@ impl Engine {
             }
         }
         self.actions = actions;
-        let (tun, errors) = (&self.tun, &mut self.counters.tun_errors);
-        self.coalescer.for_each(batch.packets_mut(), |parts| {
-            if tun.send(parts).is_err() {
-                *errors += 1;
-            }
-        });
-        self.coalescer.clear();
+        let (tun, packets) = (&self.tun, batch.packets_mut());
+        traffic::write(tun, &mut self.coalescer, packets, &mut self.counters);
         self.from.clear();
         batch.clear();
     }
@@ -386,6 +363,9 @@ impl Engine {
         }
         self.route_tunnels();
         self.encapsulation.close_unused(&self.kernel.ipsec);
+        while let Some((worker, order)) = self.kernel.poll_order() {
+            self.team.order(worker, order);
+        }
         self.deadline_changed.notify_one();
     }
 
@@ -506,7 +486,37 @@ impl Engine {
         local: SocketAddr,
         peer: Option<SocketAddr>,
     ) -> io::Result<(SocketAddr, Option<Opened>)> {
-        self.encapsulation.bind(id, local, peer)
+        let (local, opened) = self.encapsulation.bind(id, local, peer)?;
+        if let (Some(opened), None, workers @ 2..) = (&opened, peer, self.team.workers()) {
+            match opened.socket.share(workers) {
+                Ok(others) => self.team.read(others),
+                Err(error) => warn!(self.log, "one worker gets all packets of a port";
+                    "port" => %local, "reason" => %error,
+                    "remedy" => "Linux 4.5 or later, or workers: 1"),
+            }
+        }
+        Ok((local, opened))
+    }
+
+    /// The other workers.
+    pub(crate) fn team(&self) -> &Team {
+        &self.team
+    }
+
+    /// A worker cannot go on by itself.
+    pub(crate) fn from_worker(&mut self, worker: usize, upward: Upward) {
+        match upward {
+            Upward::Notice(notice) => self.kernel.noticed(now(), notice),
+            Upward::Ike(local, from, datagram) => self.ike_input(local, None, from, &datagram),
+            Upward::Packet(what, packet) => {
+                let mut buffer = std::mem::take(&mut self.buffer);
+                if buffer.fill(&packet) {
+                    let action = self.kernel.handed_over(now(), worker, &what, &mut buffer);
+                    self.act(action, &buffer);
+                }
+                self.buffer = buffer;
+            }
+        }
     }
 
     /// A datagram from a bound connection.
@@ -524,8 +534,14 @@ impl Engine {
         }
     }
 
-    fn ike_input(&mut self, socket: &OuterSocket, from: Addresses, datagram: &[u8]) {
-        let Some(binder) = self.encapsulation.binder(socket) else {
+    fn ike_input(
+        &mut self,
+        local: SocketAddr,
+        peer: Option<SocketAddr>,
+        from: Addresses,
+        datagram: &[u8],
+    ) {
+        let Some(binder) = self.encapsulation.binder(local, peer) else {
             self.counters.ike_unbound += 1;
             return;
         };
@@ -550,6 +566,15 @@ impl Engine {
             }
             Action::Esp(esp) => self.send_esp(&esp, std::slice::from_ref(packet)),
             Action::Port(port, meta) => self.push_datagram(port, meta, packet),
+            Action::Worker(worker, from) => self.stray(worker, from, packet),
+        }
+    }
+
+    /// ESP of an SA that a worker has.
+    fn stray(&mut self, worker: usize, from: InboundEsp, packet: &[u8]) {
+        match self.team.stray(worker, from, packet) {
+            true => self.counters.handed_over += 1,
+            false => self.counters.not_handed_over += 1,
         }
     }
 
@@ -562,25 +587,7 @@ impl Engine {
                 raw.find(|socket| socket.serves(esp.source))
             }
         };
-        let Some(socket) = socket else {
-            self.counters.no_socket += packets.len() as u64;
-            return;
-        };
-        for packets in packets.chunks(MAX_PACKETS) {
-            let mut parts = [IoSlice::new(&[]); MAX_PACKETS];
-            let mut used = 0;
-            let sealed = packets.iter().filter(|packet| !packet.is_empty());
-            for (part, packet) in parts.iter_mut().zip(sealed) {
-                *part = IoSlice::new(packet);
-                used += 1;
-            }
-            let parts = parts.get(..used).unwrap_or_default();
-            let result = socket.send_batch(esp.source.ip(), esp.destination, parts);
-            if let Err((refused, error)) = result {
-                self.counters.send_errors += refused as u64;
-                debug!(self.log, "packets not sent"; "packets" => refused, "reason" => %error);
-            }
-        }
+        traffic::send(socket, esp, packets, &mut self.counters, &self.log);
     }
 
     fn push_datagram(&mut self, port: PortId, meta: Meta, payload: &[u8]) {
@@ -624,16 +631,6 @@ impl Engine {
                 "device" => self.tun.name(), "change" => ?change, "reason" => %error);
         }
     }
-}
-
-/// How many actions from the first on go to the same peer.
-fn row_to(first: &OutboundEsp, actions: &[Action]) -> usize {
-    let same = |action: &&Action| {
-        matches!(action, Action::Esp(esp) if esp.source == first.source
-            && esp.destination == first.destination
-            && esp.encapsulated == first.encapsulated)
-    };
-    actions.iter().take_while(same).count()
 }
 
 fn now() -> Now {

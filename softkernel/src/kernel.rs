@@ -13,9 +13,10 @@
 //! has bound, and no clear datagram can arrive at such a port because no socket of the operating
 //! system stands behind it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use netgraph::Errno;
@@ -24,12 +25,14 @@ use pfkey::{Direction, Mode, PolicyRequest};
 use softkernel_port::Meta;
 
 use crate::buffer::Buffer;
+use crate::graph::shortcut::{SessionKey, Shortcut};
 use crate::graph::{Exit, Graph, NodeId, iface};
 use crate::ipsec::{
     self, Inbound, InboundEsp, InboundPolicy, Ipsec, Opened, Outbound, OutboundEsp, PolicyBlob,
-    Unsealed,
+    SaChange, Unsealed,
 };
 use crate::udp;
+use crate::worker::{HandedOver, Notice, Order};
 
 /// IP in IP, and IPv6 in IP: what tunnel mode carries.
 const NEXT_HEADER_IPV4: u8 = 4;
@@ -55,6 +58,8 @@ pub enum Action {
     Esp(OutboundEsp),
     /// To whoever has bound the port: a UDP payload.
     Port(PortId, Meta),
+    /// To the worker that receives for its SA, as it came.
+    Worker(usize, InboundEsp),
 }
 
 /// A connection to `udp.sock` with an inner port.
@@ -88,6 +93,44 @@ pub struct Counters {
     pub too_long: u64,
 }
 
+impl Counters {
+    pub(crate) fn count(&mut self, reason: Useless) {
+        match reason {
+            Useless::Malformed => self.malformed += 1,
+            Useless::NotUdp => self.not_udp += 1,
+        }
+    }
+}
+
+impl std::ops::AddAssign<&Self> for Counters {
+    fn add_assign(&mut self, other: &Self) {
+        let Self {
+            tun_in,
+            tun_out,
+            esp_in,
+            esp_out,
+            not_udp,
+            malformed,
+            policy,
+            no_listener,
+            to_port,
+            no_route,
+            too_long,
+        } = other;
+        self.tun_in += tun_in;
+        self.tun_out += tun_out;
+        self.esp_in += esp_in;
+        self.esp_out += esp_out;
+        self.not_udp += not_udp;
+        self.malformed += malformed;
+        self.policy += policy;
+        self.no_listener += no_listener;
+        self.to_port += to_port;
+        self.no_route += no_route;
+        self.too_long += too_long;
+    }
+}
+
 /// The kernel without its devices.
 pub struct Kernel {
     /// SADB, SPD, PF_KEY sockets.
@@ -103,6 +146,10 @@ pub struct Kernel {
     opened: Opened,
     /// The place of the current packet.
     place: usize,
+    has_workers: bool,
+    orders: VecDeque<(usize, Order)>,
+    /// State of the policies that shortcuts were made by.
+    policies: u64,
 }
 
 impl fmt::Debug for Kernel {
@@ -117,14 +164,17 @@ impl Kernel {
     /// Joins the two. `source_for` tells the host's address towards a peer.
     pub fn new(ipsec: Ipsec, graph: Graph, source_for: crate::graph::SourceFor) -> Self {
         Self {
-            ipsec,
             graph,
             ports: HashMap::new(),
             source_for,
             counters: Counters::default(),
+            has_workers: ipsec.has_workers(),
+            ipsec,
             unsealed: Unsealed::default(),
             opened: Opened::default(),
             place: 0,
+            orders: VecDeque::new(),
+            policies: 0,
         }
     }
 
@@ -160,17 +210,47 @@ impl Kernel {
 
     /// An ESP packet from the outside, from the SPI on.
     pub fn esp_input(&mut self, now: Now, from: InboundEsp, packet: &mut Buffer) -> Action {
+        self.esp_input_by(now, from, packet, None)
+    }
+
+    /// The same; `by` is the worker that got it and does not know its SA, which it may have then.
+    pub fn esp_input_by(
+        &mut self,
+        now: Now,
+        from: InboundEsp,
+        packet: &mut Buffer,
+        by: Option<usize>,
+    ) -> Action {
+        if let Some(worker) = self.worker_of(packet) {
+            return Action::Worker(worker, from);
+        }
         // The reason for a drop is counted over there.
         let action = match self.ipsec.input(now.instant, now.wall, from, packet) {
-            Ok(inbound) => self.opened(now, from, inbound, packet),
+            Ok(inbound) => {
+                if let Some(worker) = by
+                    && let Some(receiver) = self.ipsec.lend(inbound.spi, worker)
+                {
+                    let order = Order::Receive(Box::new(receiver));
+                    self.orders.push_back((worker, order));
+                }
+                self.opened(now, from, &inbound, packet, by)
+            }
             Err(_) => Action::Done,
         };
         self.counters.esp_in += 1;
         self.sealed(action, packet)
     }
 
-    /// ESP packets from the outside, and where each came from; those of one SA are decrypted side by
-    /// side. `actions` gets one for each.
+    /// The worker that receives for the SA of this packet.
+    pub fn worker_of(&self, packet: &[u8]) -> Option<usize> {
+        match self.has_workers {
+            true => self.ipsec.receiver_of(packet),
+            false => None,
+        }
+    }
+
+    /// ESP packets from the outside for no worker, and where each came from; those of one SA are
+    /// decrypted side by side. `actions` gets one for each.
     pub fn esp_batch(
         &mut self,
         now: Now,
@@ -186,7 +266,7 @@ impl Kernel {
             self.place = place;
             self.counters.esp_in += 1;
             actions.push(match result {
-                Ok(inbound) => self.opened(now, *from, inbound, packet),
+                Ok(inbound) => self.opened(now, *from, &inbound, packet, None),
                 Err(_) => Action::Done,
             });
         }
@@ -200,34 +280,18 @@ impl Kernel {
         &mut self,
         now: Now,
         from: InboundEsp,
-        inbound: Inbound,
+        inbound: &Inbound,
         packet: &mut Buffer,
+        by: Option<usize>,
     ) -> Action {
-        let Inbound {
-            reqid,
-            mode,
-            next_header,
-            payload,
-            ..
-        } = inbound;
-        packet.truncate(payload.end);
-        if !packet.trim_front(payload.start) {
-            self.counters.malformed += 1;
-            return Action::Done;
-        }
-        match (mode, next_header) {
-            (Mode::TUNNEL, NEXT_HEADER_IPV4 | NEXT_HEADER_IPV6) => {
-                self.tunnel_input(now, reqid, packet)
+        let reqid = inbound.reqid;
+        match carried(inbound, &from, packet) {
+            Carried::Packet => self.tunnel_input(now, reqid, packet),
+            Carried::Datagram { local, peer } => {
+                self.udp_input(now, reqid, (local, peer), packet, by)
             }
-            (Mode::TUNNEL, _) => {
-                self.counters.malformed += 1;
-                Action::Done
-            }
-            (_, udp::PROTOCOL) => {
-                self.udp_input(now, reqid, from.source.ip(), from.destination.ip(), packet)
-            }
-            _ => {
-                self.counters.not_udp += 1;
+            Carried::Nothing(reason) => {
+                self.counters.count(reason);
                 Action::Done
             }
         }
@@ -237,6 +301,93 @@ impl Kernel {
     pub fn tun_input(&mut self, now: Now, packet: &mut Buffer) -> Action {
         let action = self.tun_packet(now, packet);
         self.sealed(action, packet)
+    }
+
+    /// Something that a worker could not do by itself.
+    pub fn handed_over(
+        &mut self,
+        now: Now,
+        worker: usize,
+        what: &HandedOver,
+        packet: &mut Buffer,
+    ) -> Action {
+        match what {
+            HandedOver::Esp(from) => self.esp_input_by(now, *from, packet, Some(worker)),
+            HandedOver::Datagram { reqid, local, peer } => {
+                let by = Some(worker);
+                let action = self.udp_input(now, *reqid, (*local, *peer), packet, by);
+                self.sealed(action, packet)
+            }
+            HandedOver::Tunnel { reqid } => self.tunnel_input(now, *reqid, packet),
+            HandedOver::Outward => {
+                let destination = iface::destination_of(packet);
+                let action = self.tun_input(now, packet);
+                if let Some(destination) = destination
+                    && let Some((key, shortcut)) = self.graph.shortcut_towards(worker, destination)
+                {
+                    self.give(worker, key, shortcut, Some(destination));
+                }
+                action
+            }
+        }
+    }
+
+    /// Gives a worker the shortcut of a session, with the SA to send by, if there is one that has been
+    /// used, and a destination that it leads to.
+    fn give(
+        &mut self,
+        worker: usize,
+        key: SessionKey,
+        shortcut: Arc<Shortcut>,
+        destination: Option<IpAddr>,
+    ) {
+        let (local, peer) = (shortcut.local, shortcut.peer);
+        let policy = self.graph.policy_of(local, peer, key.reqid);
+        let sender = self.ipsec.sender(&transport(local, peer, policy));
+        if !self
+            .ipsec
+            .admits_for_good(&transport(peer, local, None), key.reqid)
+        {
+            self.graph.client_changed(key.reqid);
+            return;
+        }
+        let order = Order::Session {
+            key,
+            shortcut,
+            sender,
+            destination,
+        };
+        self.orders.push_back((worker, order));
+    }
+
+    /// A worker has seen something that key management has to know.
+    pub fn noticed(&mut self, now: Now, notice: Notice) {
+        match notice {
+            Notice::Marked { spi } => self.ipsec.look_at(now.instant, spi),
+            Notice::Moved { spi, seen } => self.ipsec.peer_moved(now.instant, spi, seen),
+        }
+    }
+
+    /// What a worker is to do next, after any call. None without workers.
+    pub fn poll_order(&mut self) -> Option<(usize, Order)> {
+        if !self.has_workers {
+            return None;
+        }
+        while let Some(SaChange { spi, reqid, news }) = self.ipsec.poll_sa_change() {
+            self.graph.client_changed(reqid);
+            if let Some((worker, news)) = news {
+                self.orders.push_back((worker, Order::News(spi, news)));
+            }
+        }
+        let policies = self.ipsec.policy_generation();
+        if std::mem::replace(&mut self.policies, policies) != policies {
+            self.graph.policies_changed();
+        }
+        while let Some((worker, key)) = self.graph.poll_taken_back() {
+            self.orders.push_back((worker, Order::Forget(key)));
+        }
+        self.graph.settle_counts();
+        self.orders.pop_front()
     }
 
     /// IP packets from the TUN device, encrypted side by side; `actions` gets one for each. A packet
@@ -334,20 +485,16 @@ impl Kernel {
         }
     }
 
+    /// A UDP payload that came through an SA with this request id, for the nodes or a listener; `by`
+    /// is a worker that could not do it itself, and is told how if it can.
     fn udp_input(
         &mut self,
         now: Now,
         reqid: u32,
-        source: IpAddr,
-        destination: IpAddr,
+        (local, peer): (SocketAddr, SocketAddr),
         packet: &mut Buffer,
+        by: Option<usize>,
     ) -> Action {
-        let Some((source_port, destination_port)) = udp::strip(packet) else {
-            self.counters.malformed += 1;
-            return Action::Done;
-        };
-        let peer = SocketAddr::new(source, source_port);
-        let local = SocketAddr::new(destination, destination_port);
         let flow = transport(peer, local, None);
         let verdict =
             self.ipsec
@@ -359,6 +506,13 @@ impl Kernel {
         if let Some(node) = self.graph.udp_receiver(local, peer, reqid)
             && !self.graph.declines(node, packet)
         {
+            if let Some(worker) = by
+                && let Some((key, shortcut)) =
+                    self.graph
+                        .shortcut_for_datagram(worker, reqid, (node, packet))
+            {
+                self.give(worker, key, shortcut, None);
+            }
             let exit = self.graph.udp_input(now.instant, node, packet);
             return self.follow(now, exit, packet);
         }
@@ -481,6 +635,49 @@ impl Kernel {
             // The reason is counted by IPsec.
             None => Action::Done,
         }
+    }
+}
+
+/// What an authentic packet carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// An IP packet.
+    Packet,
+    /// A UDP payload.
+    Datagram {
+        /// Our end.
+        local: SocketAddr,
+        /// The peer's.
+        peer: SocketAddr,
+    },
+    /// Nothing of use.
+    Nothing(Useless),
+}
+
+/// Why what a packet carries is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Useless {
+    Malformed,
+    NotUdp,
+}
+
+/// Reduces a packet to what it carries.
+pub(crate) fn carried(inbound: &Inbound, from: &InboundEsp, packet: &mut Buffer) -> Carried {
+    packet.truncate(inbound.payload.end);
+    if !packet.trim_front(inbound.payload.start) {
+        return Carried::Nothing(Useless::Malformed);
+    }
+    match (inbound.mode, inbound.next_header) {
+        (Mode::TUNNEL, NEXT_HEADER_IPV4 | NEXT_HEADER_IPV6) => Carried::Packet,
+        (Mode::TUNNEL, _) => Carried::Nothing(Useless::Malformed),
+        (_, udp::PROTOCOL) => match udp::strip(packet) {
+            Some((source_port, destination_port)) => Carried::Datagram {
+                local: SocketAddr::new(from.destination.ip(), destination_port),
+                peer: SocketAddr::new(from.source.ip(), source_port),
+            },
+            None => Carried::Nothing(Useless::Malformed),
+        },
+        _ => Carried::Nothing(Useless::NotUdp),
     }
 }
 

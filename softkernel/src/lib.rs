@@ -18,6 +18,8 @@
 //! | `control.rs` | statistics |
 //! | `config.rs` | `softkernel.yaml` |
 //! | `tunnel_routes.rs` | host routes for tunnel mode |
+//! | `worker/` | threads that carry packets besides the one that has the kernel |
+//! | `traffic.rs` | what all that carry packets do with devices |
 //! | `run.rs` | the process |
 //!
 //! What touches devices is written for FreeBSD and Linux; the rest runs anywhere.
@@ -43,5 +45,8 @@ pub mod run;
 #[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub mod server;
 mod table;
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
+mod traffic;
 pub mod tunnel_routes;
 pub mod udp;
+pub mod worker;

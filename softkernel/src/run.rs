@@ -15,6 +15,7 @@ use tanuki_daemon::exit::{self, Failure};
 use tanuki_daemon::pidfile::PidFile;
 use tanuki_daemon::runtime_dir;
 use tanuki_daemon::signals::{Signal, Signals};
+use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::buffer::Buffer;
@@ -26,16 +27,19 @@ use crate::ipsec::Ipsec;
 use crate::kernel::Kernel;
 use crate::os;
 use crate::os::host::Host;
-use crate::os::outer::OuterSocket;
+use crate::os::outer::{OuterSocket, Unregistered};
 use crate::os::seqpacket::Listener;
 use crate::os::source_for;
 use crate::os::tun::Tun;
 use crate::server::{self, Shared};
+use crate::worker::team::{Joined, Team};
 
 /// The process's name, and that of its folder below the runtime folder.
 const PROGRAM: &str = "softkernel";
 /// Only the owner may ask.
 const CONTROL_MODE: u32 = 0o600;
+/// What is taken from another worker before others have their turn.
+const BATCH: usize = 64;
 /// Deadlines further away are looked at again then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
@@ -65,8 +69,16 @@ async fn serve(
     mut starter: Starter,
 ) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::new(exit::OS, error))?;
-    let (tun, host) = open_tun(config)?;
-    let raw = open_raw(config, log)?;
+    let workers = config.workers.number();
+    let (tun, host) = open_tun(config, workers)?;
+    let (raw, for_others) = open_raw(config, workers, log)?;
+    let mtu = usize::try_from(config.tun.mtu).unwrap_or(Buffer::PAYLOAD);
+    let mut team = Team::default();
+    let mut joined = Vec::new();
+    for sockets in for_others {
+        let worker = team.add(tun.name(), mtu, sockets, log);
+        joined.push(worker.map_err(|error| refused("a worker", &error))?);
+    }
     let graph = Graph::new(config.graph(), Box::new(source_for));
     let ipsec = Ipsec::new(Instant::now(), config.ipsec());
     let kernel = Kernel::new(ipsec, graph, Box::new(source_for));
@@ -75,7 +87,8 @@ async fn serve(
         Rc::clone(&tun),
         host,
         raw.clone(),
-        usize::try_from(config.tun.mtu).unwrap_or(Buffer::PAYLOAD),
+        mtu,
+        team,
         log.clone(),
     );
     let shared = Rc::new(RefCell::new(engine));
@@ -116,17 +129,22 @@ async fn serve(
     for socket in raw {
         spawn_local(read_raw(socket, shared.clone()));
     }
+    let (gone, mut ended_workers) = mpsc::channel(1);
+    for worker in joined {
+        spawn_local(hear(worker, shared.clone(), gone.clone()));
+    }
     spawn_local(keep_time(shared.clone()));
     let mut reading = spawn_local(read_tun(Rc::clone(&tun), shared.clone()));
     starter.release()?;
-    info!(log, "ready"; "device" => tun.name(), "folder" => %folder.display());
+    info!(log, "ready"; "device" => tun.name(), "workers" => workers,
+        "folder" => %folder.display());
 
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::Terminate => break,
                 Signal::Dump => {
-                    let stats = control::answer(&shared.borrow(), Request::Stats);
+                    let stats = control::answer(&shared, Request::Stats).await;
                     info!(log, "state"; "stats" => %stats);
                 }
                 // Connections and traffic are all there is: nothing to read again, nobody to
@@ -135,10 +153,11 @@ async fn serve(
             },
             call = control.next() => {
                 if let Some((request, reply)) = call.parse::<Request>() {
-                    let answer = control::answer(&shared.borrow(), request);
+                    let answer = control::answer(&shared, request).await;
                     reply.ok(&answer);
                 }
             }
+            Some(reason) = ended_workers.recv() => return Err(Failure::new(exit::OS, reason)),
             ended = &mut reading => {
                 let reason = match ended {
                     Ok(error) => error.to_string(),
@@ -160,18 +179,26 @@ fn allow_many_descriptors() {
     }
 }
 
-fn open_tun(config: &Config) -> Result<(Rc<Tun>, Host), Failure> {
+fn open_tun(config: &Config, workers: u32) -> Result<(Rc<Tun>, Host), Failure> {
     let name = &config.tun.name;
     let what = format!("TUN device {name}");
-    let tun = Tun::open(name).map_err(|error| refused(&what, &error))?;
+    let tun = match workers {
+        1 => Tun::open(name),
+        _ => Tun::queue(name),
+    };
+    let tun = tun.map_err(|error| refused(&what, &error))?;
     let mut host = Host::open(name).map_err(|error| refused(&what, &error))?;
     host.up(config.tun.mtu)
         .map_err(|error| refused(&what, &error))?;
     Ok((Rc::new(tun), host))
 }
 
-fn open_raw(config: &Config, log: &Logger) -> Result<Vec<Rc<OuterSocket>>, Failure> {
+/// The sockets for ESP without UDP: those of this thread, and those of every other worker.
+type RawSockets = (Vec<Rc<OuterSocket>>, Vec<Vec<Unregistered>>);
+
+fn open_raw(config: &Config, workers: u32, log: &Logger) -> Result<RawSockets, Failure> {
     let mut sockets = Vec::new();
+    let mut for_others: Vec<_> = (1..workers).map(|_| Vec::new()).collect();
     let everywhere = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let listen: &[IpAddr] = match &config.esp.listen {
         Some(addresses) => addresses,
@@ -184,8 +211,17 @@ fn open_raw(config: &Config, log: &Logger) -> Result<Vec<Rc<OuterSocket>>, Failu
         }
     };
     for address in listen {
-        match OuterSocket::raw(*address) {
-            Ok(socket) => sockets.push(Rc::new(socket)),
+        let opened = match workers {
+            1 => OuterSocket::raw(*address).map(|socket| (socket, Vec::new())),
+            _ => OuterSocket::raw_for(*address, workers),
+        };
+        match opened {
+            Ok((socket, others)) => {
+                sockets.push(Rc::new(socket));
+                for (place, socket) in for_others.iter_mut().zip(others) {
+                    place.push(socket);
+                }
+            }
             // A host without IPv6 is fine as long as nobody asked for one of its addresses.
             Err(error)
                 if address.is_unspecified() && error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
@@ -193,7 +229,7 @@ fn open_raw(config: &Config, log: &Logger) -> Result<Vec<Rc<OuterSocket>>, Failu
             Err(error) => return Err(refused(&format!("ESP at {address}"), &error)),
         }
     }
-    Ok(sockets)
+    Ok((sockets, for_others))
 }
 
 fn refused(what: &str, error: &io::Error) -> Failure {
@@ -260,4 +296,31 @@ async fn keep_time(shared: Shared) {
             () = changed.notified() => {}
         }
     }
+}
+
+/// Does what a worker cannot do by itself, until that ends; its reason is one for the process to end.
+async fn hear(worker: Joined, shared: Shared, gone: mpsc::Sender<String>) {
+    let Joined {
+        number,
+        mut upward,
+        thread,
+    } = worker;
+    while let Some(first) = upward.recv().await {
+        {
+            let mut engine = shared.borrow_mut();
+            engine.from_worker(number, first);
+            for _ in 1..BATCH {
+                let Ok(next) = upward.try_recv() else { break };
+                engine.from_worker(number, next);
+            }
+            engine.settle();
+        }
+        tokio::task::yield_now().await;
+    }
+    let reason = match thread.join() {
+        Ok(Err(error)) => error.to_string(),
+        _ => "it has ended".to_owned(),
+    };
+    // One reason is enough.
+    let _ = gone.try_send(format!("worker {number}: {reason}"));
 }

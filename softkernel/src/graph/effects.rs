@@ -60,7 +60,7 @@ impl Graph {
                 let Some(node) = self.iface_mut(id) else {
                     return Err(Errno::ENOENT);
                 };
-                node.mtu = mtu;
+                node.gate.mtu = mtu;
                 for (network, source) in networks_of(node) {
                     self.routes.announce(network, id, source, mtu);
                 }
@@ -70,10 +70,11 @@ impl Graph {
                 let Some(node) = self.iface_mut(id) else {
                     return Err(Errno::ENOENT);
                 };
-                let (source, mtu) = (local_of(node, network.address), node.mtu);
+                let (source, mtu) = (local_of(node, network.address), node.gate.mtu);
+                self.route_changes(network.address);
                 self.routes.add(network, id, source, mtu)?;
                 if let Some(node) = self.iface_mut(id) {
-                    node.routes.push(network);
+                    node.gate.routes.push(network);
                 }
                 Ok(())
             }
@@ -81,8 +82,8 @@ impl Graph {
                 let Some(node) = self.iface_mut(id) else {
                     return Err(Errno::ENOENT);
                 };
-                let known = node.routes.iter().position(|route| *route == network);
-                node.routes.swap_remove(known.ok_or(Errno::ENOENT)?);
+                let known = node.gate.routes.iter().position(|route| *route == network);
+                node.gate.routes.swap_remove(known.ok_or(Errno::ENOENT)?);
                 self.routes.remove(network, id)
             }
             iface::Request::AcceptAdvertisements(on) => {
@@ -100,7 +101,7 @@ impl Graph {
         };
         let unit = node.unit();
         let networks: Vec<Network> = networks_of(node).map(|(network, _)| network).collect();
-        let locals = [node.v4, node.v6].map(|pair| pair.map(|pair| pair.local));
+        let locals = [node.gate.v4, node.gate.v6].map(|pair| pair.map(|pair| pair.local));
         for network in networks {
             // Each was added by this node, or is a link-local address that another one has too.
             let _ = self.routes.remove(network, id);
@@ -160,15 +161,16 @@ impl Graph {
         let Some(node) = self.iface_mut(id) else {
             return Err(Errno::ENOENT);
         };
-        let mtu = node.mtu;
+        let mtu = node.gate.mtu;
         let old = if pair.peer.is_ipv4() {
-            node.v4
+            node.gate.v4
         } else {
-            node.v6
+            node.gate.v6
         };
         if old == Some(pair) {
             return Ok(());
         }
+        self.route_changes(pair.peer);
         // The system must have the address before a route names it as source.
         self.routes.add_local(pair.local);
         match old {
@@ -197,13 +199,20 @@ impl Graph {
         }
         if let Some(node) = self.iface_mut(id) {
             let place = if pair.peer.is_ipv4() {
-                &mut node.v4
+                &mut node.gate.v4
             } else {
-                &mut node.v6
+                &mut node.gate.v6
             };
             *place = Some(pair);
         }
         Ok(())
+    }
+
+    /// A more special route takes from the interface that had the address until now.
+    fn route_changes(&mut self, address: IpAddr) {
+        if let Some(former) = self.routes.lookup(address) {
+            self.node_changed(former);
+        }
     }
 
     fn iface_mut(&mut self, id: NodeId) -> Option<&mut IfaceNode> {
@@ -229,8 +238,9 @@ impl Graph {
 
 /// Everything routed to an interface, with the source address to use.
 fn networks_of(node: &IfaceNode) -> impl Iterator<Item = (Network, Option<IpAddr>)> + use<> {
-    let peers = [node.v4, node.v6].into_iter().flatten();
+    let peers = [node.gate.v4, node.gate.v6].into_iter().flatten();
     let routes: Vec<_> = node
+        .gate
         .routes
         .iter()
         .map(|n| (*n, local_of(node, n.address)))
@@ -242,7 +252,11 @@ fn networks_of(node: &IfaceNode) -> impl Iterator<Item = (Network, Option<IpAddr
 
 /// The address to send from to `network`; nobody beyond the link can answer a link-local one.
 fn local_of(node: &IfaceNode, network: IpAddr) -> Option<IpAddr> {
-    let pair = if network.is_ipv4() { node.v4 } else { node.v6 };
+    let pair = if network.is_ipv4() {
+        node.gate.v4
+    } else {
+        node.gate.v6
+    };
     pair.map(|pair| pair.local)
         .filter(|local| is_link_local(*local) == is_link_local(network))
 }

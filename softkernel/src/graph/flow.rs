@@ -121,6 +121,10 @@ impl Graph {
             (Kind::Ksocket(_), _) => Verdict::Udp,
             (Kind::L2tp(node), Role::L2tp(role)) => {
                 let verdict = node.receive(now, role, buffer);
+                let changed = node.take_sequencing_changed();
+                if changed {
+                    self.node_changed(to);
+                }
                 // Data changes no timer and sends nothing else.
                 if !matches!(verdict, Verdict::Forward(_)) {
                     self.after(to);

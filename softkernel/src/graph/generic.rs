@@ -87,6 +87,22 @@ impl Graph {
         if message.cookie == ng::COOKIE {
             return self.generic_message(now, to, message);
         }
+        self.collect(to);
+        let result = self.specific_message(now, from, to, message);
+        // A message without reply has changed something, or tried to.
+        if !matches!(result, Ok(Some(_))) {
+            self.node_changed(to);
+        }
+        result
+    }
+
+    fn specific_message(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        to: NodeId,
+        message: &NgMessage,
+    ) -> Result<Option<Vec<u8>>, Errno> {
         let node = self.node_mut(to).ok_or(Errno::ENOENT)?;
         match &mut node.kind {
             Kind::Socket(node) => node.message(message),
@@ -256,6 +272,7 @@ impl Graph {
     }
 
     fn add_hook(&mut self, id: NodeId, name: &str) -> Result<HookIndex, Errno> {
+        self.node_changed(id);
         let node = self.node_mut(id).ok_or(Errno::ENOENT)?;
         let end = u32::try_from(node.hooks.len()).map_err(|_| Errno::ENOBUFS)?;
         let index = HookIndex(node.vacant.first().copied().unwrap_or(end));
@@ -292,6 +309,7 @@ impl Graph {
 
     /// Takes a hook off its node without looking at the other end.
     fn take_hook(&mut self, id: NodeId, index: HookIndex) -> Option<Hook> {
+        self.node_changed(id);
         let node = self.node_mut(id)?;
         let hook = node.hooks.get_mut(index.0 as usize)?.take()?;
         node.vacant.insert(index.0);
@@ -377,6 +395,7 @@ impl Graph {
         if self.node(id).is_none() {
             return;
         }
+        self.node_changed(id);
         self.forget_effects(id);
         let Some(node) = self.slots.get_mut(id.slot()).and_then(Option::take) else {
             return;

@@ -55,12 +55,61 @@ pub struct IfaceNode {
     inet: Option<HookIndex>,
     inet6: Option<HookIndex>,
     solicitations: Option<HookIndex>,
+    pub(super) gate: Gate,
+    pub(super) stats: Stats,
+}
+
+/// What an interface lets through.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
     pub(super) v4: Option<AddressPair>,
     pub(super) v6: Option<AddressPair>,
     pub(super) routes: Vec<Network>,
     pub(super) mtu: u32,
     source_check: bool,
-    stats: Stats,
+}
+
+impl Gate {
+    /// The peer's addresses.
+    pub(super) fn peers(&self) -> impl Iterator<Item = IpAddr> {
+        [self.v4, self.v6]
+            .into_iter()
+            .flatten()
+            .map(|pair| pair.peer)
+    }
+
+    /// Whether a packet may come from the peer, over this version of IP.
+    pub(super) fn admit(&self, role: Role, packet: &[u8]) -> Result<(), Drop> {
+        let (Some(source), true) = (source_of(packet), version_of(packet) == Some(role)) else {
+            return Err(Drop::Malformed);
+        };
+        // The system may have to believe another peer's, and all come by one device.
+        if self.source_check && may_be_a_routers(packet, source) {
+            return Err(Drop::NoRouter);
+        }
+        if self.source_check && !self.may_send(source) {
+            return Err(Drop::WrongSource);
+        }
+        Ok(())
+    }
+
+    /// Whether a packet is short enough for the peer.
+    pub(super) fn check_length(&self, packet: &[u8]) -> Result<(), Drop> {
+        match packet.len() > self.mtu as usize {
+            true => Err(Drop::TooLong),
+            false => Ok(()),
+        }
+    }
+
+    fn may_send(&self, source: IpAddr) -> bool {
+        self.peers().any(|peer| peer == source)
+            || self.routes.iter().any(|network| covers(network, source))
+    }
+}
+
+/// Whether it is a router solicitation.
+pub(super) fn solicits(packet: &[u8]) -> bool {
+    upper_layer_of(packet) == Some((ICMPV6, ROUTER_SOLICITATION))
 }
 
 /// What a message changes outside the node.
@@ -81,11 +130,13 @@ impl IfaceNode {
             inet: None,
             inet6: None,
             solicitations: None,
-            v4: None,
-            v6: None,
-            routes: Vec::new(),
-            mtu: DEFAULT_MTU,
-            source_check: true,
+            gate: Gate {
+                v4: None,
+                v6: None,
+                routes: Vec::new(),
+                mtu: DEFAULT_MTU,
+                source_check: true,
+            },
             stats: Stats::default(),
         }
     }
@@ -105,12 +156,13 @@ impl IfaceNode {
         self.stats
     }
 
-    /// The peer's addresses.
-    pub(super) fn peers(&self) -> impl Iterator<Item = IpAddr> {
-        [self.v4, self.v6]
-            .into_iter()
-            .flatten()
-            .map(|pair| pair.peer)
+    /// The hook that packets of this version go by.
+    pub(super) fn hook_of(&self, role: Role) -> Option<HookIndex> {
+        match role {
+            Role::Inet => self.inet,
+            Role::Inet6 => self.inet6,
+            Role::Solicitations => self.solicitations,
+        }
     }
 
     pub(super) fn attach(&mut self, name: &str, hook: HookIndex) -> Result<Role, Errno> {
@@ -178,7 +230,7 @@ impl IfaceNode {
                 Err(Errno::EINVAL)
             }
         } else if let Some(soft::AddRoute(network)) = command(message)? {
-            let full = self.routes.len() >= MAX_ROUTES;
+            let full = self.gate.routes.len() >= MAX_ROUTES;
             if full {
                 Err(Errno::ENOBUFS)
             } else {
@@ -187,7 +239,7 @@ impl IfaceNode {
         } else if let Some(soft::DelRoute(network)) = command(message)? {
             Ok(Some(Request::DelRoute(network)))
         } else if let Some(soft::SourceCheck(soft::Switch(on))) = command(message)? {
-            self.source_check = on;
+            self.gate.source_check = on;
             Ok(None)
         } else if let Some(soft::AcceptAdvertisements(soft::Switch(on))) = command(message)? {
             Ok(Some(Request::AcceptAdvertisements(on)))
@@ -198,21 +250,17 @@ impl IfaceNode {
 
     /// A packet from the peer.
     pub(super) fn receive(&mut self, role: Role, packet: &[u8]) -> Verdict {
-        let (Some(source), true) = (source_of(packet), version_of(packet) == Some(role)) else {
-            return Verdict::Drop(Drop::Malformed);
-        };
-        if let (Some((ICMPV6, ROUTER_SOLICITATION)), Some(hook)) =
-            (upper_layer_of(packet), self.solicitations)
-        {
+        if let (true, Some(hook)) = (
+            version_of(packet) == Some(role) && solicits(packet),
+            self.solicitations,
+        ) {
             return Verdict::Forward(hook);
         }
-        // The system may have to believe another peer's, and all come by one device.
-        if self.source_check && may_be_a_routers(packet, source) {
-            return Verdict::Drop(Drop::NoRouter);
-        }
-        if self.source_check && !self.may_send(source) {
-            self.stats.wrong_source += 1;
-            return Verdict::Drop(Drop::WrongSource);
+        if let Err(reason) = self.gate.admit(role, packet) {
+            if reason == Drop::WrongSource {
+                self.stats.wrong_source += 1;
+            }
+            return Verdict::Drop(reason);
         }
         self.stats.receive_packets += 1;
         self.stats.receive_octets += packet.len() as u64;
@@ -221,36 +269,25 @@ impl IfaceNode {
 
     /// A packet for the peer: the hook it leaves by.
     pub(super) fn transmit(&mut self, packet: &[u8]) -> Result<HookIndex, Drop> {
-        let hook = match version_of(packet) {
-            Some(Role::Inet) => self.inet,
-            Some(Role::Inet6) => self.inet6,
-            _ => return Err(Drop::Malformed),
-        };
-        let hook = hook.ok_or(Drop::NotConnected)?;
-        if packet.len() > self.mtu as usize {
-            return Err(Drop::TooLong);
-        }
+        let role = version_of(packet).ok_or(Drop::Malformed)?;
+        let hook = self.hook_of(role).ok_or(Drop::NotConnected)?;
+        self.gate.check_length(packet)?;
         self.stats.transmit_packets += 1;
         self.stats.transmit_octets += packet.len() as u64;
         Ok(hook)
     }
 
-    fn may_send(&self, source: IpAddr) -> bool {
-        self.peers().any(|peer| peer == source)
-            || self.routes.iter().any(|network| covers(network, source))
-    }
-
     /// For the state dump.
     pub(super) fn status(&self) -> String {
-        let mut out = format!("{} mtu {}", self.name(), self.mtu);
-        for pair in [self.v4, self.v6].into_iter().flatten() {
+        let mut out = format!("{} mtu {}", self.name(), self.gate.mtu);
+        for pair in [self.gate.v4, self.gate.v6].into_iter().flatten() {
             out.push_str(&format!(" {} -> {}", pair.local, pair.peer));
         }
         out
     }
 }
 
-fn version_of(packet: &[u8]) -> Option<Role> {
+pub(super) fn version_of(packet: &[u8]) -> Option<Role> {
     match packet.first()? >> 4 {
         4 if packet.len() >= 20 => Some(Role::Inet),
         6 if packet.len() >= 40 => Some(Role::Inet6),

@@ -14,6 +14,7 @@
 //! | `routes.rs` | which interface leads to an address |
 //! | `socket.rs` `ksocket.rs` `l2tp/` `ppp.rs` `tcpmss.rs` `iface.rs` | the node types |
 //! | `flow.rs` | data from hook to hook, and what waits for readers |
+//! | `shortcut.rs` `shortcuts.rs` | a session's nodes in one step, for workers |
 //! | `effects.rs` | what messages to `ksocket` and `iface` nodes change around them |
 
 mod effects;
@@ -25,6 +26,8 @@ pub mod l2tp;
 pub mod path;
 pub mod ppp;
 pub mod routes;
+pub mod shortcut;
+mod shortcuts;
 mod socket;
 pub mod tcpmss;
 
@@ -43,6 +46,7 @@ use self::ppp::PppNode;
 pub use self::routes::HostChange;
 use self::routes::Routes;
 pub(crate) use self::routes::covers;
+use self::shortcuts::Shortcuts;
 use self::socket::SocketNode;
 use self::tcpmss::TcpmssNode;
 use crate::buffer::Buffer;
@@ -228,6 +232,7 @@ pub struct Graph {
     /// Sockets with something to read.
     readable: VecDeque<NodeId>,
     drops: HashMap<Drop, u64>,
+    shortcuts: Shortcuts,
 }
 
 impl fmt::Debug for Graph {
@@ -255,6 +260,7 @@ impl Graph {
             transmit: VecDeque::new(),
             readable: VecDeque::new(),
             drops: HashMap::new(),
+            shortcuts: Shortcuts::default(),
         }
     }
 
@@ -463,6 +469,18 @@ impl Graph {
             Kind::Ksocket(socket) => socket.as_ref(),
             _ => None,
         }
+    }
+
+    /// The policy by which a socket tied to a client sends.
+    pub fn policy_of(
+        &self,
+        local: SocketAddr,
+        peer: SocketAddr,
+        reqid: u32,
+    ) -> Option<&crate::ipsec::PolicyBlob> {
+        let reqid = Some(reqid);
+        let node = self.endpoints.get(&Endpoint { local, peer, reqid })?;
+        self.ksocket(*node)?.policy()
     }
 
     /// Packets dropped, by reason.

@@ -15,7 +15,7 @@ use crate::buffer::Buffer;
 
 /// All stations address and unnumbered information control field.
 const ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
-const PROTOCOL_IP: u16 = 0x0021;
+pub(super) const PROTOCOL_IP: u16 = 0x0021;
 const PROTOCOL_LCP: u16 = 0xc021;
 /// Protocols of the link layer itself, as ng_ppp draws the line: LCP, authentication.
 const FIRST_LINK_PROTOCOL: u16 = 0xb000;
@@ -126,6 +126,24 @@ impl PppNode {
         self.stats.get_mut(link).ok_or(Errno::EINVAL)
     }
 
+    /// The link that packets leave by: its number, how it is configured, its hook.
+    pub(super) fn first_link(&self) -> Option<(usize, LinkConfig, HookIndex)> {
+        let number = self.config.links.iter().position(|link| link.enabled)?;
+        let hook = self.links.get(number).copied().flatten()?;
+        Some((number, *self.config.links.get(number)?, hook))
+    }
+
+    /// The hooks of IPv4 and IPv6, where packets pass.
+    pub(super) fn network_hooks(&self) -> (Option<HookIndex>, Option<HookIndex>) {
+        let BundleConfig { ip, ipv6, .. } = self.config.bundle;
+        (self.inet.filter(|_| ip), self.ipv6.filter(|_| ipv6))
+    }
+
+    /// Counts of a link.
+    pub(super) fn link_stats(&mut self, number: usize) -> Option<&mut LinkStats> {
+        self.stats.get_mut(number)
+    }
+
     pub(super) fn receive(&mut self, role: Role, buffer: &mut Buffer) -> Verdict {
         match role {
             Role::Link(number) => self.receive_frame(number, buffer),
@@ -224,7 +242,7 @@ impl PppNode {
 }
 
 /// The protocol of a frame, and how many bytes to take off its front.
-fn frame_protocol(frame: &[u8]) -> Option<(u16, usize)> {
+pub(super) fn frame_protocol(frame: &[u8]) -> Option<(u16, usize)> {
     let skip = if frame.starts_with(&ADDRESS_CONTROL) {
         2
     } else {
@@ -239,8 +257,15 @@ fn frame_protocol(frame: &[u8]) -> Option<(u16, usize)> {
     (second & 1 == 1).then(|| (u16::from_be_bytes([first, second]), skip + 2))
 }
 
+/// Octets that [`push_header`] writes.
+pub(super) fn header_size(link: &LinkConfig, protocol: u16) -> usize {
+    let short = link.protocol_compression && protocol <= 0xff;
+    let control = protocol == PROTOCOL_LCP || !link.address_compression;
+    (if short { 1 } else { 2 }) + if control { ADDRESS_CONTROL.len() } else { 0 }
+}
+
 /// Writes protocol, address and control fields in front of the packet.
-fn push_header(link: &LinkConfig, protocol: u16, buffer: &mut Buffer) -> Option<()> {
+pub(super) fn push_header(link: &LinkConfig, protocol: u16, buffer: &mut Buffer) -> Option<()> {
     let [high, low] = protocol.to_be_bytes();
     let control = protocol == PROTOCOL_LCP;
     if link.protocol_compression && high == 0 {
@@ -325,6 +350,8 @@ mod tests {
             assert!(buffer.fill(&[0x45]));
             push_header(&config.links[0], PROTOCOL_IP, &mut buffer).unwrap();
             assert_eq!(&buffer[..], ip);
+            assert_eq!(header_size(&config.links[0], PROTOCOL_IP), ip.len() - 1);
+            assert_eq!(header_size(&config.links[0], PROTOCOL_LCP), 4);
             assert!(buffer.fill(&[1]));
             push_header(&config.links[0], PROTOCOL_LCP, &mut buffer).unwrap();
             assert_eq!(&buffer[..], hex!("ff03 c021 01"));

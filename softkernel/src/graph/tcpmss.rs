@@ -82,19 +82,20 @@ impl TcpmssNode {
         Ok(None)
     }
 
+    /// Where what enters by a hook leaves, and its largest segments.
+    pub(super) fn exit(&self, index: HookIndex) -> Option<(HookIndex, u16)> {
+        let hook = self.hooks.iter().find(|hook| hook.index == index)?;
+        hook.out.map(|out| (out.hook, out.max_mss))
+    }
+
     pub(super) fn receive(&mut self, index: HookIndex, packet: &mut [u8]) -> Verdict {
-        let out = self
-            .hooks
-            .iter()
-            .find(|hook| hook.index == index)
-            .and_then(|hook| hook.out);
-        let Some(out) = out else {
+        let Some((hook, max_mss)) = self.exit(index) else {
             return Verdict::Drop(Drop::NotConnected);
         };
-        if out.max_mss != 0 {
-            clamp(packet, out.max_mss);
+        if max_mss != 0 {
+            clamp(packet, max_mss);
         }
-        Verdict::Forward(out.hook)
+        Verdict::Forward(hook)
     }
 }
 

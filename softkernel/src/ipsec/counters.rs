@@ -114,10 +114,21 @@ impl Counters {
         self.drops.get(reason as usize).copied().unwrap_or_default()
     }
 
-    pub(super) fn count(&mut self, reason: Drop) {
+    pub(crate) fn count(&mut self, reason: Drop) {
         if let Some(counter) = self.drops.get_mut(reason as usize) {
             *counter += 1;
         }
+    }
+
+    /// Adds what happened elsewhere.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (mine, more) in self.drops.iter_mut().zip(other.drops) {
+            *mine += more;
+        }
+        self.packets_in += other.packets_in;
+        self.bytes_in += other.bytes_in;
+        self.packets_out += other.packets_out;
+        self.bytes_out += other.bytes_out;
     }
 
     /// Every counter with its name, the drops last.

@@ -183,7 +183,9 @@ impl Ipsec {
             Age::Young => {}
             Age::Soft => {
                 sa.state = SaState::DYING;
+                sa.set_marks();
                 let message = sa.expire_message(false);
+                self.sadb.changed(spi);
                 self.send(None, Audience::Registered, &message);
             }
             Age::Hard => {

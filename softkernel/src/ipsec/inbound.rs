@@ -13,8 +13,10 @@ use std::time::Instant;
 use pfkey::Mode;
 
 use super::counters::Drop;
+use super::receiver::Ends;
+use super::replay::Window;
 use super::rows::Rows;
-use super::sa::Icv;
+use super::sa::{Icv, Keyed};
 use super::transform::{Job, Transform};
 use super::{Clock, InboundEsp, Ipsec, esp, sa_requests};
 use crate::buffer::Buffer;
@@ -34,26 +36,211 @@ pub struct Inbound {
     pub payload: Range<usize>,
 }
 
-/// The packets of a batch on their way through [`Ipsec::input_batch`]. Made once, used for every batch.
-#[derive(Default)]
-pub struct Opened {
-    /// Those that are to be opened.
-    rows: Rows,
-    results: Vec<Result<Inbound, Drop>>,
+impl Inbound {
+    /// Whether it carries something, and what its SA is for.
+    pub(crate) fn check(&self) -> Result<(), Drop> {
+        if self.next_header == esp::NO_NEXT_HEADER {
+            return Err(Drop::Dummy);
+        }
+        if self.mode == Mode::TUNNEL && !matches!(self.next_header, 4 | 41) {
+            return Err(Drop::WrongMode);
+        }
+        Ok(())
+    }
 }
 
-impl Opened {
+/// The packets of a batch on their way through [`Ipsec::input_batch`] or
+/// [`Receivers::input_batch`](super::Receivers::input_batch).
+/// Made once, used for every batch.
+pub struct Opened<T = Inbound, E = Drop> {
+    /// Those that are to be opened.
+    rows: Rows,
+    results: Vec<Result<T, E>>,
+}
+
+impl<T, E> Default for Opened<T, E> {
+    fn default() -> Self {
+        Self {
+            rows: Rows::default(),
+            results: Vec::new(),
+        }
+    }
+}
+
+impl<T, E> Opened<T, E> {
     /// What became of the packets, in the batch's order.
-    pub fn drain(&mut self) -> impl Iterator<Item = Result<Inbound, Drop>> {
+    pub fn drain(&mut self) -> impl Iterator<Item = Result<T, E>> {
         self.results.drain(..)
     }
 }
 
 /// A packet that may be opened.
-struct Admitted {
-    spi: u32,
-    sequence: u64,
-    extended: bool,
+pub(super) struct Admitted {
+    pub(super) spi: u32,
+    pub(super) sequence: u64,
+    pub(super) extended: bool,
+}
+
+/// What it takes to receive an SA's packets: a part of the SADB's SA, or of a worker's.
+pub(super) struct Half<'a> {
+    pub(super) ends: Ends,
+    pub(super) extended: bool,
+    pub(super) transform: &'a Transform,
+    pub(super) window: &'a mut Window,
+}
+
+/// What an authentic packet says.
+pub(super) struct Accepted {
+    pub(super) next_header: u8,
+    pub(super) payload: Range<usize>,
+    /// It is the newest, and not from where the SA has its peer.
+    pub(super) moved: bool,
+}
+
+impl Half<'_> {
+    /// Asks what can be asked without keys.
+    pub(super) fn admit(&self, packet: &[u8]) -> Result<Admitted, Drop> {
+        let (spi, low) = esp::header(packet).ok_or(Drop::Short)?;
+        let sequence = self.window.whole(low, self.extended)?;
+        self.window.check(sequence)?;
+        self.transform.admit(packet.len())?;
+        Ok(Admitted {
+            spi,
+            sequence,
+            extended: self.extended,
+        })
+    }
+
+    /// A packet whose ICV was looked at and which is decrypted, unless it has `failed`.
+    pub(super) fn accept(
+        &mut self,
+        from: InboundEsp,
+        sequence: u64,
+        failed: Option<Drop>,
+        packet: &[u8],
+    ) -> Result<Accepted, Drop> {
+        self.window.check(sequence)?;
+        if let Some(reason) = failed {
+            return Err(reason);
+        }
+        // Whatever else may be wrong is said by the authentic peer, whose number is used up now.
+        let newest = self.window.commit(sequence);
+        let (next_header, payload) = esp::payload(self.transform, packet)?;
+        let elsewhere = self.ends.peer().is_some_and(|peer| peer != from.source);
+        Ok(Accepted {
+            next_header,
+            payload,
+            moved: newest && elsewhere,
+        })
+    }
+}
+
+/// Who has SAs to receive by.
+pub(super) trait Receive {
+    /// What becomes of a packet that is received.
+    type Received;
+    /// Why it is not.
+    type Refused;
+
+    /// Finds the SA and asks what can be asked without its keys.
+    fn admit(&mut self, from: InboundEsp, packet: &[u8]) -> Result<Admitted, Self::Refused>;
+
+    /// How an SA's packets are opened, unless one of them has yet to tell how long its ICV is.
+    fn known_transform(&self, spi: u32) -> Option<&Arc<Transform>>;
+
+    /// A packet whose ICV was looked at and which is decrypted, unless it has `failed`.
+    fn accept(
+        &mut self,
+        from: InboundEsp,
+        sequence: u64,
+        failed: Option<Drop>,
+        packet: &[u8],
+    ) -> Result<Self::Received, Self::Refused>;
+
+    /// The whole way of one packet.
+    fn alone(
+        &mut self,
+        from: InboundEsp,
+        packet: &mut [u8],
+    ) -> Result<Self::Received, Self::Refused>;
+}
+
+/// Opens a batch; the results are those of one packet after the other.
+pub(super) fn receive_batch<R: Receive>(
+    receive: &mut R,
+    from: &[InboundEsp],
+    batch: &mut [Buffer],
+    opened: &mut Opened<R::Received, R::Refused>,
+) {
+    let Opened { rows, results } = opened;
+    results.clear();
+    for (place, (from, packet)) in from.iter().zip(batch.iter()).enumerate() {
+        if let Ok(admitted) = receive.admit(*from, packet)
+            && let Some(transform) = receive.known_transform(admitted.spi)
+        {
+            rows.push(place, transform, admitted.sequence, admitted.extended);
+        }
+    }
+    let work = rows.work(batch, |transform, jobs| transform.open(jobs));
+    let mut done = work.peekable();
+    for (place, (from, packet)) in from.iter().zip(batch).enumerate() {
+        results.push(match done.next_if(|done| done.place == place) {
+            Some(done) => receive.accept(*from, done.sequence, done.failed, packet),
+            // What was refused at first is refused for what is true now.
+            None => receive.alone(*from, packet),
+        });
+    }
+}
+
+/// Looks at one packet's ICV and decrypts it: what is wrong with it.
+pub(super) fn open(transform: &Transform, admitted: &Admitted, packet: &mut [u8]) -> Option<Drop> {
+    let mut job = Job {
+        sequence: admitted.sequence,
+        extended: admitted.extended,
+        packet,
+        failed: None,
+    };
+    transform.open(std::slice::from_mut(&mut job));
+    job.failed
+}
+
+/// The SADB at a point in time.
+struct At<'a>(&'a mut Ipsec, Clock);
+
+impl Receive for At<'_> {
+    type Received = Inbound;
+    type Refused = Drop;
+
+    fn admit(&mut self, from: InboundEsp, packet: &[u8]) -> Result<Admitted, Drop> {
+        self.0.admit(from, packet)
+    }
+
+    fn known_transform(&self, spi: u32) -> Option<&Arc<Transform>> {
+        let keyed = self.0.sadb.get(spi)?.keyed.as_ref()?;
+        (keyed.icv != Icv::Undecided).then_some(&keyed.transform)
+    }
+
+    fn accept(
+        &mut self,
+        from: InboundEsp,
+        sequence: u64,
+        failed: Option<Drop>,
+        packet: &[u8],
+    ) -> Result<Inbound, Drop> {
+        let result = self.0.accept(self.1, from, sequence, failed, packet);
+        self.0.counted(result)
+    }
+
+    fn alone(&mut self, from: InboundEsp, packet: &mut [u8]) -> Result<Inbound, Drop> {
+        let result = self.0.admit(from, packet).and_then(|admitted| {
+            let keyed = self.0.sadb.get(admitted.spi);
+            let keyed = keyed.and_then(|sa| sa.keyed.as_ref()).ok_or(Drop::NoSa)?;
+            let failed = open(&keyed.transform, &admitted, packet);
+            self.0
+                .accept(self.1, from, admitted.sequence, failed, packet)
+        });
+        self.0.counted(result)
+    }
 }
 
 impl Ipsec {
@@ -69,10 +256,7 @@ impl Ipsec {
         from: InboundEsp,
         packet: &mut [u8],
     ) -> Result<Inbound, Drop> {
-        let result = self.admit(from, packet);
-        let result = result
-            .and_then(|admitted| self.open_alone(Clock { now, wall }, from, &admitted, packet));
-        self.counted(result)
+        At(self, Clock { now, wall }).alone(from, packet)
     }
 
     /// The same with a batch: packet by packet, where each came from, and afterwards in `opened` what
@@ -86,29 +270,7 @@ impl Ipsec {
         batch: &mut [Buffer],
         opened: &mut Opened,
     ) {
-        let clock = Clock { now, wall };
-        let Opened { rows, results } = opened;
-        results.clear();
-        for (place, (from, packet)) in from.iter().zip(batch.iter()).enumerate() {
-            if let Ok(admitted) = self.admit(*from, packet)
-                && let Some(transform) = self.known_transform(admitted.spi)
-            {
-                rows.push(place, transform, admitted.sequence, admitted.extended);
-            }
-        }
-        let work = rows.work(batch, |transform, jobs| transform.open(jobs));
-        let mut done = work.peekable();
-        for (place, (from, packet)) in from.iter().zip(batch).enumerate() {
-            let result = match done.next_if(|done| done.place == place) {
-                Some(done) => {
-                    let result = self.accept(clock, *from, done.sequence, done.failed, packet);
-                    self.counted(result)
-                }
-                // What was refused at first is refused for what is true now.
-                None => self.input(now, wall, *from, packet),
-            };
-            results.push(result);
-        }
+        receive_batch(&mut At(self, Clock { now, wall }), from, batch, opened);
     }
 
     fn counted<T>(&mut self, result: Result<T, Drop>) -> Result<T, Drop> {
@@ -118,69 +280,24 @@ impl Ipsec {
         result
     }
 
-    /// Finds the SA and asks what can be asked without its keys.
     fn admit(&mut self, from: InboundEsp, packet: &[u8]) -> Result<Admitted, Drop> {
-        let (spi, low) = esp::header(packet).ok_or(Drop::Short)?;
+        let (spi, _) = esp::header(packet).ok_or(Drop::Short)?;
         if spi < sa_requests::FIRST_SPI {
             return Err(Drop::ReservedSpi);
         }
         let sa = self.sadb.get_mut(spi).ok_or(Drop::NoSa)?;
-        if sa.destination != from.destination.ip() {
-            return Err(Drop::WrongDestination);
+        let alive = sa.is_alive();
+        sa.ends().admit(&from, alive)?;
+        // A worker has its window.
+        if sa.worker.is_some() {
+            return Err(Drop::NoSa);
         }
-        if !sa.is_alive() {
-            return Err(Drop::Larval);
+        if let Some(keyed) = &mut sa.keyed {
+            keyed.guess_icv(packet.len());
         }
-        if sa.nat_t.is_some() != from.encapsulated {
-            return Err(Drop::Encapsulation);
-        }
-        let extended = sa.extended();
-        let sequence = sa.window.whole(low, extended)?;
-        sa.window.check(sequence)?;
-        let keyed = sa.keyed.as_mut().ok_or(Drop::Larval)?;
-        keyed.guess_icv(packet.len());
-        keyed.transform.admit(packet.len())?;
-        Ok(Admitted {
-            spi,
-            sequence,
-            extended,
-        })
+        sa.half().ok_or(Drop::Larval)?.admit(packet)
     }
 
-    /// How an SA's packets are opened, unless one of them has yet to tell how long its ICV is.
-    fn known_transform(&self, spi: u32) -> Option<&Arc<Transform>> {
-        let keyed = self.sadb.get(spi)?.keyed.as_ref()?;
-        (keyed.icv != Icv::Undecided).then_some(&keyed.transform)
-    }
-
-    fn open_alone(
-        &mut self,
-        clock: Clock,
-        from: InboundEsp,
-        admitted: &Admitted,
-        packet: &mut [u8],
-    ) -> Result<Inbound, Drop> {
-        let Admitted {
-            spi,
-            sequence,
-            extended,
-        } = *admitted;
-        let keyed = self.sadb.get(spi).and_then(|sa| sa.keyed.as_ref());
-        let mut job = Job {
-            sequence,
-            extended,
-            packet,
-            failed: None,
-        };
-        keyed
-            .ok_or(Drop::NoSa)?
-            .transform
-            .open(std::slice::from_mut(&mut job));
-        let failed = job.failed;
-        self.accept(clock, from, sequence, failed, packet)
-    }
-
-    /// A packet whose ICV was looked at and which is decrypted, unless it has `failed`.
     fn accept(
         &mut self,
         clock: Clock,
@@ -192,16 +309,13 @@ impl Ipsec {
         let (spi, _) = esp::header(packet).ok_or(Drop::Short)?;
         // A packet before this one may have been the last that the SA's lifetime allowed.
         let sa = self.sadb.get_mut(spi).ok_or(Drop::NoSa)?;
-        sa.window.check(sequence)?;
-        if let Some(reason) = failed {
-            return Err(reason);
-        }
-        let keyed = sa.keyed.as_mut().ok_or(Drop::NoSa)?;
-        // Whatever else may be wrong is said by the authentic peer, whose number is used up now.
-        let newest = sa.window.commit(sequence);
-        let (next_header, payload) = esp::payload(&keyed.transform, packet)?;
-        let decided = keyed.confirm_icv();
-        let moved = newest && sa.peer().is_some_and(|peer| peer != from.source);
+        let mut half = sa.half().ok_or(Drop::NoSa)?;
+        let Accepted {
+            next_header,
+            payload,
+            moved,
+        } = half.accept(from, sequence, failed, packet)?;
+        let decided = sa.keyed.as_mut().and_then(Keyed::confirm_icv);
         let inbound = Inbound {
             reqid: sa.reqid,
             spi,
@@ -220,12 +334,7 @@ impl Ipsec {
         if moved {
             self.tell_mapping(clock.now, spi, from.source);
         }
-        if next_header == esp::NO_NEXT_HEADER {
-            return Err(Drop::Dummy);
-        }
-        if inbound.mode == Mode::TUNNEL && !matches!(next_header, 4 | 41) {
-            return Err(Drop::WrongMode);
-        }
+        inbound.check()?;
         Ok(inbound)
     }
 

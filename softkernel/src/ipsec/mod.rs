@@ -15,6 +15,9 @@
 //! | `rows`, `seal` | the packets of a batch, each SA's together |
 //! | `lockstep`, `hmac` | CBC encryption and HMAC of several packets at once |
 //! | `replay` | the window, extended sequence numbers |
+//! | `lending` | what workers get of the SADB |
+//! | `receiver` | an SA in the hands of a worker |
+//! | `usage` | what an SA has used, whoever carries its packets |
 //! | `counters` | drop reasons |
 //! | `errno` | error numbers |
 //!
@@ -44,7 +47,9 @@ mod esp;
 mod events;
 mod hmac;
 mod inbound;
+mod lending;
 mod lockstep;
+mod receiver;
 mod replay;
 mod rows;
 mod sa;
@@ -55,6 +60,7 @@ mod server;
 mod sp_requests;
 mod spd;
 mod transform;
+mod usage;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -66,6 +72,9 @@ use zeroize::Zeroizing;
 pub use self::counters::{Counters, Drop};
 use self::events::{Acquires, Wanted};
 pub use self::inbound::{Inbound, Opened};
+pub use self::lending::{News, SaChange};
+use self::receiver::Parts;
+pub use self::receiver::{Ends, Received, Receiver, Receivers, Refused, Sender};
 use self::sa::{Icv, Used};
 use self::sadb::Sadb;
 pub use self::seal::{Unsealed, seal};
@@ -92,6 +101,8 @@ pub struct Config {
     pub max_policies: usize,
     /// Most messages waiting to be read from one PF_KEY socket; further ones are lost and counted.
     pub max_queued_messages: usize,
+    /// Threads that carry packets; the remainder of an SPI by this number is the one that gets it.
+    pub workers: u32,
 }
 
 impl Default for Config {
@@ -101,6 +112,7 @@ impl Default for Config {
             max_sas: 200_000,
             max_policies: 50_000,
             max_queued_messages: 250_000,
+            workers: 1,
         }
     }
 }
@@ -177,9 +189,13 @@ pub struct Ipsec {
 impl Ipsec {
     /// An empty SADB and SPD.
     pub fn new(_now: Instant, config: Config) -> Self {
+        let mut sadb = Sadb::default();
+        if config.workers > 1 {
+            sadb.note_changes();
+        }
         Self {
             config,
-            sadb: Sadb::default(),
+            sadb,
             spd: Spd::default(),
             sockets: Sockets::default(),
             acquires: Acquires::default(),
@@ -338,13 +354,7 @@ impl Ipsec {
         (place, packet): (usize, &mut Buffer),
         unsealed: &mut Unsealed,
     ) -> Result<OutboundEsp, Drop> {
-        let selectors = Selectors {
-            source: to.source,
-            destination: to.destination,
-            protocol: to.protocol,
-            source_port: to.source_port,
-            destination_port: to.destination_port,
-        };
+        let selectors = Selectors::of(&to);
         let own = to
             .policy
             .filter(|policy| policy.kind != PolicyType::ENTRUST);
@@ -366,7 +376,6 @@ impl Ipsec {
             return Err(Drop::NoOutboundSa);
         };
         let sa = self.sadb.get_mut(spi).ok_or(Drop::NoOutboundSa)?;
-        let sequence = sa.next_sequence().ok_or(Drop::SequenceOverflow)?;
         let keyed = sa.keyed.as_ref().ok_or(Drop::NoOutboundSa)?;
         let next_header = match (request.mode, packet.first().map(|byte| byte >> 4)) {
             (Mode::TUNNEL, Some(6)) => 41,
@@ -374,20 +383,15 @@ impl Ipsec {
             _ => to.protocol,
         };
         let bytes = packet.len();
-        let extended = sa.extended();
-        esp::frame(&keyed.transform, spi, sequence, next_header, packet)?;
-        unsealed.0.push(place, &keyed.transform, sequence, extended);
-        sa.sent = sequence;
-        let used = sa.account(clock, bytes);
-        let (source_port, destination_port) = sa
-            .nat_t
-            .map_or((0, 0), |nat_t| (nat_t.source_port, nat_t.destination_port));
-        let out = OutboundEsp {
-            source: SocketAddr::new(sa.source, source_port),
-            destination: SocketAddr::new(sa.destination, destination_port),
-            encapsulated: sa.nat_t.is_some(),
+        let parts = Parts {
             spi,
+            extended: sa.extended(),
+            transform: &keyed.transform,
+            usage: &sa.usage,
         };
+        receiver::frame(parts, next_header, (place, packet), unsealed)?;
+        let used = sa.account(clock, bytes);
+        let out = sa.ends().outbound(spi);
         self.counters.packets_out += 1;
         self.counters.bytes_out += bytes as u64;
         self.after_use(clock, spi, used);
@@ -424,33 +428,32 @@ impl Ipsec {
         reqid: u32,
         mode: Mode,
     ) -> InboundPolicy {
-        let selectors = Selectors {
-            source: packet.source,
-            destination: packet.destination,
-            protocol: packet.protocol,
-            source_port: packet.source_port,
-            destination_port: packet.destination_port,
-        };
+        let selectors = Selectors::of(&packet);
         let clock = Clock { now, wall };
         let Some(found) = self.spd.lookup(clock, Direction::INBOUND, &selectors) else {
             return InboundPolicy::None;
         };
-        match found.policy.kind {
-            PolicyType::NONE => InboundPolicy::Allowed,
-            PolicyType::IPSEC => {
-                let fits = |request: &PolicyRequest| {
-                    (request.level != Level::UNIQUE || request.reqid == reqid)
-                        && (mode == Mode::ANY || request.mode == mode)
-                };
-                let allowed = found.policy.requests.iter().all(fits);
-                if allowed {
-                    InboundPolicy::Allowed
-                } else {
-                    InboundPolicy::Refused
-                }
+        verdict(&found.policy, reqid, mode)
+    }
+}
+
+/// What a policy says about a packet that came through an SA with this request id and mode.
+fn verdict(policy: &Policy, reqid: u32, mode: Mode) -> InboundPolicy {
+    match policy.kind {
+        PolicyType::NONE => InboundPolicy::Allowed,
+        PolicyType::IPSEC => {
+            let fits = |request: &PolicyRequest| {
+                (request.level != Level::UNIQUE || request.reqid == reqid)
+                    && (mode == Mode::ANY || request.mode == mode)
+            };
+            let allowed = policy.requests.iter().all(fits);
+            if allowed {
+                InboundPolicy::Allowed
+            } else {
+                InboundPolicy::Refused
             }
-            _ => InboundPolicy::Refused,
         }
+        _ => InboundPolicy::Refused,
     }
 }
 

@@ -7,7 +7,7 @@ use super::counters::Drop;
 pub(super) const MAX_WINDOW: u32 = 1 << 20;
 
 /// Which sequence numbers were seen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Window {
     /// In packets; 0 switches the check off.
     size: u32,

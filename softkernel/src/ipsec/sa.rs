@@ -11,8 +11,11 @@ use pfkey::{
 };
 
 use super::Clock;
+use super::inbound::Half;
+use super::receiver::Ends;
 use super::replay::Window;
 use super::transform::Transform;
+use super::usage::Usage;
 
 /// UDP encapsulation of an SA (`struct secnatt`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,15 +82,6 @@ impl Keyed {
     }
 }
 
-/// What an SA has used so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Usage {
-    pub(super) packets: u64,
-    pub(super) bytes: u64,
-    /// First packet: monotonic, and seconds since 1970.
-    pub(super) first: Option<(Instant, u64)>,
-}
-
 /// What one more packet means for an SA.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Used {
@@ -127,10 +121,15 @@ pub(super) struct Sa {
     pub(super) created: Instant,
     /// Seconds since 1970.
     pub(super) created_wall: u64,
-    pub(super) usage: Usage,
+    pub(super) usage: Arc<Usage>,
+    /// First packet: monotonic, and seconds since 1970.
+    pub(super) first: Option<(Instant, u64)>,
+    /// Packets that the window covers.
+    pub(super) window_size: u32,
+    /// Not here while a worker receives its packets.
     pub(super) window: Window,
-    /// Last sequence number sent.
-    pub(super) sent: u64,
+    /// The worker that receives its packets, which takes the window along.
+    pub(super) worker: Option<usize>,
     pub(super) nat_t: Option<NatT>,
     /// Place of the peer last told to key management, and when.
     pub(super) told_mapping: Option<(SocketAddr, Instant)>,
@@ -150,28 +149,39 @@ impl Sa {
         self.keyed.is_some() && matches!(self.state, SaState::MATURE | SaState::DYING)
     }
 
-    /// The number the next packet gets; `None` when all are used up.
-    pub(super) fn next_sequence(&self) -> Option<u64> {
-        let last = if self.extended() {
-            u64::MAX
-        } else {
-            u64::from(u32::MAX)
-        };
-        (self.sent < last).then(|| self.sent + 1)
+    /// The ends of an SA, as packets have them.
+    pub(super) fn ends(&self) -> Ends {
+        let (source_port, destination_port) = self
+            .nat_t
+            .map_or((0, 0), |nat_t| (nat_t.source_port, nat_t.destination_port));
+        Ends {
+            source: SocketAddr::new(self.source, source_port),
+            destination: SocketAddr::new(self.destination, destination_port),
+            encapsulated: self.nat_t.is_some(),
+        }
+    }
+
+    /// What it takes to receive its packets; none for a larval SA.
+    pub(super) fn half(&mut self) -> Option<Half<'_>> {
+        let (ends, extended) = (self.ends(), self.extended());
+        Some(Half {
+            ends,
+            extended,
+            transform: &self.keyed.as_ref()?.transform,
+            window: &mut self.window,
+        })
     }
 
     /// The peer of an inbound encapsulated SA.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.nat_t
-            .map(|nat_t| SocketAddr::new(self.source, nat_t.source_port))
+        self.ends().peer()
     }
 
     /// Counts one packet.
     pub(super) fn account(&mut self, clock: Clock, bytes: usize) -> Used {
-        self.usage.packets += 1;
-        self.usage.bytes = self.usage.bytes.saturating_add(bytes as u64);
-        let first = self.usage.first.is_none();
-        self.usage.first.get_or_insert((clock.now, clock.wall));
+        self.usage.count(bytes);
+        let first = self.first.is_none();
+        self.first.get_or_insert((clock.now, clock.wall));
         let aged = self.age(clock.now) != Age::Young;
         Used { first, aged }
     }
@@ -181,7 +191,7 @@ impl Sa {
         if self.is_over(self.hard.as_ref(), now) {
             return Age::Hard;
         }
-        let numbers_run_out = !self.extended() && self.sent >= SOFT_SEQUENCE;
+        let numbers_run_out = !self.extended() && self.usage.sent() >= SOFT_SEQUENCE;
         let soft = numbers_run_out || self.is_over(self.soft.as_ref(), now);
         if soft && self.state == SaState::MATURE {
             Age::Soft
@@ -192,20 +202,35 @@ impl Sa {
 
     fn is_over(&self, limit: Option<&Lifetime>, now: Instant) -> bool {
         limit.is_some_and(|limit| {
-            (limit.bytes != 0 && self.usage.bytes >= limit.bytes)
-                || self.ends(limit).is_some_and(|end| end <= now)
+            (limit.bytes != 0 && self.usage.bytes() >= limit.bytes)
+                || self.end_of(limit).is_some_and(|end| end <= now)
         })
     }
 
+    /// Tells whoever carries packets when a limit in bytes or numbers is to be looked at.
+    pub(super) fn set_marks(&self) {
+        let bytes = |limit: &Option<Lifetime>| {
+            let bytes = limit.as_ref().map_or(0, |limit| limit.bytes);
+            if bytes == 0 { u64::MAX } else { bytes }
+        };
+        let hard = bytes(&self.hard);
+        let (soft, sent) = match self.state {
+            SaState::MATURE if self.extended() => (bytes(&self.soft), u64::MAX),
+            SaState::MATURE => (bytes(&self.soft), SOFT_SEQUENCE),
+            _ => (u64::MAX, u64::MAX),
+        };
+        self.usage.set_marks(soft.min(hard), sent, hard);
+    }
+
     /// When a limit in seconds is reached, if nothing happens before.
-    fn ends(&self, limit: &Lifetime) -> Option<Instant> {
+    fn end_of(&self, limit: &Lifetime) -> Option<Instant> {
         let since = |start: Option<Instant>, seconds: u64| {
             (seconds != 0)
                 .then(|| start?.checked_add(Duration::from_secs(seconds)))
                 .flatten()
         };
         let by_creation = since(Some(self.created), limit.add_time);
-        let by_use = since(self.usage.first.map(|(first, _)| first), limit.use_time);
+        let by_use = since(self.first.map(|(first, _)| first), limit.use_time);
         by_creation.into_iter().chain(by_use).min()
     }
 
@@ -214,25 +239,24 @@ impl Sa {
         if self.state == SaState::LARVAL {
             return self.created.checked_add(larval_lifetime);
         }
-        let hard = self.hard.as_ref().and_then(|limit| self.ends(limit));
+        let hard = self.hard.as_ref().and_then(|limit| self.end_of(limit));
         // Once told, the soft lifetime has no say.
         let soft = (self.state == SaState::MATURE)
             .then_some(self.soft.as_ref())
             .flatten();
         hard.into_iter()
-            .chain(soft.and_then(|limit| self.ends(limit)))
+            .chain(soft.and_then(|limit| self.end_of(limit)))
             .min()
     }
 
     /// What GET, DUMP and EXPIRE begin with, in FreeBSD's order.
     pub(super) fn identity_extensions(&self) -> Vec<Extension> {
-        let bytes = self.window.size().div_ceil(8);
+        let bytes = self.window_size.div_ceil(8);
         let keyed = self.keyed.as_ref();
         // FreeBSD counts packets in either direction in one field.
-        let sequence = if self.sent > 0 {
-            self.sent
-        } else {
-            self.usage.packets
+        let sequence = match self.usage.sent() {
+            0 => self.usage.packets(),
+            sent => sent,
         };
         let mut extensions = vec![
             Extension::Sa(pfkey::Sa {
@@ -258,10 +282,10 @@ impl Sa {
     /// What the SA has used.
     pub(super) fn current(&self) -> Lifetime {
         Lifetime {
-            allocations: self.usage.packets as u32,
-            bytes: self.usage.bytes,
+            allocations: self.usage.packets() as u32,
+            bytes: self.usage.bytes(),
             add_time: self.created_wall,
-            use_time: self.usage.first.map_or(0, |(_, wall)| wall),
+            use_time: self.first.map_or(0, |(_, wall)| wall),
         }
     }
 

@@ -2,6 +2,7 @@
 //! as `key_getspi` and its neighbours in FreeBSD's key.c do them.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use pfkey::ext::UDP_ENCAP_ESPINUDP;
@@ -12,7 +13,7 @@ use rand_core::CryptoRng;
 
 use super::errno::Errno;
 use super::replay::Window;
-use super::sa::{Icv, Keyed, NatT, Sa, Usage};
+use super::sa::{Icv, Keyed, NatT, Sa};
 use super::server::Audience;
 use super::transform::Transform;
 use super::{Clock, Ipsec, PfkeySocketId};
@@ -123,14 +124,23 @@ impl Ipsec {
             return Err(Errno::EINVAL);
         }
         let span = u64::from(max - min) + 1;
+        let reqid = message.sa2().map_or(0, |sa2| sa2.reqid);
         for _ in 0..SPI_TRIES {
             // The bias of a 64-bit remainder over at most 2^32 values does not matter.
             let spi = min + (rng.next_u64() % span) as u32;
+            let spi = self.spi_for(spi, reqid, min..=max);
             if self.sadb.get(spi).is_none() {
                 return Ok(spi);
             }
         }
         Err(Errno::EEXIST)
+    }
+
+    /// The SPI names the worker; all SAs of a client have the same one.
+    fn spi_for(&self, spi: u32, reqid: u32, range: RangeInclusive<u32>) -> u32 {
+        let workers = self.config.workers.max(1);
+        let wanted = (spi - spi % workers).saturating_add(reqid % workers);
+        if range.contains(&wanted) { wanted } else { spi }
     }
 
     fn larval(&mut self, clock: Clock, message: &Message, index: &Index, spi: u32) -> Sa {
@@ -150,9 +160,11 @@ impl Ipsec {
             soft: None,
             created: clock.now,
             created_wall: clock.wall,
-            usage: Usage::default(),
+            usage: Arc::default(),
+            first: None,
+            window_size: 0,
             window: Window::new(0),
-            sent: 0,
+            worker: None,
             nat_t: None,
             told_mapping: None,
         }
@@ -394,6 +406,7 @@ fn mature(
         },
     });
     sa.window = Window::new(packets);
+    sa.window_size = sa.window.size();
     sa.flags = request.flags;
     (sa.hard, sa.soft) = lifetimes.unzip();
     sa.nat_t = nat_t;

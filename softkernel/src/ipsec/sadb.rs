@@ -3,7 +3,7 @@
 //!
 //! SPIs are one name space for both directions, as in FreeBSD.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,19 @@ pub(super) struct Sadb {
     scheduled: Table<u32, Instant>,
     next_serial: u64,
     generation: u64,
+    /// For workers; empty without any.
+    changes: Option<VecDeque<Change>>,
+}
+
+/// An SA has come alive, moved, aged or gone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change {
+    pub(super) spi: u32,
+    /// The client whose outbound SA it may be.
+    pub(super) reqid: u32,
+    /// The worker that received its packets.
+    pub(super) worker: Option<usize>,
+    pub(super) gone: bool,
 }
 
 impl Sadb {
@@ -54,11 +67,40 @@ impl Sadb {
     pub(super) fn remove(&mut self, spi: u32) -> Option<Box<Sa>> {
         self.unindex(spi);
         self.unschedule(spi);
-        self.by_spi.remove(&spi)
+        self.note(spi, true);
+        let sa = self.by_spi.remove(&spi)?;
+        sa.usage.set_gone();
+        Some(sa)
+    }
+
+    /// Keeps a list of changes from now on.
+    pub(super) fn note_changes(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    pub(super) fn poll_change(&mut self) -> Option<Change> {
+        self.changes.as_mut()?.pop_front()
+    }
+
+    /// Something about an SA has changed that workers have to know.
+    pub(super) fn changed(&mut self, spi: u32) {
+        self.note(spi, false);
+    }
+
+    fn note(&mut self, spi: u32, gone: bool) {
+        if let (Some(changes), Some(sa)) = (&mut self.changes, self.by_spi.get(&spi)) {
+            changes.push_back(Change {
+                spi,
+                reqid: sa.reqid,
+                worker: sa.worker,
+                gone,
+            });
+        }
     }
 
     /// Makes an SA that has come alive, or whose addresses have changed, findable for output.
     pub(super) fn index(&mut self, spi: u32) {
+        // Told of there, too.
         self.unindex(spi);
         let Some(sa) = self.by_spi.get(&spi) else {
             return;
@@ -78,6 +120,7 @@ impl Sadb {
     /// To be called before an SA's destination or request id changes.
     pub(super) fn unindex(&mut self, spi: u32) {
         self.generation += 1;
+        self.changed(spi);
         let Some(sa) = self.by_spi.get(&spi) else {
             return;
         };
@@ -138,7 +181,9 @@ impl Sadb {
     /// Sets an SA's timer anew after something changed about it.
     pub(super) fn schedule(&mut self, spi: u32, larval_lifetime: Duration) {
         self.unschedule(spi);
-        if let Some(deadline) = self.get(spi).and_then(|sa| sa.deadline(larval_lifetime)) {
+        let Some(sa) = self.get(spi) else { return };
+        sa.set_marks();
+        if let Some(deadline) = sa.deadline(larval_lifetime) {
             self.deadlines.insert((deadline, spi));
             self.scheduled.insert(spi, deadline);
         }

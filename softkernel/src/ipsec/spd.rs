@@ -9,8 +9,8 @@ use pfkey::{
     PolicyRequest, PolicyType, SaType,
 };
 
-use super::Clock;
 use super::errno::Errno;
+use super::{Clock, Outbound};
 
 /// `IPSEC_MAXREQ`.
 const MAX_REQUESTS: usize = 4;
@@ -55,6 +55,17 @@ pub(super) struct Selectors {
 }
 
 impl Selectors {
+    /// Those of a packet.
+    pub(super) fn of(packet: &Outbound<'_>) -> Self {
+        Self {
+            source: packet.source,
+            destination: packet.destination,
+            protocol: packet.protocol,
+            source_port: packet.source_port,
+            destination_port: packet.destination_port,
+        }
+    }
+
     /// As addresses of PF_KEY.
     pub(super) fn ends(&self) -> (Address, Address) {
         let end = |ip: IpAddr, port| Address {
@@ -207,6 +218,17 @@ impl Spd {
         self.policies.clear();
     }
 
+    /// The first policy that matches a packet, without counting that as use.
+    pub(super) fn peek(
+        &self,
+        direction: Direction,
+        selectors: &Selectors,
+    ) -> Option<&SecurityPolicy> {
+        self.policies
+            .iter()
+            .find(|sp| sp.policy.direction == direction && sp.matches(selectors))
+    }
+
     /// The first policy that matches a packet.
     pub(super) fn lookup(
         &mut self,
@@ -285,6 +307,11 @@ impl SecurityPolicy {
             && port(&self.destination, selectors.destination_port)
             && in_prefix(&self.source, selectors.source)
             && in_prefix(&self.destination, selectors.destination)
+    }
+
+    /// Whether it has a lifetime.
+    pub(super) fn ends(&self) -> bool {
+        self.lifetime.is_some()
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -10,6 +10,7 @@
 //! | `*/tun.rs` | the TUN device |
 //! | `*/host.rs` | its addresses, MTU and routes |
 //! | `*/batch.rs` | many packets of the sockets at once |
+//! | `*/steer.rs` | which of several sockets gets a packet |
 //! | `*/ip.rs` | options and ancillary data of sockets |
 
 pub mod arrivals;

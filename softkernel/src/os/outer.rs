@@ -12,7 +12,7 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::enlarge_buffers;
 use super::register::register;
-use super::system::ip;
+use super::system::{ip, steer};
 
 const PROTOCOL_ESP: i32 = 50;
 /// `struct ip` without options.
@@ -31,6 +31,32 @@ pub struct OuterSocket {
     raw: bool,
     /// We write the IP header of what is sent.
     header_included: bool,
+}
+
+/// A socket that no reactor knows yet: the thread that reads it registers it.
+#[derive(Debug)]
+pub struct Unregistered {
+    socket: Socket,
+    local: SocketAddr,
+    peer: Option<SocketAddr>,
+    raw: bool,
+    header_included: bool,
+}
+
+impl Unregistered {
+    /// Registers it with the current runtime.
+    ///
+    /// # Errors
+    /// The reactor does not take it.
+    pub fn register(self) -> io::Result<OuterSocket> {
+        Ok(OuterSocket {
+            socket: register(self.socket)?,
+            local: self.local,
+            peer: self.peer,
+            raw: self.raw,
+            header_included: self.header_included,
+        })
+    }
 }
 
 /// Where a received packet came from and what it was sent to.
@@ -53,7 +79,22 @@ impl OuterSocket {
             Type::RAW,
             Some(Protocol::from(PROTOCOL_ESP)),
         )?;
-        Self::open(socket, SocketAddr::new(address, 0), None, true)
+        open(socket, SocketAddr::new(address, 0), None, true)?.register()
+    }
+
+    /// The same for the SPIs of the first of several workers, and the sockets of the others.
+    ///
+    /// # Errors
+    /// As [`raw`](Self::raw), or the system cannot spread them.
+    pub fn raw_for(address: IpAddr, workers: u32) -> io::Result<(Self, Vec<Unregistered>)> {
+        let one = |worker| {
+            let protocol = Some(Protocol::from(PROTOCOL_ESP));
+            let socket = Socket::new(domain(address), Type::RAW, protocol)?;
+            steer::steer_packets(&socket, address.is_ipv4(), worker, workers)?;
+            open(socket, SocketAddr::new(address, 0), None, true)
+        };
+        let others = (1..workers).map(one).collect::<io::Result<_>>()?;
+        Ok((one(0)?.register()?, others))
     }
 
     /// A socket for ESP inside UDP.
@@ -62,7 +103,24 @@ impl OuterSocket {
     /// The port is taken, or not our address.
     pub fn encapsulation(local: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(domain(local.ip()), Type::DGRAM, Some(Protocol::UDP))?;
-        Self::open(socket, local, None, false)
+        open(socket, local, None, false)?.register()
+    }
+
+    /// Further sockets at the address and port of this one, for the other workers: each gets its SPIs.
+    ///
+    /// # Errors
+    /// The system cannot spread datagrams.
+    pub fn share(&self, workers: u32) -> io::Result<Vec<Unregistered>> {
+        // Only now: the first socket was to find out whether the port is taken.
+        self.socket.get_ref().set_reuse_port(true)?;
+        let one = |_| {
+            let socket = Socket::new(domain(self.local.ip()), Type::DGRAM, Some(Protocol::UDP))?;
+            socket.set_reuse_port(true)?;
+            open(socket, self.local, None, false)
+        };
+        let others = (1..workers).map(one).collect::<io::Result<Vec<_>>>()?;
+        steer::steer_datagrams(self.socket.get_ref(), workers)?;
+        Ok(others)
     }
 
     /// A socket for ESP inside UDP that gets every datagram of one peer, beside sockets of others
@@ -74,48 +132,7 @@ impl OuterSocket {
         let socket = Socket::new(domain(local.ip()), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
-        Self::open(socket, local, Some(peer), false)
-    }
-
-    fn open(
-        socket: Socket,
-        local: SocketAddr,
-        peer: Option<SocketAddr>,
-        raw: bool,
-    ) -> io::Result<Self> {
-        let (level, info) = match local {
-            SocketAddr::V4(_) => (libc::IPPROTO_IP, ip::RECEIVE_DESTINATION),
-            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
-        };
-        if local.is_ipv6() && !raw {
-            socket.set_only_v6(true)?;
-        }
-        set_option(&socket, level, info, 1)?;
-        ip::fragment(&socket, local.is_ipv4())?;
-        let header_included = raw && local.is_ipv4() && ip::RAW_HEADER_INCLUDED;
-        if header_included {
-            set_option(&socket, libc::IPPROTO_IP, libc::IP_HDRINCL, 1)?;
-        }
-        enlarge_buffers(&socket, BUFFER_SIZE);
-        socket.bind(&SockAddr::from(local))?;
-        if let Some(peer) = peer {
-            socket.connect(&SockAddr::from(peer))?;
-        }
-        socket.set_nonblocking(true)?;
-        let local = match raw {
-            true => local,
-            false => socket.local_addr()?.as_socket().unwrap_or(local),
-        };
-        if !raw {
-            ip::allow_rows(&socket);
-        }
-        Ok(Self {
-            socket: register(socket)?,
-            local,
-            peer,
-            raw,
-            header_included,
-        })
+        open(socket, local, Some(peer), false)?.register()
     }
 
     /// The address it is bound to.
@@ -238,6 +255,48 @@ impl OuterSocket {
             Ok(())
         }
     }
+}
+
+/// Sets options, binds and connects.
+fn open(
+    socket: Socket,
+    local: SocketAddr,
+    peer: Option<SocketAddr>,
+    raw: bool,
+) -> io::Result<Unregistered> {
+    let (level, info) = match local {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, ip::RECEIVE_DESTINATION),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+    };
+    if local.is_ipv6() && !raw {
+        socket.set_only_v6(true)?;
+    }
+    set_option(&socket, level, info, 1)?;
+    ip::fragment(&socket, local.is_ipv4())?;
+    let header_included = raw && local.is_ipv4() && ip::RAW_HEADER_INCLUDED;
+    if header_included {
+        set_option(&socket, libc::IPPROTO_IP, libc::IP_HDRINCL, 1)?;
+    }
+    enlarge_buffers(&socket, BUFFER_SIZE);
+    socket.bind(&SockAddr::from(local))?;
+    if let Some(peer) = peer {
+        socket.connect(&SockAddr::from(peer))?;
+    }
+    socket.set_nonblocking(true)?;
+    let local = match raw {
+        true => local,
+        false => socket.local_addr()?.as_socket().unwrap_or(local),
+    };
+    if !raw {
+        ip::allow_rows(&socket);
+    }
+    Ok(Unregistered {
+        socket,
+        local,
+        peer,
+        raw,
+        header_included,
+    })
 }
 
 /// Ancillary data must be aligned as `cmsghdr` is.

@@ -30,22 +30,28 @@ pub(crate) struct Host {
     pub(crate) socket: NodeId,
     pub(crate) client: Client,
     pfkey: PfkeySocketId,
-    pfkey_client: pfkey::Client,
+    pub(crate) pfkey_client: pfkey::Client,
     /// ESP packets on their way out.
     pub(crate) outgoing: VecDeque<(OutboundEsp, Vec<u8>)>,
     /// Packets that reached the TUN device.
     pub(crate) tun: VecDeque<Vec<u8>>,
     /// Datagrams for inner ports.
     pub(crate) datagrams: VecDeque<(softkernel_port::Meta, Vec<u8>)>,
+    /// ESP of SAs that workers have.
+    pub(crate) strayed: VecDeque<(InboundEsp, Vec<u8>)>,
 }
 
 impl Host {
     pub(crate) fn new(address: &str) -> Self {
+        Self::with(address, ipsec::Config::default())
+    }
+
+    pub(crate) fn with(address: &str, config: ipsec::Config) -> Self {
         let now = Instant::now();
         let address: IpAddr = address.parse().unwrap();
         let source = move |peer: IpAddr| (peer.is_ipv4() == address.is_ipv4()).then_some(address);
         let graph = Graph::new(Limits::default(), Box::new(source));
-        let ipsec = Ipsec::new(now, ipsec::Config::default());
+        let ipsec = Ipsec::new(now, config);
         let mut kernel = Kernel::new(ipsec, graph, Box::new(source));
         let socket = kernel.graph.open_socket().unwrap();
         let pfkey = kernel.ipsec.open_socket();
@@ -60,6 +66,7 @@ impl Host {
             outgoing: VecDeque::new(),
             tun: VecDeque::new(),
             datagrams: VecDeque::new(),
+            strayed: VecDeque::new(),
         }
     }
 
@@ -177,31 +184,47 @@ impl Host {
         self.settle();
     }
 
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         while let Some(action) = self.kernel.poll_transmit(self.clock(), &mut self.buffer) {
             self.act(action);
         }
     }
 
-    fn act(&mut self, action: Action) {
+    pub(crate) fn act(&mut self, action: Action) {
         match action {
             Action::Done => {}
             Action::Tun => self.tun.push_back(self.buffer.to_vec()),
             Action::Esp(esp) => self.outgoing.push_back((esp, self.buffer.to_vec())),
             Action::Port(_, meta) => self.datagrams.push_back((meta, self.buffer.to_vec())),
+            Action::Worker(_, from) => self.strayed.push_back((from, self.buffer.to_vec())),
         }
     }
 
     /// Installs an SA in transport mode with AES-128-GCM.
     pub(crate) fn sa(&mut self, spi: u32, from: SocketAddr, to: SocketAddr, reqid: u32) {
-        let request = self.pfkey_client.add(&transport_sa(spi, from, to, reqid));
+        self.add_sa(&transport_sa(spi, from, to, reqid));
+    }
+
+    pub(crate) fn add_sa(&mut self, sa: &SaRequest) {
+        let request = self.pfkey_client.add(sa);
+        let reply = self.pfkey(&request.bytes);
+        assert_eq!(reply[1..3], [3, 0], "SADB_ADD without error: {reply:02x?}");
+    }
+
+    /// A PF_KEY message, and the first answer.
+    pub(crate) fn pfkey(&mut self, message: &[u8]) -> Vec<u8> {
         let Now { instant, wall } = self.clock();
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         self.kernel
             .ipsec
-            .request(instant, wall, self.pfkey, &request.bytes, &mut rng);
-        let (_, reply) = self.kernel.ipsec.poll_message().expect("a reply");
-        assert_eq!(reply[1..3], [3, 0], "SADB_ADD without error: {reply:02x?}");
+            .request(instant, wall, self.pfkey, message, &mut rng);
+        self.message().expect("a reply")
+    }
+
+    /// The next PF_KEY message.
+    pub(crate) fn message(&mut self) -> Option<Vec<u8>> {
+        let (_, message) = self.kernel.ipsec.poll_message()?;
+        Some(message.to_vec())
     }
 
     /// The nodes of a tunnel: l2tp over a connected ksocket of this client.

@@ -179,7 +179,7 @@ impl Machine {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Done => {}
+            Action::Done | Action::Worker(..) => {}
             Action::Tun => self.tun.push_back(self.buffer.to_vec()),
             Action::Esp(esp) => self.outgoing.push_back((esp, self.buffer.to_vec())),
             Action::Port(PortId(id), meta) => {

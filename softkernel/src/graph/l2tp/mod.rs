@@ -50,6 +50,8 @@ pub struct L2tpNode {
     /// L2TP packets of the control channel that are to leave by `lower`.
     outgoing: VecDeque<Vec<u8>>,
     failed: bool,
+    /// A peer has begun or ceased to number its data.
+    sequencing_changed: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl L2tpNode {
             owner,
             outgoing: VecDeque::new(),
             failed: false,
+            sequencing_changed: false,
         }
     }
 
@@ -143,6 +146,42 @@ impl L2tpNode {
     /// Whether tunnel id 0 is not for this node.
     pub(super) fn matches_id(&self) -> bool {
         self.config.match_id
+    }
+
+    /// Our tunnel id, the header of what is sent and the hook of a session whose data has no sequence
+    /// numbers.
+    pub(super) fn plain_session(&self, id: u16) -> Option<(u16, DataHeader, HookIndex)> {
+        let session = self.sessions.get(&id)?;
+        let plain = self.config.enabled && !session.config.enable_sequencing;
+        let header = DataHeader {
+            tunnel: self.config.peer_id,
+            session: session.config.peer_id,
+            length: session.config.include_length,
+            sequence: None,
+        };
+        plain.then_some((self.config.tunnel_id, header, session.hook))
+    }
+
+    /// Counts data that did not come this way: packets and octets received and sent.
+    pub(super) fn credit(&mut self, id: u16, received: (u64, u64), sent: (u64, u64)) {
+        // These are counters of 32 bits, which wrap.
+        let stats = &mut self.stats;
+        let add = |counter: &mut u32, more: u64| *counter = counter.wrapping_add(more as u32);
+        add(&mut stats.receive_packets, received.0);
+        add(&mut stats.receive_octets, received.1);
+        add(&mut stats.transmit_packets, sent.0);
+        add(&mut stats.transmit_octets, sent.1);
+        if let Some(Session { stats, .. }) = self.sessions.get_mut(&id) {
+            stats.receive_packets += received.0;
+            stats.receive_octets += received.1;
+            stats.transmit_packets += sent.0;
+            stats.transmit_octets += sent.1;
+        }
+    }
+
+    /// Whether a peer has begun or ceased to number its data, once.
+    pub(super) fn take_sequencing_changed(&mut self) -> bool {
+        std::mem::take(&mut self.sequencing_changed)
     }
 
     pub(super) fn has_outgoing(&self) -> bool {
@@ -416,7 +455,9 @@ impl L2tpNode {
         session.stats.receive_packets += 1;
         session.stats.receive_octets += length as u64;
         if !session.config.control_sequencing {
-            session.config.enable_sequencing = header.sequence.is_some();
+            let numbered = header.sequence.is_some();
+            self.sequencing_changed |= session.config.enable_sequencing != numbered;
+            session.config.enable_sequencing = numbered;
         }
         if let Some((ns, _)) = header.sequence {
             if session.config.enable_sequencing && channel::difference(ns, session.nr) < 0 {

@@ -77,6 +77,14 @@ impl Tun {
         Ok(tun)
     }
 
+    /// One queue is all there is.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn queue(_: &str) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The device's name.
     pub fn name(&self) -> &str {
         self.interface.0.name()

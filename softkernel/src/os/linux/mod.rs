@@ -3,6 +3,7 @@
 mod batch;
 pub mod host;
 pub(super) mod ip;
+pub(super) mod steer;
 pub mod tun;
 
 use std::io;

@@ -26,6 +26,19 @@ impl Tun {
     /// # Errors
     /// The name is taken or too long, no permission, or no TUN in the system.
     pub fn open(name: &str) -> io::Result<Self> {
+        Self::with_flags(name, 0)
+    }
+
+    /// Makes a device with this name for several readers, or one more queue of it: packets of a flow
+    /// come to the queue that its other direction was written to.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn queue(name: &str) -> io::Result<Self> {
+        Self::with_flags(name, libc::IFF_MULTI_QUEUE)
+    }
+
+    fn with_flags(name: &str, more: libc::c_int) -> io::Result<Self> {
         let device = OpenOptions::new()
             .read(true)
             .write(true)
@@ -43,7 +56,7 @@ impl Tun {
             *place = byte.cast_signed() as libc::c_char;
         }
         request.ifr_ifru.ifru_flags =
-            (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
+            (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR | more) as libc::c_short;
         // SAFETY: TUNSETIFF reads and writes one `ifreq`, which lives for the whole call.
         let result = unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
         if result < 0 {
