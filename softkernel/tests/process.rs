@@ -11,12 +11,12 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use netgraph::generic::{ListNodes, Mkpeer, Name};
+use netgraph::generic::{ListNodes, Mkpeer};
+use netgraph::node::iface;
 use netgraph::node::soft_iface::{Mtu, SetAddress, SetMtu};
-use netgraph::node::{iface, ksocket, l2tp, ppp};
 use netgraph::{Errno, Netgraph};
-use pfkey::{Direction, Numbering, Policy, PolicyRequest};
-use process_support::{Connection, Process};
+use pfkey::Numbering;
+use process_support::{Connection, Process, l2tp_session};
 use softkernel_port::{BindError, Meta, UdpPort};
 use support::{address, pair, transport_sa};
 
@@ -91,66 +91,7 @@ async fn session(process: &Process, local: SocketAddr, peer: SocketAddr, inner: 
         let reply = pfkey.receive();
         assert_eq!(reply[1..3], [3, 0], "SADB_ADD without error: {reply:02x?}");
     }
-    let mut ng = Netgraph::connect_soft(&process.socket("netgraph.sock")).unwrap();
-    ng.call(".:", &Mkpeer::new(l2tp::TYPE, "c", l2tp::HOOK_CTRL))
-        .await
-        .unwrap();
-    ng.call("c", &Name::new("t")).await.unwrap();
-    ng.call(
-        "t:",
-        &Mkpeer::new(ksocket::TYPE, "lower", ksocket::HOOK_UDP4),
-    )
-    .await
-    .unwrap();
-    let request = PolicyRequest::esp_transport_unique(7);
-    let policy = Policy::ipsec(Direction::OUTBOUND, request).to_blob(Numbering::FreeBsd);
-    let option = ksocket::SocketOption::ipsec_policy(peer.ip(), policy);
-    ng.call("t:lower", &ksocket::SetOption(option))
-        .await
-        .unwrap();
-    ng.call("t:lower", &ksocket::Bind(ksocket::Address(local)))
-        .await
-        .unwrap();
-    ng.call("t:lower", &ksocket::Connect(ksocket::Address(peer)))
-        .await
-        .unwrap();
-    let config = l2tp::Config {
-        enabled: true,
-        match_id: true,
-        tunnel_id: 1,
-        peer_id: 1,
-        peer_window: 4,
-        retransmit_max: 5,
-        retransmit_max_timeout: 8,
-    };
-    ng.call("t:", &l2tp::SetConfig(config)).await.unwrap();
-    ng.call("t:", &Mkpeer::new(ppp::TYPE, "session_0001", "link0"))
-        .await
-        .unwrap();
-    let config = l2tp::SessionConfig {
-        session_id: 1,
-        peer_id: 1,
-        ..Default::default()
-    };
-    ng.call("t:", &l2tp::SetSessionConfig(config))
-        .await
-        .unwrap();
-    let bundle = ppp::BundleConfig {
-        ip: true,
-        ..Default::default()
-    };
-    let config = ppp::NodeConfig::single_link(bundle, 1400, true, true);
-    ng.call("t:session_0001", &ppp::SetConfig(config))
-        .await
-        .unwrap();
-    let mkpeer = Mkpeer::new(iface::TYPE, ppp::HOOK_INET, iface::HOOK_INET);
-    ng.call("t:session_0001", &mkpeer).await.unwrap();
-    let ng_path = "t:session_0001.inet";
-    ng.call(ng_path, &SetMtu(Mtu(1400))).await.unwrap();
-    ng.call(ng_path, &SetAddress(pair(inner[0], inner[1])))
-        .await
-        .unwrap();
-    // The nodes stay: only the control hook goes with this socket.
+    l2tp_session(process, "t", 7, (local, peer), inner).await;
 }
 
 #[tokio::test]

@@ -3,14 +3,20 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use netgraph::Netgraph;
+use netgraph::generic::{Mkpeer, Name};
+use netgraph::node::soft_iface::{AddressPair, Mtu, SetAddress, SetMtu};
+use netgraph::node::{iface, ksocket, l2tp, ppp};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
+use pfkey::{Direction, Numbering, Policy, PolicyRequest};
 use tempfile::TempDir;
 
 /// For what must come.
@@ -29,6 +35,11 @@ pub(crate) struct Process {
 impl Process {
     /// None without root or ip(8).
     pub(crate) fn start(name: &str) -> Option<Self> {
+        Self::start_with(name, "")
+    }
+
+    /// The same with more in its configuration.
+    pub(crate) fn start_with(name: &str, more: &str) -> Option<Self> {
         if !Uid::effective().is_root() {
             return None;
         }
@@ -43,7 +54,7 @@ impl Process {
         let device = format!("tk-{name}");
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("softkernel.yaml");
-        fs::write(&config, format!("tun: {{name: {device}}}\n")).unwrap();
+        fs::write(&config, format!("tun: {{name: {device}}}\n{more}")).unwrap();
         let program = env!("CARGO_BIN_EXE_softkernel");
         let mut command = match LINUX {
             true => {
@@ -81,6 +92,16 @@ impl Process {
 
     pub(crate) fn socket(&self, name: &str) -> PathBuf {
         self.folder.path().join("softkernel").join(name)
+    }
+
+    /// What happened, as `control.sock` tells it.
+    pub(crate) fn stats(&self) -> serde_json::Value {
+        let stream = UnixStream::connect(self.socket("control.sock")).unwrap();
+        (&stream).write_all(b"{\"command\":\"stats\"}\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
+        answer["ok"].clone()
     }
 
     /// ip(8) in the namespace.
@@ -173,7 +194,7 @@ pub(crate) fn shared_udp(process: &Process, local: SocketAddr) -> UdpSocket {
 /// The calling thread's network is then that of a process.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
-fn enter(process: u32) {
+pub(crate) fn enter(process: u32) {
     use std::os::fd::AsRawFd;
     let namespace = fs::File::open(format!("/proc/{process}/ns/net")).unwrap();
     // SAFETY: setns takes a descriptor, which is open, and touches no memory of ours.
@@ -182,7 +203,7 @@ fn enter(process: u32) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn enter(_: u32) {}
+pub(crate) fn enter(_: u32) {}
 
 /// A blocking connection to one of its sockets.
 pub(crate) struct Connection(socket2::Socket);
@@ -197,7 +218,6 @@ impl Connection {
     }
 
     pub(crate) fn send(&mut self, message: &[u8]) {
-        use std::io::Write;
         self.0.write_all(message).unwrap();
     }
 
@@ -208,4 +228,76 @@ impl Connection {
         buffer.truncate(length);
         buffer
     }
+}
+
+/// The nodes of an L2TP session with ids of 1 at both ends, between two addresses inside ESP; the tunnel
+/// has a name.
+pub(crate) async fn l2tp_session(
+    process: &Process,
+    name: &str,
+    reqid: u32,
+    (local, peer): (SocketAddr, SocketAddr),
+    inner: [&str; 2],
+) {
+    let [local_inner, peer_inner] = inner.map(|ip| ip.parse().unwrap());
+    let addresses = AddressPair {
+        local: local_inner,
+        peer: peer_inner,
+    };
+    let (hook, path) = (format!("c-{name}"), format!("{name}:"));
+    let (lower, ppp) = (format!("{path}lower"), format!("{path}session_0001"));
+    let mut ng = Netgraph::connect_soft(&process.socket("netgraph.sock")).unwrap();
+    ng.call(".:", &Mkpeer::new(l2tp::TYPE, &hook, l2tp::HOOK_CTRL))
+        .await
+        .unwrap();
+    ng.call(&hook, &Name::new(name)).await.unwrap();
+    ng.call(
+        &path,
+        &Mkpeer::new(ksocket::TYPE, "lower", ksocket::HOOK_UDP4),
+    )
+    .await
+    .unwrap();
+    let request = PolicyRequest::esp_transport_unique(reqid);
+    let policy = Policy::ipsec(Direction::OUTBOUND, request).to_blob(Numbering::FreeBsd);
+    let option = ksocket::SocketOption::ipsec_policy(peer.ip(), policy);
+    ng.call(&lower, &ksocket::SetOption(option)).await.unwrap();
+    ng.call(&lower, &ksocket::Bind(ksocket::Address(local)))
+        .await
+        .unwrap();
+    ng.call(&lower, &ksocket::Connect(ksocket::Address(peer)))
+        .await
+        .unwrap();
+    let config = l2tp::Config {
+        enabled: true,
+        match_id: true,
+        tunnel_id: 1,
+        peer_id: 1,
+        peer_window: 4,
+        retransmit_max: 5,
+        retransmit_max_timeout: 8,
+    };
+    ng.call(&path, &l2tp::SetConfig(config)).await.unwrap();
+    ng.call(&path, &Mkpeer::new(ppp::TYPE, "session_0001", "link0"))
+        .await
+        .unwrap();
+    let config = l2tp::SessionConfig {
+        session_id: 1,
+        peer_id: 1,
+        ..Default::default()
+    };
+    ng.call(&path, &l2tp::SetSessionConfig(config))
+        .await
+        .unwrap();
+    let bundle = ppp::BundleConfig {
+        ip: true,
+        ..Default::default()
+    };
+    let config = ppp::NodeConfig::single_link(bundle, 1400, true, true);
+    ng.call(&ppp, &ppp::SetConfig(config)).await.unwrap();
+    let mkpeer = Mkpeer::new(iface::TYPE, ppp::HOOK_INET, iface::HOOK_INET);
+    ng.call(&ppp, &mkpeer).await.unwrap();
+    let ng_path = format!("{ppp}.inet");
+    ng.call(&ng_path, &SetMtu(Mtu(1400))).await.unwrap();
+    ng.call(&ng_path, &SetAddress(addresses)).await.unwrap();
+    // The nodes stay: only the control hook goes with this socket.
 }
