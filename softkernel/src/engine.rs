@@ -504,7 +504,7 @@ impl Engine {
     }
 
     /// A worker cannot go on by itself.
-    pub(crate) fn from_worker(&mut self, worker: usize, upward: Upward) {
+    pub(crate) fn worker_says(&mut self, worker: usize, upward: Upward) {
         match upward {
             Upward::Notice(notice) => self.kernel.noticed(now(), notice),
             Upward::Ike(local, from, datagram) => self.ike_input(local, None, from, &datagram),

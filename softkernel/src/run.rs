@@ -308,10 +308,10 @@ async fn hear(worker: Joined, shared: Shared, gone: mpsc::Sender<String>) {
     while let Some(first) = upward.recv().await {
         {
             let mut engine = shared.borrow_mut();
-            engine.from_worker(number, first);
+            engine.worker_says(number, first);
             for _ in 1..BATCH {
                 let Ok(next) = upward.try_recv() else { break };
-                engine.from_worker(number, next);
+                engine.worker_says(number, next);
             }
             engine.settle();
         }
