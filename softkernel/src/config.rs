@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -15,6 +16,9 @@ use crate::{graph, ipsec};
 const MIN_MTU: u32 = 1280;
 const MAX_MTU: u32 = 65_535;
 const MAX_WORKERS: u32 = 64;
+const OUT_OF_RANGE: &str = "out of range; 1 to 64, or auto";
+const ONE_ONLY: &str = "this system does not spread the packets of a port over several sockets by \
+                        SPI; 1 or auto";
 /// Whether the system spreads packets over several threads' sockets.
 const SEVERAL_WORKERS: bool = cfg!(target_os = "linux");
 /// `IFNAMSIZ` without the final NUL.
@@ -62,7 +66,28 @@ impl Default for Workers {
     }
 }
 
+impl FromStr for Workers {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let workers = match text {
+            "auto" => Self::Automatic(Automatic::Auto),
+            number => Self::Number(number.parse().map_err(|_| OUT_OF_RANGE)?),
+        };
+        workers.check().map(|()| workers)
+    }
+}
+
 impl Workers {
+    /// Whether there can be so many.
+    fn check(self) -> Result<(), &'static str> {
+        match self {
+            Self::Number(number) if !(1..=MAX_WORKERS).contains(&number) => Err(OUT_OF_RANGE),
+            Self::Number(2..) if !SEVERAL_WORKERS => Err(ONE_ONLY),
+            Self::Number(_) | Self::Automatic(_) => Ok(()),
+        }
+    }
+
     /// How many that is here.
     pub fn number(self) -> u32 {
         match self {
@@ -165,14 +190,8 @@ impl Config {
         if !(MIN_MTU..=MAX_MTU).contains(&config.tun.mtu) {
             problems.push(source.problem("tun.mtu", "out of range; 1280 to 65535 octets"));
         }
-        if let Workers::Number(number) = config.workers {
-            if !(1..=MAX_WORKERS).contains(&number) {
-                problems.push(source.problem("workers", "out of range; 1 to 64, or auto"));
-            } else if number > 1 && !SEVERAL_WORKERS {
-                let message = "this system does not spread the packets of a port over several \
-                               sockets by SPI; 1 or auto";
-                problems.push(source.problem("workers", message));
-            }
+        if let Err(message) = config.workers.check() {
+            problems.push(source.problem("workers", message));
         }
         if config.limits.larval_lifetime == 0 {
             let message = "no time to negotiate; at least 1 second";

@@ -32,8 +32,8 @@ pub struct Stats {
     pub ipsec: BTreeMap<&'static str, u64>,
     /// Packets dropped by netgraph nodes, by reason.
     pub netgraph_drops: BTreeMap<String, u64>,
-    /// Threads that carry packets, the control thread first.
-    pub workers: Vec<Worker>,
+    /// ESP packets received and sent by each thread; the control thread is number 0.
+    pub workers: BTreeMap<String, u64>,
     /// Security associations, larval ones included.
     pub security_associations: usize,
     /// Policies.
@@ -42,24 +42,6 @@ pub struct Stats {
     pub connected_ports: usize,
     /// Netgraph nodes by type.
     pub nodes: BTreeMap<&'static str, usize>,
-}
-
-/// What one thread has carried.
-#[derive(Debug, Serialize)]
-pub struct Worker {
-    /// ESP packets received.
-    pub esp_in: u64,
-    /// ESP packets sent.
-    pub esp_out: u64,
-}
-
-impl Worker {
-    fn of(counters: &kernel::Counters) -> Self {
-        Self {
-            esp_in: counters.esp_in,
-            esp_out: counters.esp_out,
-        }
-    }
 }
 
 /// One node in the answer to [`Request::Nodes`].
@@ -106,15 +88,21 @@ fn stats(engine: &Engine, reports: &[Report]) -> Stats {
     let mut counters = *kernel.counters();
     let mut devices = *engine.counters();
     let mut ipsec = kernel.ipsec.counters().clone();
-    let mut workers = vec![Worker::of(&counters)];
+    let mut workers = BTreeMap::new();
+    let mut carried = |worker: usize, counters: &kernel::Counters| {
+        workers.insert(format!("esp_in_{worker}"), counters.esp_in);
+        workers.insert(format!("esp_out_{worker}"), counters.esp_out);
+    };
+    carried(0, &counters);
     let mut netgraph_drops = BTreeMap::new();
     let mut dropped =
         |reason, count| *netgraph_drops.entry(snake_case(reason)).or_insert(0) += count;
     for (reason, count) in kernel.graph.drops() {
         dropped(reason, count);
     }
-    for Report { plane, devices: of } in reports {
-        workers.push(Worker::of(&plane.kernel));
+    for (number, report) in (1..).zip(reports) {
+        let Report { plane, devices: of } = report;
+        carried(number, &plane.kernel);
         counters += &plane.kernel;
         devices += of;
         ipsec.add(&plane.ipsec);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use slog::Logger;
-use softkernel::config::Config;
+use softkernel::config::{Config, Workers};
 use tanuki_daemon::background::Starter;
 use tanuki_daemon::config::Source;
 use tanuki_daemon::exit::{self, Failure};
@@ -18,6 +18,9 @@ struct Arguments {
     /// Configuration file; a missing file at the default place means defaults.
     #[arg(short, visible_short_alias = 'f', long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Threads that carry packets, 1 to 64 or `auto`, instead of the configuration's.
+    #[arg(long, value_name = "NUMBER")]
+    workers: Option<Workers>,
     #[command(flatten)]
     common: Options,
 }
@@ -47,7 +50,10 @@ fn main() -> ExitCode {
 
 /// What to serve with; nothing when only a check was wanted.
 fn prepare(arguments: &Arguments) -> Result<Option<(Config, PathBuf)>, Failure> {
-    let config = load(arguments)?;
+    let mut config = load(arguments)?;
+    if let Some(workers) = arguments.workers {
+        config.workers = workers;
+    }
     if arguments.common.check {
         println!("{}: ok", arguments.path().display());
         return Ok(None);

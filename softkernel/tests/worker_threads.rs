@@ -316,7 +316,11 @@ async fn two_workers_serve_two_clients() {
 
     // Both workers had a client, and each SA counts what it has carried, whoever did.
     let stats = server.stats();
-    let at_worker = |number: usize, key: &str| stats["workers"][number][key].as_u64().unwrap();
+    let at_worker = |number: usize, key: &str| {
+        stats["workers"][format!("{key}_{number}")]
+            .as_u64()
+            .unwrap()
+    };
     for number in 0..2 {
         let carried = (at_worker(number, "esp_in"), at_worker(number, "esp_out"));
         assert!(carried.0 > 1000 && carried.1 > 1000, "{stats}");
