@@ -2,7 +2,7 @@
 //! buffer that is never given away.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -21,7 +21,7 @@ use crate::graph::{HostChange, NodeId};
 use crate::ipsec::{InboundEsp, OutboundEsp, PfkeySocketId};
 
 use crate::kernel::{Action, Kernel, Now, PortId};
-use crate::offload::{Coalescer, VirtioHeader};
+use crate::offload::Coalescer;
 use crate::os::arrivals::Arrivals;
 use crate::os::host::Host;
 use crate::os::outer::{Addresses, OuterSocket};
@@ -557,13 +557,7 @@ impl Engine {
     fn act(&mut self, action: Action, packet: &Buffer) {
         match action {
             Action::Done => {}
-            Action::Tun => {
-                let header = VirtioHeader::PLAIN.emit();
-                let parts = [IoSlice::new(&header), IoSlice::new(packet)];
-                if self.tun.send(&parts).is_err() {
-                    self.counters.tun_errors += 1;
-                }
-            }
+            Action::Tun => traffic::write_alone(&self.tun, packet, &mut self.counters),
             Action::Esp(esp) => self.send_esp(&esp, std::slice::from_ref(packet)),
             Action::Port(port, meta) => self.push_datagram(port, meta, packet),
             Action::Worker(worker, from) => self.stray(worker, from, packet),

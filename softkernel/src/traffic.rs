@@ -10,7 +10,7 @@ use crate::engine::Counters;
 use crate::ipsec::OutboundEsp;
 use crate::kernel::Action;
 use crate::offload::coalesce::MAX_PACKETS;
-use crate::offload::{Coalescer, Segments};
+use crate::offload::{Coalescer, Segments, VirtioHeader};
 use crate::os::outer::{Addresses, OuterSocket};
 use crate::os::tun::Tun;
 
@@ -176,4 +176,13 @@ pub(crate) fn write(
         }
     });
     coalescer.clear();
+}
+
+/// Writes one packet to the TUN device.
+pub(crate) fn write_alone(tun: &Tun, packet: &[u8], counters: &mut Counters) {
+    let header = VirtioHeader::PLAIN.emit();
+    let parts = [IoSlice::new(&header), IoSlice::new(packet)];
+    if tun.send(&parts).is_err() {
+        counters.tun_errors += 1;
+    }
 }

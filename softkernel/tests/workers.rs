@@ -12,6 +12,7 @@ use netgraph::generic::Rmhook;
 use netgraph::node::{l2tp, ppp, soft_iface};
 use pfkey::client::SaSelector;
 use pfkey::{Lifetime, Message, MessageType, Numbering, SaType};
+use proptest::prelude::*;
 use softkernel::batch::Batch;
 use softkernel::graph::Drop;
 use softkernel::ipsec::{self, Drop as EspDrop, InboundEsp, OutboundEsp};
@@ -477,6 +478,72 @@ fn a_client_that_moves_is_told_of_and_its_sa_follows() {
     let packet = esp_of(&mut client, &ping(INNER, SERVER_INNER, 3));
     server.esp(elsewhere, &packet);
     assert_eq!(server.messages(MessageType::X_NEW_MAPPING).len(), 1);
+}
+
+/// One that the nodes and the shortcut have to see alike: PPP frames in every form, IP from everywhere.
+fn frame(form: (bool, bool, bool), source: u8, size: usize, noise: u8) -> Vec<u8> {
+    let (control, long_protocol, garbled) = form;
+    let mut frame = Vec::new();
+    if control {
+        frame.extend([0xff, 0x03]);
+    }
+    frame.extend(if long_protocol {
+        &[0, 0x21][..]
+    } else {
+        &[0x21]
+    });
+    let mut packet = ping(&format!("10.0.0.{source}"), SERVER_INNER, noise);
+    packet.resize(28 + size, noise);
+    if garbled {
+        packet[usize::from(noise) % 28] ^= 0x55;
+    }
+    frame.extend(packet);
+    frame
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn nodes_and_shortcut_agree(
+        frames in proptest::collection::vec(
+            (any::<(bool, bool, bool)>(), 1u8..4, 0usize..40, any::<u8>()), 1..20,
+        ),
+    ) {
+        let (mut server, mut client) = connected();
+        warm_up(&mut server, &mut client);
+        let (mut plain, _) = connected();
+        let (mut shortcut, mut nodes) = (Vec::new(), Vec::new());
+        for (form, source, size, noise) in frames {
+            let frame = frame(form, source, size, noise);
+            let payload = [&[0x00, 0x02, 0, 9, 0, 3][..], &frame].concat();
+            let now = client.clock();
+            let meta = softkernel_port::Meta {
+                local: address("10.9.9.9:1701"),
+                peer: address("192.0.2.1:1701"),
+                reqid: 5,
+            };
+            let port = softkernel::kernel::PortId(1);
+            let _ = client.kernel.bind_port(port, meta.local);
+            let action = client
+                .kernel
+                .port_output(now, port, meta, &payload, &mut client.buffer);
+            prop_assert!(matches!(action, Action::Esp(_)));
+            let packet = client.buffer.to_vec();
+            server.esp(from_client(), &packet);
+            plain.host.esp(from_client(), &packet);
+        }
+        shortcut.extend(server.host.tun.drain(..));
+        nodes.extend(plain.host.tun.drain(..));
+        prop_assert_eq!(shortcut, nodes);
+        let link = ppp::GetLinkStats(ppp::LinkNumber(0));
+        let mine = server.call("tanuki-p9-3:", &link);
+        let other = plain.call("tanuki-p9-3:", &link);
+        // Two pings of 29 octets each way went before.
+        prop_assert_eq!(mine.receive_frames, other.receive_frames + 2);
+        prop_assert_eq!(mine.receive_octets, other.receive_octets + 58);
+        prop_assert_eq!(mine.bad_protocols, other.bad_protocols);
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Ipsec {
             true => Some(News::Gone),
             false => lent.map(|sa| News::Ends(sa.ends())),
         };
-        let news = worker.and_then(|worker| news.map(|news| (worker, news)));
+        let news = worker.zip(news);
         Some(SaChange { spi, reqid, news })
     }
 

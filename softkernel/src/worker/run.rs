@@ -291,8 +291,26 @@ impl Worker {
             self.inward.add();
             self.from.push(from);
         } else {
-            // As long as the outside can make one of fragments.
-            hand_over(&self.up, &mut self.counters, HandedOver::Esp(from), packet);
+            self.long_packet(from, packet);
+        }
+    }
+
+    /// A packet too long for the batch: as long as the outside can make one of fragments.
+    fn long_packet(&mut self, from: InboundEsp, packet: &[u8]) {
+        self.write_inward();
+        let mut buffer = Buffer::new(packet.len());
+        if !buffer.fill(packet) {
+            return;
+        }
+        let alone = std::slice::from_mut(&mut buffer);
+        self.plane
+            .esp_batch(Instant::now(), &[from], alone, &mut self.outcomes);
+        match self.outcomes.pop() {
+            Some(Outcome::Tun) => traffic::write_alone(&self.tun, &buffer, &mut self.counters),
+            Some(Outcome::Over(over)) => {
+                hand_over(&self.up, &mut self.counters, over, &buffer);
+            }
+            Some(Outcome::Done) | None => {}
         }
     }
 

@@ -34,16 +34,16 @@ def quiet(text):
 class Client:
     """Our own daemons as the client."""
 
-    def __init__(self, lab, route, suite=None):
-        texts = configuration("own-client", user=USER, password=USERS[USER], psk=PSK, server=SERVER)
+    def __init__(self, lab, route, suite=None, short="own", user=USER):
+        texts = configuration("own-client", user=user, password=USERS[user], psk=PSK, server=SERVER)
         texts = {name: quiet(text) for name, text in texts.items()}
         if route:
             texts["l2tpd.yaml"] = texts["l2tpd.yaml"].replace(
                 "    automatic: true\n", f"    automatic: true\n    routes: [{route}]\n")
         if suite:
             texts["ike-daemon.yaml"] += f"phase2: {{suites: [{suite}]}}\n"
-        self.namespace = lab.network.name("own")
-        self.daemons = Daemons(lab.programs, self.namespace, lab.folder / "client", texts)
+        self.namespace = lab.network.name(short)
+        self.daemons = Daemons(lab.programs, self.namespace, lab.folder / f"client-{short}", texts)
         self.daemons.start()
         eventually(self.online, "the client is not online", 40)
 
@@ -62,8 +62,10 @@ class Tanuki:
 
     inside = "10.77.0.1"
 
-    def __init__(self, lab, suite):
+    def __init__(self, lab, suite, kernel=""):
+        """`kernel` is more for softkernel's configuration."""
         texts = {name: quiet(text) for name, text in configuration("server").items()}
+        texts["softkernel.yaml"] += kernel
         texts["ike-daemon.yaml"] += f"nat_t: {{force: true}}\nphase2: {{suites: [{suite}]}}\n"
         self.daemons = Daemons(lab.programs, lab.network.name("server"), lab.folder / "server", texts)
         self.daemons.start()

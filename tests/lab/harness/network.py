@@ -112,12 +112,12 @@ class Network:
         sh(f"ip -n {server} route add 198.51.100.0/24 via 203.0.113.1; "
            f"ip -n {server} route add default via {NAT_ADDRESS}")
 
-    def own_client(self):
+    def own_client(self, short="own", address=OWN_CLIENT):
         """The namespace for a client of our own, made when it is first asked for."""
-        own = self.name("own")
+        own = self.name(short)
         if own not in self.names:
-            self.add("own")
-            self.wire("own", "eth0", "plain", f"{OWN_CLIENT}/24")
+            self.add(short)
+            self.wire(short, "eth0", "plain", f"{address}/24")
             sh(f"ip -n {own} route add default via {INTERFACES['p1'][2]}")
         return own
 
