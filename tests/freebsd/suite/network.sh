@@ -103,7 +103,7 @@ END
 
 start_daemon() {
 	_folder=$(runtime "$1")
-	inside "$1" "/usr/local/sbin/$2" --background -c "$_folder/$2.yaml" --runtime-dir "$_folder"
+	inside "$1" "$PREFIX/sbin/$2" --background -c "$_folder/$2.yaml" --runtime-dir "$_folder"
 }
 
 start_side() {
@@ -141,13 +141,13 @@ crash() {
 ctl() {
 	_side=$1 _tool=$2
 	shift 2
-	"/usr/local/bin/$_tool" --runtime-dir "$(runtime "$_side")" "$@"
+	"$PREFIX/bin/$_tool" --runtime-dir "$(runtime "$_side")" "$@"
 }
 
 ctl_line() {
 	_side=$1 _tool=$2
 	shift 2
-	echo "/usr/local/bin/$_tool --runtime-dir $(runtime "$_side") $*"
+	echo "$PREFIX/bin/$_tool --runtime-dir $(runtime "$_side") $*"
 }
 
 # A ping says more than any view. When there is none, the logs say why.
