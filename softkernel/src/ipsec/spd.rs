@@ -83,6 +83,8 @@ impl Selectors {
 #[derive(Debug)]
 pub(super) struct Spd {
     policies: Vec<SecurityPolicy>,
+    /// How many of them have a lifetime.
+    mortal: usize,
     /// Goes up with every change.
     generation: u64,
     last_id: u32,
@@ -93,6 +95,7 @@ impl Default for Spd {
     fn default() -> Self {
         Self {
             policies: Vec::new(),
+            mortal: 0,
             generation: 0,
             last_id: 0,
             last_reqid: IPSEC_MANUAL_REQID_MAX,
@@ -165,6 +168,7 @@ impl Spd {
             }
         }
         self.generation += 1;
+        self.mortal += usize::from(lifetime.is_some());
         policy.id = self.last_id;
         policy.scope = SCOPE_GLOBAL;
         let place = self
@@ -209,13 +213,20 @@ impl Spd {
 
     pub(super) fn remove(&mut self, id: u32) -> Option<SecurityPolicy> {
         let place = self.policies.iter().position(|sp| sp.policy.id == id)?;
+        Some(self.take(place))
+    }
+
+    fn take(&mut self, place: usize) -> SecurityPolicy {
         self.generation += 1;
-        Some(self.policies.remove(place))
+        let policy = self.policies.remove(place);
+        self.mortal -= usize::from(policy.lifetime.is_some());
+        policy
     }
 
     pub(super) fn clear(&mut self) {
         self.generation += 1;
         self.policies.clear();
+        self.mortal = 0;
     }
 
     /// The first policy that matches a packet, without counting that as use.
@@ -280,6 +291,10 @@ impl Spd {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
+        // Asked after every packet, and mostly no policy has an end.
+        if self.mortal == 0 {
+            return None;
+        }
         self.policies
             .iter()
             .filter_map(SecurityPolicy::deadline)
@@ -292,8 +307,7 @@ impl Spd {
             .policies
             .iter()
             .position(|sp| sp.deadline().is_some_and(|deadline| deadline <= now))?;
-        self.generation += 1;
-        Some(self.policies.remove(place))
+        Some(self.take(place))
     }
 }
 

@@ -412,8 +412,12 @@ impl Endpoint {
         {
             return Some(*id);
         }
-        self.children
-            .values()
+        // By its outbound half: among those of the clients at that address.
+        let clients = self.clients_at.get(&sa.2).into_iter().flatten();
+        clients
+            .filter_map(|reqid| self.clients.get(reqid))
+            .flat_map(|client| &client.children)
+            .filter_map(|id| self.children.get(id))
             .find(|child| {
                 (child.carrier, child.spi_out, child.peer.ip()) == sa && !child.outbound_gone
             })
