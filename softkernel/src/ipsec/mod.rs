@@ -11,7 +11,7 @@
 //! | `spd` | the policies |
 //! | `esp` | the packet format |
 //! | `inbound` | packets from outside |
-//! | `transform`, `authenticator` | ciphers and MACs |
+//! | `transform`, `authenticator`, `gcm` | ciphers and MACs |
 //! | `rows`, `seal` | the packets of a batch, each SA's together |
 //! | `lockstep`, `hmac` | CBC encryption and HMAC of several packets at once |
 //! | `replay` | the window, extended sequence numbers |
@@ -45,6 +45,7 @@ mod counters;
 mod errno;
 mod esp;
 mod events;
+mod gcm;
 mod hmac;
 mod inbound;
 mod lending;

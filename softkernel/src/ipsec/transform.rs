@@ -1,5 +1,5 @@
 //! Keyed ciphers of one SA, made once: AES-CBC (RFC 3602) and 3DES-CBC (RFC 2451) with a MAC
-//! (`authenticator`), AES-GCM-16 (RFC 4106).
+//! (`authenticator`), AES-GCM-16 (`gcm`).
 //!
 //! Works in place on a whole ESP packet, `SPI, sequence, IV, body, ICV`, and allocates nothing.
 //!
@@ -8,8 +8,6 @@
 //! mask drawn for the SA.
 
 use aes::{Aes128, Aes192, Aes256};
-use aes_gcm::aead::consts::U12;
-use aes_gcm::{AeadInOut, AesGcm, Nonce, Tag};
 use cbc::cipher::consts::U16;
 use cbc::cipher::{
     Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
@@ -22,16 +20,13 @@ use zeroize::Zeroizing;
 
 use super::authenticator::Authenticator;
 use super::counters::Drop;
+use super::gcm::{self, Gcm};
 use super::lockstep::{self, Block, Lane};
 
 /// Bytes of SPI and sequence number.
 pub(super) const ESP_HEADER: usize = 8;
 /// Bytes of padding length and next header.
 pub(super) const ESP_TRAILER: usize = 2;
-
-const GCM_IV: usize = 8;
-const GCM_ICV: usize = 16;
-const GCM_SALT: usize = 4;
 
 /// Encryption algorithms, as REGISTER tells them: number, IV in bytes, key lengths in bits.
 pub(super) const ENCRYPTION: &[Algorithm] = &[
@@ -101,23 +96,11 @@ pub(super) struct CbcHmac {
     iv_cipher: Aes128,
 }
 
-pub(super) struct Gcm {
-    cipher: GcmCipher,
-    salt: Zeroizing<[u8; GCM_SALT]>,
-    iv_mask: u64,
-}
-
 enum CbcCipher {
     Aes128(Aes128),
     Aes192(Aes192),
     Aes256(Aes256),
     TripleDes(TdesEde3),
-}
-
-enum GcmCipher {
-    Aes128(AesGcm<Aes128, U12>),
-    Aes192(AesGcm<Aes192, U12>),
-    Aes256(AesGcm<Aes256, U12>),
 }
 
 impl Transform {
@@ -165,11 +148,7 @@ impl Transform {
     ) -> AuthenticationAlgorithm {
         match self {
             Self::Cbc(_) => requested,
-            Self::Gcm(gcm) => match gcm.cipher {
-                GcmCipher::Aes128(_) => AuthenticationAlgorithm::AES128_GMAC,
-                GcmCipher::Aes192(_) => AuthenticationAlgorithm::AES192_GMAC,
-                GcmCipher::Aes256(_) => AuthenticationAlgorithm::AES256_GMAC,
-            },
+            Self::Gcm(gcm) => gcm.shown_authentication(),
         }
     }
 
@@ -211,7 +190,7 @@ impl Transform {
     pub(super) fn iv_len(&self) -> usize {
         match self {
             Self::Cbc(cbc) => cbc.cipher.block(),
-            Self::Gcm(_) => GCM_IV,
+            Self::Gcm(_) => gcm::IV,
         }
     }
 
@@ -219,7 +198,7 @@ impl Transform {
     pub(super) fn icv_len(&self) -> usize {
         match self {
             Self::Cbc(cbc) => cbc.mac.icv_len(),
-            Self::Gcm(_) => GCM_ICV,
+            Self::Gcm(_) => gcm::ICV,
         }
     }
 
@@ -388,89 +367,6 @@ fn cbc_decrypt<C: BlockCipherDecrypt>(cipher: &C, iv: &[u8], body: &mut [u8]) ->
     };
     cbc::Decryptor::inner_iv_init(cipher, iv).decrypt_blocks(blocks);
     Some(())
-}
-
-impl Gcm {
-    fn new(key: &[u8], rng: &mut dyn CryptoRng) -> Result<Self, Unsupported> {
-        // The last four bytes are the salt, RFC 4106 section 8.1.
-        let (key, salt) = key.split_last_chunk::<GCM_SALT>().ok_or(Unsupported)?;
-        let cipher = match key.len() {
-            16 => AesGcm::new_from_slice(key).map(GcmCipher::Aes128),
-            24 => AesGcm::new_from_slice(key).map(GcmCipher::Aes192),
-            _ => AesGcm::new_from_slice(key).map(GcmCipher::Aes256),
-        }
-        .map_err(|_| Unsupported)?;
-        Ok(Self {
-            cipher,
-            salt: Zeroizing::new(*salt),
-            iv_mask: rng.next_u64(),
-        })
-    }
-
-    fn seal(&self, job: &mut Job<'_>) -> Option<()> {
-        let (sequence, extended) = (job.sequence, job.extended);
-        let covered = job.packet.len().checked_sub(GCM_ICV)?;
-        let (text, icv) = job.packet.split_at_mut_checked(covered)?;
-        let (header, rest) = text.split_at_mut_checked(ESP_HEADER)?;
-        let (iv, body) = rest.split_at_mut_checked(GCM_IV)?;
-        iv.copy_from_slice(&(sequence ^ self.iv_mask).to_be_bytes());
-        let nonce = self.nonce(iv)?;
-        let mut scratch = [0; 12];
-        let associated = associated_data(header, sequence, extended, &mut scratch)?;
-        let tag = match &self.cipher {
-            GcmCipher::Aes128(c) => c.encrypt_inout_detached(&nonce, associated, body.into()),
-            GcmCipher::Aes192(c) => c.encrypt_inout_detached(&nonce, associated, body.into()),
-            GcmCipher::Aes256(c) => c.encrypt_inout_detached(&nonce, associated, body.into()),
-        };
-        icv.copy_from_slice(&tag.ok()?);
-        Some(())
-    }
-
-    fn open(&self, job: &mut Job<'_>) -> Result<(), Drop> {
-        let (sequence, extended) = (job.sequence, job.extended);
-        let covered = job.packet.len().checked_sub(GCM_ICV).ok_or(Drop::Short)?;
-        let (text, icv) = job
-            .packet
-            .split_at_mut_checked(covered)
-            .ok_or(Drop::Short)?;
-        let (header, rest) = text.split_at_mut_checked(ESP_HEADER).ok_or(Drop::Short)?;
-        let (iv, body) = rest.split_at_mut_checked(GCM_IV).ok_or(Drop::Short)?;
-        let nonce = self.nonce(iv).ok_or(Drop::Short)?;
-        let tag: &Tag = Array::slice_as_array(icv).ok_or(Drop::Short)?;
-        let mut scratch = [0; 12];
-        let associated =
-            associated_data(header, sequence, extended, &mut scratch).ok_or(Drop::Short)?;
-        match &self.cipher {
-            GcmCipher::Aes128(c) => c.decrypt_inout_detached(&nonce, associated, body.into(), tag),
-            GcmCipher::Aes192(c) => c.decrypt_inout_detached(&nonce, associated, body.into(), tag),
-            GcmCipher::Aes256(c) => c.decrypt_inout_detached(&nonce, associated, body.into(), tag),
-        }
-        .map_err(|_| Drop::Authentication)
-    }
-
-    fn nonce(&self, iv: &[u8]) -> Option<Nonce<U12>> {
-        let mut nonce = Nonce::<U12>::default();
-        nonce.get_mut(..GCM_SALT)?.copy_from_slice(&*self.salt);
-        nonce.get_mut(GCM_SALT..)?.copy_from_slice(iv);
-        Some(nonce)
-    }
-}
-
-/// RFC 4106 section 5: SPI and sequence number, the latter in full when extended.
-fn associated_data<'a>(
-    header: &'a [u8],
-    sequence: u64,
-    extended: bool,
-    scratch: &'a mut [u8; 12],
-) -> Option<&'a [u8]> {
-    if !extended {
-        return Some(header);
-    }
-    scratch.get_mut(..4)?.copy_from_slice(header.get(..4)?);
-    scratch
-        .get_mut(4..)?
-        .copy_from_slice(&sequence.to_be_bytes());
-    Some(scratch)
 }
 
 #[cfg(test)]
