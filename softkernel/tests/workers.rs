@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use netgraph::generic::Rmhook;
 use netgraph::node::{l2tp, ppp, soft_iface};
-use pfkey::client::SaSelector;
+use pfkey::client::{NatT, SaMove, SaSelector};
 use pfkey::{Lifetime, Message, MessageType, Numbering, SaType};
 use proptest::prelude::*;
 use softkernel::batch::Batch;
@@ -473,9 +473,53 @@ fn a_client_that_moves_is_told_of_and_its_sa_follows() {
     let told = server.messages(MessageType::X_NEW_MAPPING);
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].nat_t_destination_port(), Some(&61_099));
-    // Another second, another word.
+    // Key management moves both SAs: what goes out goes there, and nothing more is told.
+    let (old, new) = (address(MAPPED).ip(), elsewhere.source);
+    for (spi, inbound) in [(IN, true), (OUT, false)] {
+        let ours = address(OUTSIDE);
+        let (source, destination) = if inbound {
+            (old, ours.ip())
+        } else {
+            (ours.ip(), old)
+        };
+        let (from, to) = if inbound { (new, ours) } else { (ours, new) };
+        let update = server.host.pfkey_client.update_addresses(&SaMove {
+            sa_type: SaType::ESP,
+            spi,
+            mode: pfkey::Mode::TRANSPORT,
+            reqid: REQID,
+            source,
+            destination,
+            new_source: Some(from.ip()),
+            new_destination: Some(to.ip()),
+            nat_t: Some(NatT {
+                source_port: from.port(),
+                destination_port: to.port(),
+                original_initiator: None,
+                original_responder: None,
+            }),
+        });
+        let reply = server.host.pfkey(&update.bytes);
+        assert_eq!(reply[1..3], [2, 0], "SADB_UPDATE: {reply:02x?}");
+    }
+    server.settle();
+    for number in 3..6 {
+        server.tun_packet(&ping(SERVER_INNER, INNER, number));
+        let packet = esp_of(&mut client, &ping(INNER, SERVER_INNER, number));
+        server.esp(elsewhere, &packet);
+    }
+    assert_eq!(server.host.tun.len(), 6);
+    assert!(!server.from_plane.is_empty());
+    let sent = server.host.outgoing.iter().chain(&server.from_plane);
+    assert!(sent.into_iter().all(|(esp, _)| esp.destination == new));
+    assert_eq!(server.messages(MessageType::X_NEW_MAPPING).len(), 0);
+    // Moved once more, told once more.
+    let elsewhere = InboundEsp {
+        source: address("203.0.113.9:61100"),
+        ..from_client()
+    };
     server.host.now += Duration::from_secs(11);
-    let packet = esp_of(&mut client, &ping(INNER, SERVER_INNER, 3));
+    let packet = esp_of(&mut client, &ping(INNER, SERVER_INNER, 6));
     server.esp(elsewhere, &packet);
     assert_eq!(server.messages(MessageType::X_NEW_MAPPING).len(), 1);
 }
@@ -549,9 +593,18 @@ proptest! {
 #[test]
 fn what_is_no_plain_data_goes_through_the_nodes() {
     let (mut server, mut client) = connected();
+    let echo = [0, 0, 0xc0, 0x21, 9, 1, 0, 8, 0, 0, 0, 0];
+    for _ in 0..3 {
+        client.send("b0001", &echo);
+        let (_, packet) = client.outgoing.pop_front().unwrap();
+        server.esp(from_client(), &packet);
+        server.host.data().unwrap();
+    }
+    // For those alone no worker has to know the session.
+    assert_eq!(server.host.kernel.graph.shortcut_count(), 0);
     warm_up(&mut server, &mut client);
-    // LCP: an echo request.
-    client.send("b0001", &[0, 0, 0xc0, 0x21, 9, 1, 0, 8, 0, 0, 0, 0]);
+    assert_eq!(server.host.kernel.graph.shortcut_count(), 1);
+    client.send("b0001", &echo);
     let (_, packet) = client.outgoing.pop_front().unwrap();
     assert!(matches!(
         server.esp(from_client(), &packet),

@@ -142,6 +142,13 @@ pub enum Inward {
     Dropped(Drop),
 }
 
+/// Whether an L2TP packet carries IP without sequence numbers.
+pub(super) fn is_data(header: &Header, packet: &[u8]) -> bool {
+    let frame = packet.get(header.start..header.end).unwrap_or_default();
+    let protocol = ppp::frame_protocol(frame).map(|(protocol, _)| protocol);
+    header.sequence.is_none() && matches!(protocol, Some(PROTOCOL_IP | PROTOCOL_IPV6))
+}
+
 impl Shortcut {
     pub(super) fn new(
         ends: (SocketAddr, SocketAddr),

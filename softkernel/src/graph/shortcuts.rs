@@ -105,8 +105,9 @@ impl Graph {
         let header = l2tp::header::Header::parse(payload).ok()?;
         let hook = self.ksocket(ksocket)?.hook();
         let (l2tp, _) = self.peer_of(ksocket, hook)?;
-        let plain = !header.control && header.sequence.is_none();
-        plain.then(|| self.issue(worker, reqid, l2tp, header.session))?
+        // Nobody needs one for the echoes of a session that is idle.
+        let is_data = !header.control && super::shortcut::is_data(&header, payload);
+        is_data.then(|| self.issue(worker, reqid, l2tp, header.session))?
     }
 
     /// The same for the session that a packet with this destination goes out by.

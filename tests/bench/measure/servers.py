@@ -63,9 +63,9 @@ class Tanuki:
     inside = "10.77.0.1"
 
     def __init__(self, lab, suite, kernel=""):
-        """`kernel` is more for softkernel's configuration."""
+        """`kernel` is softkernel's configuration."""
         texts = {name: quiet(text) for name, text in configuration("server").items()}
-        texts["softkernel.yaml"] += kernel
+        texts["softkernel.yaml"] = kernel
         texts["ike-daemon.yaml"] += f"nat_t: {{force: true}}\nphase2: {{suites: [{suite}]}}\n"
         self.daemons = Daemons(lab.programs, lab.network.name("server"), lab.folder / "server", texts)
         self.daemons.start()
