@@ -13,10 +13,13 @@
 //! has bound, and no clear datagram can arrive at such a port because no socket of the operating
 //! system stands behind it.
 
+mod carried;
+mod counters;
+mod workers;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use netgraph::Errno;
@@ -24,19 +27,16 @@ use netgraph::frame::Frame;
 use pfkey::{Direction, Mode, PolicyRequest};
 use softkernel_port::Meta;
 
+pub(crate) use self::carried::{Carried, carried};
+pub use self::counters::Counters;
 use crate::buffer::Buffer;
-use crate::graph::shortcut::{SessionKey, Shortcut};
 use crate::graph::{Exit, Graph, NodeId, iface};
 use crate::ipsec::{
     self, Inbound, InboundEsp, InboundPolicy, Ipsec, Opened, Outbound, OutboundEsp, PolicyBlob,
-    SaChange, Unsealed,
+    Unsealed,
 };
 use crate::udp;
-use crate::worker::{HandedOver, Notice, Order};
-
-/// IP in IP, and IPv6 in IP: what tunnel mode carries.
-const NEXT_HEADER_IPV4: u8 = 4;
-const NEXT_HEADER_IPV6: u8 = 41;
+use crate::worker::Order;
 
 /// The time, both kinds of it.
 #[derive(Debug, Clone, Copy)]
@@ -65,71 +65,6 @@ pub enum Action {
 /// A connection to `udp.sock` with an inner port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortId(pub u64);
-
-/// What happened to packets that neither IPsec nor netgraph dropped.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counters {
-    /// Packets from the TUN device.
-    pub tun_in: u64,
-    /// Packets to the TUN device.
-    pub tun_out: u64,
-    /// ESP packets received.
-    pub esp_in: u64,
-    /// ESP packets sent.
-    pub esp_out: u64,
-    /// Transport mode packets that carry something else than UDP.
-    pub not_udp: u64,
-    /// Malformed UDP or IP inside ESP.
-    pub malformed: u64,
-    /// Packets out of an SA that no inbound policy wants from there.
-    pub policy: u64,
-    /// UDP datagrams for a port that nobody has bound.
-    pub no_listener: u64,
-    /// Datagrams handed to a bound port.
-    pub to_port: u64,
-    /// Packets from the TUN device that no interface and no policy wants.
-    pub no_route: u64,
-    /// Packets that did not fit.
-    pub too_long: u64,
-}
-
-impl Counters {
-    pub(crate) fn count(&mut self, reason: Useless) {
-        match reason {
-            Useless::Malformed => self.malformed += 1,
-            Useless::NotUdp => self.not_udp += 1,
-        }
-    }
-}
-
-impl std::ops::AddAssign<&Self> for Counters {
-    fn add_assign(&mut self, other: &Self) {
-        let Self {
-            tun_in,
-            tun_out,
-            esp_in,
-            esp_out,
-            not_udp,
-            malformed,
-            policy,
-            no_listener,
-            to_port,
-            no_route,
-            too_long,
-        } = other;
-        self.tun_in += tun_in;
-        self.tun_out += tun_out;
-        self.esp_in += esp_in;
-        self.esp_out += esp_out;
-        self.not_udp += not_udp;
-        self.malformed += malformed;
-        self.policy += policy;
-        self.no_listener += no_listener;
-        self.to_port += to_port;
-        self.no_route += no_route;
-        self.too_long += too_long;
-    }
-}
 
 /// The kernel without its devices.
 pub struct Kernel {
@@ -301,93 +236,6 @@ impl Kernel {
     pub fn tun_input(&mut self, now: Now, packet: &mut Buffer) -> Action {
         let action = self.tun_packet(now, packet);
         self.sealed(action, packet)
-    }
-
-    /// Something that a worker could not do by itself.
-    pub fn handed_over(
-        &mut self,
-        now: Now,
-        worker: usize,
-        what: &HandedOver,
-        packet: &mut Buffer,
-    ) -> Action {
-        match what {
-            HandedOver::Esp(from) => self.esp_input_by(now, *from, packet, Some(worker)),
-            HandedOver::Datagram { reqid, local, peer } => {
-                let by = Some(worker);
-                let action = self.udp_input(now, *reqid, (*local, *peer), packet, by);
-                self.sealed(action, packet)
-            }
-            HandedOver::Tunnel { reqid } => self.tunnel_input(now, *reqid, packet),
-            HandedOver::Outward => {
-                let destination = iface::destination_of(packet);
-                let action = self.tun_input(now, packet);
-                if let Some(destination) = destination
-                    && let Some((key, shortcut)) = self.graph.shortcut_towards(worker, destination)
-                {
-                    self.give(worker, key, shortcut, Some(destination));
-                }
-                action
-            }
-        }
-    }
-
-    /// Gives a worker the shortcut of a session, with the SA to send by, if there is one that has been
-    /// used, and a destination that it leads to.
-    fn give(
-        &mut self,
-        worker: usize,
-        key: SessionKey,
-        shortcut: Arc<Shortcut>,
-        destination: Option<IpAddr>,
-    ) {
-        let (local, peer) = (shortcut.local, shortcut.peer);
-        let policy = self.graph.policy_of(local, peer, key.reqid);
-        let sender = self.ipsec.sender(&transport(local, peer, policy));
-        if !self
-            .ipsec
-            .admits_for_good(&transport(peer, local, None), key.reqid)
-        {
-            self.graph.client_changed(key.reqid);
-            return;
-        }
-        let order = Order::Session {
-            key,
-            shortcut,
-            sender,
-            destination,
-        };
-        self.orders.push_back((worker, order));
-    }
-
-    /// A worker has seen something that key management has to know.
-    pub fn noticed(&mut self, now: Now, notice: Notice) {
-        match notice {
-            Notice::Marked { spi } => self.ipsec.look_at(now.instant, spi),
-            Notice::Moved { spi, seen } => self.ipsec.peer_moved(now.instant, spi, seen),
-        }
-    }
-
-    /// What a worker is to do next, after any call. None without workers.
-    pub fn poll_order(&mut self) -> Option<(usize, Order)> {
-        if !self.has_workers {
-            return None;
-        }
-        while let Some(SaChange { spi, reqid, news }) = self.ipsec.poll_sa_change() {
-            self.graph.client_changed(reqid);
-            if let Some((worker, news)) = news {
-                self.orders.push_back((worker, Order::News(spi, news)));
-            }
-        }
-        let policies = self.ipsec.policy_generation();
-        if std::mem::replace(&mut self.policies, policies) != policies {
-            self.graph.policies_changed();
-        }
-        while let Some((worker, key)) = self.graph.poll_taken_back() {
-            self.orders.push_back((worker, Order::Forget(key)));
-        }
-        self.graph.settle_counts();
-        self.orders.pop_front()
     }
 
     /// IP packets from the TUN device, encrypted side by side; `actions` gets one for each. A packet
@@ -635,49 +483,6 @@ impl Kernel {
             // The reason is counted by IPsec.
             None => Action::Done,
         }
-    }
-}
-
-/// What an authentic packet carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carried {
-    /// An IP packet.
-    Packet,
-    /// A UDP payload.
-    Datagram {
-        /// Our end.
-        local: SocketAddr,
-        /// The peer's.
-        peer: SocketAddr,
-    },
-    /// Nothing of use.
-    Nothing(Useless),
-}
-
-/// Why what a packet carries is of no use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Useless {
-    Malformed,
-    NotUdp,
-}
-
-/// Reduces a packet to what it carries.
-pub(crate) fn carried(inbound: &Inbound, from: &InboundEsp, packet: &mut Buffer) -> Carried {
-    packet.truncate(inbound.payload.end);
-    if !packet.trim_front(inbound.payload.start) {
-        return Carried::Nothing(Useless::Malformed);
-    }
-    match (inbound.mode, inbound.next_header) {
-        (Mode::TUNNEL, NEXT_HEADER_IPV4 | NEXT_HEADER_IPV6) => Carried::Packet,
-        (Mode::TUNNEL, _) => Carried::Nothing(Useless::Malformed),
-        (_, udp::PROTOCOL) => match udp::strip(packet) {
-            Some((source_port, destination_port)) => Carried::Datagram {
-                local: SocketAddr::new(from.destination.ip(), destination_port),
-                peer: SocketAddr::new(from.source.ip(), source_port),
-            },
-            None => Carried::Nothing(Useless::Malformed),
-        },
-        _ => Carried::Nothing(Useless::NotUdp),
     }
 }
 

@@ -170,16 +170,7 @@ fn connected_with(lifetimes: Option<(Lifetime, Lifetime)>) -> (Server, Host) {
         sa.lifetimes = lifetimes;
         server.host.add_sa(&sa);
     }
-    client
-        .tunnel(Tunnel {
-            id: 1,
-            peer_id: 9,
-            local: address("10.9.9.9:1701"),
-            peer: address("192.0.2.1:1701"),
-            reqid: Some(5),
-        })
-        .unwrap();
-    client.session(1, 1, 3, pair(INNER, SERVER_INNER));
+    client_session(&mut client);
     server
         .host
         .tunnel(Tunnel {
@@ -193,6 +184,20 @@ fn connected_with(lifetimes: Option<(Lifetime, Lifetime)>) -> (Server, Host) {
     server.host.session(9, 3, 1, pair(SERVER_INNER, INNER));
     server.settle();
     (server, client)
+}
+
+/// A client's nodes.
+fn client_session(client: &mut Host) {
+    client
+        .tunnel(Tunnel {
+            id: 1,
+            peer_id: 9,
+            local: address("10.9.9.9:1701"),
+            peer: address("192.0.2.1:1701"),
+            reqid: Some(5),
+        })
+        .unwrap();
+    client.session(1, 1, 3, pair(INNER, SERVER_INNER));
 }
 
 /// The client's packet as the server gets it.
@@ -670,17 +675,8 @@ fn another_clients_sa_does_not_lead_into_a_session() {
     let mapped = address("203.0.113.9:61002");
     other.sa(0x3001, private, outside, 5);
     server.host.sa(0x3001, mapped, outside, REQID + 1);
-    other
-        .tunnel(Tunnel {
-            id: 1,
-            peer_id: 9,
-            local: address("10.9.9.9:1701"),
-            peer: address("192.0.2.1:1701"),
-            reqid: Some(5),
-        })
-        .unwrap();
     // The same tunnel and session, the same inner addresses.
-    other.session(1, 1, 3, pair(INNER, SERVER_INNER));
+    client_session(&mut other);
     let from = InboundEsp {
         source: mapped,
         ..from_client()
