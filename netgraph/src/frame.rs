@@ -1,9 +1,11 @@
 //! How netgraph travels on the `SOCK_SEQPACKET` Unix socket of the user-space kernel.
 //!
-//! One connection is one `ng_socket` node; its end is the node's end. One packet is one frame:
+//! One connection is one `ng_socket` node; its end is the node's end. One packet is one frame or
+//! several, in order, each behind its length:
 //!
 //! ```text
-//!  0 kind   1 length of the address, network order   3 address   … payload
+//!  0 length of what follows, network order   4 kind   5 length of the address, network order
+//!  7 address   … payload
 //! ```
 //!
 //! | kind | from | address | payload |
@@ -23,12 +25,18 @@ use crate::wire::{PATH_SIZE, Reader, Writer};
 pub const MAX_PAYLOAD: usize = 1 << 20;
 /// Largest frame.
 pub const MAX_FRAME: usize = 3 + PATH_SIZE + MAX_PAYLOAD;
+/// Octets of a frame's length.
+const LENGTH: usize = 4;
+/// Largest packet.
+pub const MAX_PACKET: usize = LENGTH + MAX_FRAME;
+/// Frames go together in a packet up to this size; a longer one goes alone.
+const TOGETHER: usize = 32 * 1024;
 
 const CONTROL: u8 = 1;
 const DATA: u8 = 2;
 const STATUS: u8 = 3;
 
-/// One packet on the socket.
+/// One message on the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame<'a> {
     /// A control message.
@@ -55,7 +63,7 @@ pub enum Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads a packet.
+    /// Reads a frame, without its length.
     ///
     /// # Errors
     /// Unknown kind, truncated, too long, or an address that is not printable ASCII.
@@ -110,7 +118,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The packet.
+    /// The frame, without its length.
     pub fn emit(&self) -> Vec<u8> {
         let (kind, address, payload) = match self {
             Self::Control { path, message } => (CONTROL, *path, *message),
@@ -133,4 +141,47 @@ impl<'a> Frame<'a> {
             .bytes(payload)
             .finish()
     }
+}
+
+/// A packet that is being filled: a packet for each frame would cost two system calls and a change of
+/// process each.
+#[derive(Debug, Default)]
+pub struct Packet(Vec<u8>);
+
+impl Packet {
+    /// Whether a frame of so many octets may still go with those that are there.
+    pub fn has_room(&self, frame: usize) -> bool {
+        self.0.is_empty() || self.0.len() + LENGTH + frame <= TOGETHER
+    }
+
+    /// Adds a frame.
+    pub fn push(&mut self, frame: &[u8]) {
+        let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend_from_slice(frame);
+    }
+
+    /// What goes over the socket; empty when there is nothing to send.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Takes all frames out: they are sent.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The frames of a packet. One that does not parse is left out, and so is what follows a length that
+/// goes beyond the packet.
+pub fn frames(packet: &[u8]) -> impl Iterator<Item = Frame<'_>> {
+    let mut left = packet;
+    let frames = std::iter::from_fn(move || {
+        let (length, rest) = left.split_first_chunk::<LENGTH>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (frame, rest) = rest.split_at_checked(length)?;
+        left = rest;
+        Some(frame)
+    });
+    frames.filter_map(|frame| Frame::parse(frame).ok())
 }

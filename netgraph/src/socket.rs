@@ -14,7 +14,7 @@ pub use crate::client::Event;
 use crate::client::{Client, Token};
 use crate::command::{Command, Reply};
 use crate::error::{CallError, Errno};
-use crate::frame::Frame;
+use crate::frame::{self, Frame, MAX_PACKET, Packet};
 use crate::message::NgMessage;
 
 /// The kernel is on the same machine and answers at once; longer means that it hangs.
@@ -27,6 +27,8 @@ pub struct Netgraph {
     transport: Transport,
     client: Client,
     buffer: Vec<u8>,
+    /// Frames for the user-space kernel that go together: before anything is waited for.
+    outgoing: Packet,
     /// Commands sent by [`Netgraph::post`] and not yet settled, oldest first.
     posted: Vec<Posted>,
     watcher: Option<Watcher>,
@@ -102,23 +104,6 @@ enum Transport {
     System(system::SystemSocket),
 }
 
-/// What a transport received, as lengths and names in the shared buffer.
-enum Received {
-    Data {
-        hook: String,
-        payload: std::ops::Range<usize>,
-    },
-    Control {
-        from: String,
-        message: std::ops::Range<usize>,
-    },
-    Status {
-        token: u32,
-        result: Result<(), Errno>,
-    },
-    Nothing,
-}
-
 impl Netgraph {
     /// Connects to the user-space kernel's `netgraph.sock`.
     ///
@@ -140,7 +125,8 @@ impl Netgraph {
         Self {
             transport,
             client: Client::new(),
-            buffer: vec![0; crate::frame::MAX_FRAME],
+            buffer: vec![0; MAX_PACKET],
+            outgoing: Packet::default(),
             posted: Vec::new(),
             watcher: None,
         }
@@ -150,12 +136,6 @@ impl Netgraph {
     /// lowest level.
     pub fn watch(&mut self, watcher: impl FnMut(Passing<'_>) + Send + 'static) {
         self.watcher = Some(Box::new(watcher));
-    }
-
-    fn passes(&mut self, passing: Passing<'_>) {
-        if let Some(watcher) = &mut self.watcher {
-            watcher(passing);
-        }
     }
 
     /// Whether this is the user-space kernel, which knows
@@ -288,14 +268,15 @@ impl Netgraph {
         first
     }
 
-    /// Sends data out of a hook of our node.
+    /// Sends data out of a hook of our node; to the user-space kernel when something is waited for
+    /// next, here or in [`next_event`](Self::next_event).
     ///
     /// # Errors
     /// A broken socket. The user-space kernel does not report whether a node took the data.
     pub async fn send_data(&mut self, hook: &str, payload: &[u8]) -> io::Result<()> {
-        self.passes(Passing::DataOut { hook, payload });
+        show(&mut self.watcher, Passing::DataOut { hook, payload });
         match &self.transport {
-            Transport::Soft(socket) => socket.send(&Frame::Data { hook, payload }.emit()).await,
+            Transport::Soft(_) => self.queue(Frame::Data { hook, payload }).await,
             Transport::System(socket) => socket.send_data(hook, payload).await,
         }
     }
@@ -321,25 +302,21 @@ impl Netgraph {
     /// Sends a request.
     async fn request(&mut self, path: &str, token: Token, message: &NgMessage) -> io::Result<()> {
         let bytes = message.emit();
-        self.passes(Passing::Request {
-            path,
-            message: &bytes,
-        });
+        show(
+            &mut self.watcher,
+            Passing::Request {
+                path,
+                message: &bytes,
+            },
+        );
         match &self.transport {
-            Transport::Soft(socket) => {
-                socket
-                    .send(
-                        &Frame::Control {
-                            path,
-                            message: &bytes,
-                        }
-                        .emit(),
-                    )
-                    .await?;
+            Transport::Soft(_) => {
+                let message = &bytes;
+                self.queue(Frame::Control { path, message }).await?;
             }
             Transport::System(socket) => {
                 let result = socket.send_control(path, &bytes).await?;
-                self.passes(Passing::Status(result));
+                show(&mut self.watcher, Passing::Status(result));
                 self.client.handle_status(token, result);
             }
         }
@@ -356,42 +333,95 @@ impl Netgraph {
         }
     }
 
-    /// Takes one packet from the socket. A packet that does not parse is skipped: the kernel's
-    /// side is trusted, and a newer one may say things this side does not know.
-    async fn receive(&mut self) -> io::Result<()> {
-        let received = match &self.transport {
-            Transport::Soft(socket) => socket.receive(&mut self.buffer).await?,
-            Transport::System(socket) => socket.receive(&mut self.buffer).await?,
-        };
-        match received {
-            Received::Data { hook, payload } => {
-                let payload = self.buffer.get(payload).unwrap_or_default();
-                if let Some(watcher) = &mut self.watcher {
-                    watcher(Passing::DataIn {
-                        hook: &hook,
-                        payload,
-                    });
-                }
-                self.client.handle_data(&hook, payload);
-            }
-            Received::Control { from, message } => {
-                let bytes = self.buffer.get(message).unwrap_or_default();
-                if let Some(watcher) = &mut self.watcher {
-                    watcher(Passing::Message {
-                        path: &from,
-                        message: bytes,
-                    });
-                }
-                if let Ok(message) = NgMessage::parse(bytes) {
-                    self.client.handle_message(&from, message);
-                }
-            }
-            Received::Status { token, result } => {
-                self.passes(Passing::Status(result));
-                self.client.handle_status(Token(token), result);
-            }
-            Received::Nothing => {}
+    /// Adds a frame to those that go together.
+    async fn queue(&mut self, frame: Frame<'_>) -> io::Result<()> {
+        let frame = frame.emit();
+        if !self.outgoing.has_room(frame.len()) {
+            self.flush().await?;
+        }
+        self.outgoing.push(&frame);
+        Ok(())
+    }
+
+    /// Sends what is queued, when nothing is waited for any more.
+    ///
+    /// # Errors
+    /// A broken socket.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        if let (Transport::Soft(socket), false) =
+            (&self.transport, self.outgoing.bytes().is_empty())
+        {
+            let sent = socket.send(self.outgoing.bytes()).await;
+            self.outgoing.clear();
+            sent?;
         }
         Ok(())
+    }
+
+    /// Takes one packet from the socket, after all that is queued was sent. What does not parse is
+    /// skipped: the kernel's side is trusted, and a newer one may say things this side does not know.
+    async fn receive(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        let Self {
+            transport,
+            client,
+            buffer,
+            watcher,
+            ..
+        } = self;
+        match transport {
+            Transport::Soft(socket) => {
+                let length = socket.receive(buffer).await?;
+                for frame in frame::frames(buffer.get(..length).unwrap_or_default()) {
+                    take(client, watcher, frame);
+                }
+            }
+            Transport::System(socket) => {
+                let system::Received {
+                    control,
+                    name,
+                    length,
+                } = socket.receive(buffer).await?;
+                let bytes = buffer.get(..length).unwrap_or_default();
+                let frame = match control {
+                    true => Frame::Control {
+                        path: &name,
+                        message: bytes,
+                    },
+                    false => Frame::Data {
+                        hook: &name,
+                        payload: bytes,
+                    },
+                };
+                take(client, watcher, frame);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn show(watcher: &mut Option<Watcher>, passing: Passing<'_>) {
+    if let Some(watcher) = watcher {
+        watcher(passing);
+    }
+}
+
+/// One thing the kernel said.
+fn take(client: &mut Client, watcher: &mut Option<Watcher>, frame: Frame<'_>) {
+    match frame {
+        Frame::Data { hook, payload } => {
+            show(watcher, Passing::DataIn { hook, payload });
+            client.handle_data(hook, payload);
+        }
+        Frame::Control { path, message } => {
+            show(watcher, Passing::Message { path, message });
+            if let Ok(message) = NgMessage::parse(message) {
+                client.handle_message(path, message);
+            }
+        }
+        Frame::Status { token, result } => {
+            show(watcher, Passing::Status(result));
+            client.handle_status(Token(token), result);
+        }
     }
 }

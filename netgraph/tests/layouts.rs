@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use hex_literal::hex;
-use netgraph::frame::Frame;
+use netgraph::frame::{Frame, MAX_FRAME, Packet, frames};
 use netgraph::generic::{
     self, ConnectArguments, HookList, LinkInfo, MkpeerArguments, NameList, NodeInfo, NodeName,
     TypeList,
@@ -293,7 +293,7 @@ fn a_source_filter_lets_its_networks_through() {
 }
 
 #[test]
-fn frames() {
+fn one_frame() {
     let frame = Frame::Control {
         path: ".:",
         message: &[1, 2],
@@ -307,6 +307,32 @@ fn frames() {
     assert!(Frame::parse(&hex!("01 0003 2e3a")).is_err());
     assert!(Frame::parse(&hex!("02 0001 00 0102")).is_err());
     assert!(Frame::parse(&hex!("09 0000")).is_err());
+}
+
+#[test]
+fn frames_that_go_together() {
+    let control = Frame::Control {
+        path: ".:",
+        message: &[1, 2],
+    };
+    let data = Frame::Data {
+        hook: "c",
+        payload: &[3],
+    };
+    let mut packet = Packet::default();
+    for frame in [control, data] {
+        packet.push(&frame.emit());
+    }
+    let bytes = hex!("00000007 01 0002 2e3a 0102  00000005 02 0001 63 03");
+    assert_eq!(packet.bytes(), bytes);
+    assert_eq!(frames(&bytes).collect::<Vec<_>>(), [control, data]);
+    // What follows one that is cut off is not there; what follows one that means nothing is.
+    assert_eq!(frames(&bytes[..19]).collect::<Vec<_>>(), [control]);
+    let unknown = hex!("00000003 09 0000  00000005 02 0001 63 03");
+    assert_eq!(frames(&unknown).collect::<Vec<_>>(), [data]);
+    assert_eq!(frames(&hex!("ffffffff 01")).count(), 0);
+    assert!(packet.has_room(1024) && !packet.has_room(MAX_FRAME));
+    assert!(Packet::default().has_room(MAX_FRAME));
 }
 
 fn parses_again<T: PartialEq + std::fmt::Debug>(

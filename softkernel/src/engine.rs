@@ -423,16 +423,14 @@ impl Engine {
     }
 
     /// A frame on it.
-    pub fn netgraph_frame(&mut self, socket: NodeId, packet: &[u8]) {
-        if let Ok(frame) = Frame::parse(packet) {
-            let now = now();
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let action = self.kernel.netgraph_frame(now, socket, frame, &mut buffer);
-            self.act(action, &buffer);
-            // The next frame may be the end of a node that has something to send now.
-            self.transmit(now, &mut buffer);
-            self.buffer = buffer;
-        }
+    pub fn netgraph_frame(&mut self, socket: NodeId, frame: Frame<'_>) {
+        let now = now();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let action = self.kernel.netgraph_frame(now, socket, frame, &mut buffer);
+        self.act(action, &buffer);
+        // The next frame may be the end of a node that has something to send now.
+        self.transmit(now, &mut buffer);
+        self.buffer = buffer;
     }
 
     /// The oldest frame for its reader.

@@ -69,6 +69,7 @@ async fn a_datagram_each_way(name: &str, local: &str, peer: &str, hook: &str) {
     let mut answer = None;
     for _ in 0..ATTEMPTS {
         netgraph.send_data("i", &turned_round(&sent)).await.unwrap();
+        netgraph.flush().await.unwrap();
         answer = socket.recv_from(&mut buffer).ok();
         if answer.is_some() {
             break;

@@ -227,7 +227,11 @@ async fn serve(executor: &mut Executor, asked: &mut Asked, told: &Told) -> End {
         tokio::select! {
             operation = asked.recv() => match operation {
                 Some(operation) => next = Some(operation),
-                None => return End::Over,
+                None => {
+                    // The last ones may have no answer that was waited for.
+                    let _ = executor.netgraph.flush().await;
+                    return End::Over;
+                }
             },
             event = executor.netgraph.next_event() => match event {
                 Ok(event) => if !tell(executor, told, event).await { return End::Over },

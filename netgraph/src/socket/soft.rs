@@ -1,4 +1,4 @@
-//! The user-space kernel's netgraph: frames on a Unix `SOCK_SEQPACKET` socket.
+//! The user-space kernel's netgraph: packets of frames on a Unix `SOCK_SEQPACKET` socket.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -6,9 +6,8 @@ use std::path::Path;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
-use super::Received;
 use super::register::register;
-use crate::frame::{Frame, MAX_FRAME};
+use crate::frame::MAX_PACKET;
 
 /// Room for a burst of data frames in the kernel's buffers.
 const BUFFER_SIZE: usize = 1 << 20;
@@ -30,8 +29,9 @@ impl SoftSocket {
         Ok(Self(register(socket)?))
     }
 
+    /// Sends a packet. May be cancelled: then nothing was sent.
     pub(super) async fn send(&self, packet: &[u8]) -> io::Result<()> {
-        if packet.len() > MAX_FRAME {
+        if packet.len() > MAX_PACKET {
             return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
         }
         loop {
@@ -44,29 +44,17 @@ impl SoftSocket {
         }
     }
 
-    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+    /// Waits for a packet; its length.
+    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.0.readable().await?;
             let Ok(result) = ready.try_io(|fd| fd.get_ref().read(buffer)) else {
                 continue;
             };
-            let length = result?;
-            if length == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let packet = buffer.get(..length).unwrap_or_default();
-            return Ok(match Frame::parse(packet) {
-                Ok(Frame::Control { path, message }) => Received::Control {
-                    from: path.to_owned(),
-                    message: length - message.len()..length,
-                },
-                Ok(Frame::Data { hook, payload }) => Received::Data {
-                    hook: hook.to_owned(),
-                    payload: length - payload.len()..length,
-                },
-                Ok(Frame::Status { token, result }) => Received::Status { token, result },
-                Err(_) => Received::Nothing,
-            });
+            return match result? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                length => Ok(length),
+            };
         }
     }
 }

@@ -11,7 +11,6 @@ use std::os::fd::AsRawFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
-use super::Received;
 use super::register::register;
 use crate::error::Errno;
 use crate::generic::{GetNodeInfo, NodeInfo};
@@ -66,6 +65,16 @@ impl SockaddrNg {
             .unwrap_or_default();
         String::from_utf8_lossy(text).into_owned()
     }
+}
+
+/// A control message or data in the caller's buffer.
+pub(super) struct Received {
+    /// Else data.
+    pub(super) control: bool,
+    /// The sender's path, or the hook.
+    pub(super) name: String,
+    /// Octets of it.
+    pub(super) length: usize,
 }
 
 #[derive(Debug)]
@@ -146,16 +155,10 @@ impl SystemSocket {
                 continue;
             };
             let (length, name) = result?;
-            return Ok(if control {
-                Received::Control {
-                    from: name,
-                    message: 0..length,
-                }
-            } else {
-                Received::Data {
-                    hook: name,
-                    payload: 0..length,
-                }
+            return Ok(Received {
+                control,
+                name,
+                length,
             });
         }
     }

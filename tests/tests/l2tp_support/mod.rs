@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
 
-use netgraph::frame::Frame;
+use netgraph::frame;
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, accept, bind, listen,
     recv, send, shutdown, socket,
@@ -132,11 +132,14 @@ impl Machine {
             }
             (Door::Netgraph, Message::Packet(packet)) => {
                 let (node, _) = self.netgraph[&id];
-                let frame = Frame::parse(&packet).unwrap();
-                let action = self
-                    .kernel
-                    .netgraph_frame(now(), node, frame, &mut self.buffer);
-                self.act(action);
+                for frame in frame::frames(&packet) {
+                    let action = self
+                        .kernel
+                        .netgraph_frame(now(), node, frame, &mut self.buffer);
+                    self.act(action);
+                    // The next frame may be the end of a node that has something to send now.
+                    self.transmit();
+                }
             }
             (Door::Netgraph, Message::Closed) => {
                 let (node, _) = self.netgraph.remove(&id).unwrap();
@@ -195,15 +198,21 @@ impl Machine {
         }
     }
 
-    /// Sends what nodes want to send, and hands the sockets what is theirs.
-    fn settle(&mut self) {
+    fn transmit(&mut self) {
         while let Some(action) = self.kernel.poll_transmit(now(), &mut self.buffer) {
             self.act(action);
         }
+    }
+
+    /// Sends what nodes want to send, and hands the sockets what is theirs.
+    fn settle(&mut self) {
+        self.transmit();
         while self.kernel.graph.poll_readable().is_some() {}
         for (node, connection) in self.netgraph.values() {
-            while let Some(packet) = self.kernel.graph.front(*node) {
-                tell(connection, packet);
+            while let Some(frame) = self.kernel.graph.front(*node) {
+                let mut packet = frame::Packet::default();
+                packet.push(frame);
+                tell(connection, packet.bytes());
                 self.kernel.graph.pop(*node);
             }
         }
