@@ -12,7 +12,7 @@ use crate::carrier::{Carrier, Carriers, Encapsulated, PeerPort};
 use crate::error::{DownReason, Refusal};
 use crate::fragment::split;
 use crate::ikev1::child::Child;
-use crate::io::{ChildId, Event, IkeId, KernelRequest, Mode, Output, Reqid, Transmit};
+use crate::io::{ChildId, Event, IkeId, KernelRequest, Mode, Output, Reqid, SaInstall, Transmit};
 use crate::job::{Job, JobId};
 use crate::leases::Leases;
 use crate::nat::Path;
@@ -52,10 +52,11 @@ pub(crate) enum Effect {
     DeleteEsp(Vec<u32>),
     /// The peer has deleted ISAKMP SAs.
     DeleteIsakmp(Vec<(Cookie, Cookie)>),
-    /// A pair of IPsec SAs is agreed; its inbound half is on its way to the kernel.
-    ChildAgreed(Box<Child>),
-    /// The outbound half as well.
-    ChildComplete(ChildId),
+    /// A pair of IPsec SAs is agreed; its inbound half is on its way to the kernel. As responder with
+    /// the outbound half, which waits for QM3 where the client has another pair to be served by.
+    ChildAgreed(Box<Child>, Option<Box<SaInstall>>),
+    /// The outbound half goes to the kernel, where it is not yet; as initiator it is.
+    ChildComplete(ChildId, Option<Box<SaInstall>>),
     /// Quick Mode failed after or before `ChildAgreed`.
     ChildFailed {
         child: ChildId,

@@ -195,7 +195,7 @@ pub struct UdpEncapsulation {
 }
 
 /// Everything needed to put one SA into the kernel. Keys are wiped when this is dropped.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SaInstall {
     /// The pair this SA belongs to.
     pub child: ChildId,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ike_proto::io::Direction;
 use tanuki_tests::ike::gateway::{Gateway, policy};
 use tanuki_tests::ike::ordinary::{dialect, quick};
 use tanuki_tests::ike::{DELETE, INFORMATIONAL, Initiator, NOTIFY, Payload, QUICK_MODE};
@@ -208,4 +209,32 @@ fn deletes_in_every_order() {
         assert_eq!(gateway.endpoint.table_entries(), 0, "{order:?}");
         assert!(gateway.sas.is_empty());
     }
+}
+
+/// A client may use its first pair right behind the third message: the whole pair is there before it, for
+/// the answer. One that takes another's place waits until the third message shows that the client takes
+/// packets. Without a third message both halves go again, as every test's end asserts.
+#[test]
+fn the_first_pair_is_whole_before_the_third_message() {
+    let answers = |gateway: &Gateway, spi| gateway.sas.contains_key(&(Direction::Outbound, spi));
+    let (mut gateway, mut client) = open(31);
+    let (qm1, under_way) = client.qm1(&quick(1, 0xb020, CLIENT, 2));
+    let qm2 = gateway.ask(FROM.0, false, &qm1);
+    assert!(answers(&gateway, 0xb020));
+    assert!(gateway.children().is_empty());
+    let (qm3, pair) = client.qm3(&under_way, &qm2);
+    assert!(gateway.receive(FROM.0, false, &qm3).is_empty());
+    gateway.assert_pair(&pair);
+
+    let (qm1, under_way) = client.qm1(&quick(2, 0xb021, CLIENT, 2));
+    let qm2 = gateway.ask(FROM.0, false, &qm1);
+    assert!(!answers(&gateway, 0xb021));
+    let (qm3, pair) = client.qm3(&under_way, &qm2);
+    gateway.receive(FROM.0, false, &qm3);
+    gateway.assert_pair(&pair);
+
+    let (mut gateway, mut client) = open(32);
+    let (qm1, _) = client.qm1(&quick(1, 0xb022, CLIENT, 2));
+    gateway.ask(FROM.0, false, &qm1);
+    assert!(answers(&gateway, 0xb022));
 }

@@ -10,7 +10,7 @@ use crate::error::DownReason;
 use crate::ikev1::child::{Child, ChildStage};
 use crate::ikev1::quick_mode::QuickWish;
 use crate::ikev1::traffic::Traffic;
-use crate::io::{ChildId, Direction, Event, IkeId, KernelRequest, Mode, Reqid};
+use crate::io::{ChildId, Direction, Event, IkeId, KernelRequest, Mode, Reqid, SaInstall};
 
 use super::commands::Start;
 use super::timers::TimerKey;
@@ -53,13 +53,30 @@ impl Endpoint {
         });
     }
 
-    /// A new pair, with its inbound half on the way to the kernel.
-    pub(super) fn child_agreed(&mut self, now: Instant, rng: &mut dyn CryptoRng, child: Child) {
+    /// A new pair, with its inbound half on the way to the kernel. The first of a client gets `outbound`
+    /// at once: what the client sends behind QM3 is answered before QM3 is looked at, where many come at
+    /// once, and the answer would be lost. One that replaces another waits until the peer has shown by QM3
+    /// that it takes packets.
+    pub(super) fn child_agreed(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        mut child: Child,
+        outbound: Option<Box<SaInstall>>,
+    ) {
         let (id, reqid) = (child.id, child.reqid);
         let Some(client) = self.clients.get_mut(&reqid) else {
             self.uninstall(&child);
             return;
         };
+        if let (true, Some(outbound)) = (client.children.is_empty(), outbound) {
+            child.stage = ChildStage::First {
+                inbound: true,
+                outbound: true,
+            };
+            let request = KernelRequest::Install(outbound);
+            self.shared.kernel(child.carrier, request);
+        }
         client.children.insert(id);
         let limit = self.shared.policy.limits.children_per_client.max(1);
         let surplus = client.children.len().saturating_sub(limit);
@@ -72,16 +89,32 @@ impl Endpoint {
         }
     }
 
-    /// The outbound half is on the way to the kernel as well.
-    pub(super) fn child_complete(&mut self, now: Instant, rng: &mut dyn CryptoRng, id: ChildId) {
+    /// The peer is through with it, and `outbound` goes to the kernel unless it is there.
+    pub(super) fn child_complete(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn CryptoRng,
+        id: ChildId,
+        outbound: Option<Box<SaInstall>>,
+    ) {
         self.shared.pending.remove(&id);
-        if let Some(child) = self.children.get_mut(&id)
-            && let ChildStage::Inbound { installed } = child.stage
-        {
-            child.stage = ChildStage::Installing {
-                inbound: !installed,
-                outbound: true,
-            };
+        if let Some(child) = self.children.get_mut(&id) {
+            match child.stage {
+                ChildStage::Inbound { installed } => {
+                    child.stage = ChildStage::Installing {
+                        inbound: !installed,
+                        outbound: true,
+                    };
+                    if let Some(outbound) = outbound {
+                        let request = KernelRequest::Install(outbound);
+                        self.shared.kernel(child.carrier, request);
+                    }
+                }
+                ChildStage::First { inbound, outbound } => {
+                    child.stage = ChildStage::Installing { inbound, outbound };
+                }
+                _ => {}
+            }
         }
         self.child_check_up(now, rng, id);
     }
@@ -98,8 +131,14 @@ impl Endpoint {
         };
         match (&mut child.stage, direction) {
             (ChildStage::Inbound { installed }, Direction::Inbound) => *installed = true,
-            (ChildStage::Installing { inbound, .. }, Direction::Inbound) => *inbound = false,
-            (ChildStage::Installing { outbound, .. }, Direction::Outbound) => *outbound = false,
+            (
+                ChildStage::First { inbound, .. } | ChildStage::Installing { inbound, .. },
+                Direction::Inbound,
+            ) => *inbound = false,
+            (
+                ChildStage::First { outbound, .. } | ChildStage::Installing { outbound, .. },
+                Direction::Outbound,
+            ) => *outbound = false,
             _ => {}
         }
         self.child_check_up(now, rng, id);
@@ -508,8 +547,10 @@ impl Endpoint {
         if let Some(client) = self.clients.get_mut(&reqid) {
             client.traffic = Some(now);
         }
-        if matches!(child.stage, ChildStage::Inbound { .. })
-            && let Some(&pending) = self.shared.pending.get(&id)
+        if matches!(
+            child.stage,
+            ChildStage::Inbound { .. } | ChildStage::First { .. }
+        ) && let Some(&pending) = self.shared.pending.get(&id)
         {
             self.with_session(now, rng, pending.ike, |session, cx| {
                 session.inbound_in_use(cx, pending.message_id);

@@ -87,8 +87,12 @@ impl Endpoint {
             }
             Effect::DeleteEsp(spis) => self.deleted_esp(now, rng, id, &spis),
             Effect::DeleteIsakmp(cookies) => self.deleted_isakmp(now, rng, id, &cookies),
-            Effect::ChildAgreed(child) => self.child_agreed(now, rng, *child),
-            Effect::ChildComplete(child) => self.child_complete(now, rng, child),
+            Effect::ChildAgreed(child, outbound) => {
+                self.child_agreed(now, rng, *child, outbound);
+            }
+            Effect::ChildComplete(child, outbound) => {
+                self.child_complete(now, rng, child, outbound);
+            }
             Effect::ChildFailed {
                 child,
                 replaces,

@@ -56,6 +56,9 @@ pub(crate) struct Child {
 pub(crate) enum ChildStage {
     /// The inbound half is in the kernel, or on its way; whether the kernel has said so.
     Inbound { installed: bool },
+    /// The same of both halves, before QM3: a client without another pair may use the new one with QM3,
+    /// and is answered at once. Which of them the kernel has not confirmed.
+    First { inbound: bool, outbound: bool },
     /// Both halves are in the kernel, or on their way; which of them the kernel has not confirmed.
     Installing { inbound: bool, outbound: bool },
     /// Both halves work.
@@ -70,7 +73,9 @@ impl Child {
     /// Name of the stage for views.
     pub(crate) fn state(&self) -> &'static str {
         match self.stage {
-            ChildStage::Inbound { .. } | ChildStage::Installing { .. } => "installing",
+            ChildStage::Inbound { .. }
+            | ChildStage::First { .. }
+            | ChildStage::Installing { .. } => "installing",
             ChildStage::Installed => "installed",
             ChildStage::Rekeying => "rekeying",
             ChildStage::Superseded => "rekeyed",

@@ -279,8 +279,8 @@ impl Session {
             let request = KernelRequest::Install(Box::new(sa));
             cx.shared.kernel(quick.carrier, request);
         }
-        cx.effects.push(Effect::ChildAgreed(Box::new(child)));
-        cx.effects.push(Effect::ChildComplete(id));
+        cx.effects.push(Effect::ChildAgreed(Box::new(child), None));
+        cx.effects.push(Effect::ChildComplete(id, None));
         self.send_quick_mode(cx, quick, hash.expose(), Builder::new());
         quick.done(cx.now);
     }

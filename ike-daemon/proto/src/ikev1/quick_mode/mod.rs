@@ -86,7 +86,7 @@ enum Stage {
     },
     /// Responder: the SPI is there, PFS is being computed.
     Computing { choice: Phase2Choice, spi: u32 },
-    /// Responder: QM2 is out; the outbound SA waits for QM3.
+    /// Responder: QM2 is out; the outbound SA waits for QM3, unless it is the first.
     Qm2Sent { outbound: Box<SaInstall> },
     /// Initiator: the kernel reserves an SPI.
     Starting { pfs: Option<Group> },

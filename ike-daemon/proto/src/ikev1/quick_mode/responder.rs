@@ -257,13 +257,13 @@ impl Session {
         // The inbound SA first: the peer may use it as soon as it has QM2.
         let request = KernelRequest::Install(Box::new(inbound));
         cx.shared.kernel(quick.carrier, request);
-        cx.effects.push(Effect::ChildAgreed(Box::new(child)));
+        let outbound = Box::new(outbound);
+        let early = Some(outbound.clone());
+        cx.effects.push(Effect::ChildAgreed(Box::new(child), early));
         self.send_quick_mode(cx, quick, hash.expose(), chain);
         quick.retransmit = Some(Retransmit::start(cx.now, &cx.shared.policy.retransmit));
         quick.deadline = cx.now + EXCHANGE_PATIENCE;
-        quick.stage = Stage::Qm2Sent {
-            outbound: Box::new(outbound),
-        };
+        quick.stage = Stage::Qm2Sent { outbound };
     }
 
     pub(super) fn receive_qm3(
@@ -297,10 +297,9 @@ impl Session {
             {
                 encapsulation.peer_port = path.peer.port();
             }
-            let request = KernelRequest::Install(outbound);
-            cx.shared.kernel(quick.carrier, request);
+            let complete = Effect::ChildComplete(quick.child, Some(outbound));
+            cx.effects.push(complete);
         }
-        cx.effects.push(Effect::ChildComplete(quick.child));
         quick.done(cx.now);
     }
 
