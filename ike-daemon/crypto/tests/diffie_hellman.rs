@@ -440,13 +440,45 @@ fn refuses_public_values_of_another_length() {
     for group in Group::ALL {
         let pair = group.generate(&mut rng);
         let want = group.public_len();
-        for got in [0, 1, want - 1, want + 1, 1024] {
+        // MODP values may lack leading zeros.
+        let short = match group.prime() {
+            Some(_) => want - 5,
+            None => want - 1,
+        };
+        for got in [0, 1, short, want + 1, 1024] {
             assert_eq!(
                 pair.agree(&vec![2; got]),
                 Err(DhError::Length { got, want })
             );
         }
     }
+}
+
+/// A private value and a public one that begins with a zero octet in MODP 1024, and their common secret,
+/// by Python's `pow(x, y, p)`.
+#[test]
+fn leading_zeros_of_a_modp_value_may_be_missing() {
+    let own = hex!("e43c120279439b25520c725f15dad937aed0a816af57038068283545119b130d");
+    let peer = hex!(
+        "004725eec5af0ef37b40c74bb033a861a25ab6922d214522d61e112af07073fb2ecce909d037050cd15bfde1e33b0283"
+        "9d5622b5e37de1c6db18e81248ba2a9c85e720a888d92ec7a2a06fc1ee30eee7b9cb321fe4c972d6782282d60d699da6"
+        "9a36426961ab9e130b36b4efe72d959dd6556922e039b036c63bc08d14f6ea7e"
+    );
+    let shared = hex!(
+        "281a17da2c14bde3c53fff3dbfa804ea0ab9f4392b3ade7914d07e7563cc3fcabcb2e3b48d1199c97bbe2e35f3505735"
+        "f618681f33d5502a9746fa09b4bee170fce5d406ee777c2898717f28828fd7b9ba7de28006aa99de0048f99bca1d8ad9"
+        "50b70e9f32b088a7cff3f512ccc238e53af01c21c401044c7ecdf71e4ec08130"
+    );
+    let own = PrivateKey::from_bytes(Group::Modp1024, &own).unwrap();
+    for public in [&peer[..], &peer[1..]] {
+        assert_eq!(own.agree(public).unwrap().expose(), shared);
+    }
+    // The numbers 2 and 1 without their zeros are what they are with them, however short: too short here.
+    let two = [0, 0, 0, 2];
+    assert!(matches!(
+        own.agree(&two),
+        Err(DhError::Length { got: 4, .. })
+    ));
 }
 
 /// 0, 1, p - 1, p, p + 1 and the largest number of that length, for every MODP group.

@@ -86,6 +86,8 @@ pub struct Dialect {
     pub nat_d: Option<u8>,
     /// Hash other addresses than its own, so that NAT is always found.
     pub forged_nat_d: bool,
+    /// A public value that begins with a zero, which is left out.
+    pub short_public: bool,
     /// INITIAL-CONTACT behind HASH_I in the fifth message.
     pub initial_contact: bool,
     /// The identity it sends instead of its address: type and value.
@@ -105,6 +107,7 @@ impl Dialect {
             nonce: 32,
             nat_d: Some(NAT_D),
             forged_nat_d: false,
+            short_public: false,
             initial_contact: false,
             identity: None,
             psk: psk.to_vec(),
@@ -255,10 +258,13 @@ impl Initiator {
         self.cky_r = mm2[8..16].try_into().unwrap();
         assert_ne!(self.cky_r, [0; 8]);
         let group = self.read_choice(&list);
-        let pair = group.generate(&mut self.rng);
-        self.ni = self.random(self.dialect.nonce);
-        let mut list = vec![(KE, pair.public().to_vec()), (NONCE, self.ni.clone())];
+        let mut pair = group.generate(&mut self.rng);
+        while self.dialect.short_public && pair.public()[0] != 0 {
+            pair = group.generate(&mut self.rng);
+        }
         self.pair = Some(pair);
+        self.ni = self.random(self.dialect.nonce);
+        let mut list = vec![(KE, self.public()), (NONCE, self.ni.clone())];
         if let Some(number) = self.dialect.nat_d {
             let (mut remote, mut local) = (self.server, self.own);
             if self.dialect.forged_nat_d {
@@ -269,6 +275,12 @@ impl Initiator {
             list.push((number, self.nat_d(local)));
         }
         self.message(MAIN_MODE, 0, 0, KE, &chain(&list))
+    }
+
+    /// The public value as it goes over the wire.
+    fn public(&self) -> Vec<u8> {
+        let public = self.pair.as_ref().unwrap().public();
+        public[usize::from(self.dialect.short_public)..].to_vec()
     }
 
     /// The one transform that was chosen of the offer, and its group.
@@ -327,10 +339,11 @@ impl Initiator {
             // The first is about us, RFC 3947 3.2.
             self.nat = (!at(self.server), found[0].1 != self.nat_d(self.own));
         }
+        let gxi = self.public();
         self.keys = Some(Keys {
-            gxi: pair.public().to_vec(),
             key: cipher_key(hash, cipher, &skeyids.e),
-            iv: phase1_iv(hash, cipher, pair.public(), &gxr).unwrap(),
+            iv: phase1_iv(hash, cipher, &gxi, &gxr).unwrap(),
+            gxi,
             gxr,
             skeyids,
         });

@@ -3,7 +3,8 @@
 use ike_proto::policy::{SecretEntry, SecretPeer};
 use tanuki_tests::ike::gateway::{Gateway, PSK, SERVER, policy};
 use tanuki_tests::ike::offers::{
-    AES, Life, Order, SHA256, phase1, phase1_attributes, proposal, sa, transform, tv,
+    AES, Life, Order, SHA256, Suite, phase1, phase1_attributes, phase1_suites, proposal, sa,
+    transform, tv,
 };
 use tanuki_tests::ike::ordinary::{SUITE, dialect, quick};
 use tanuki_tests::ike::{NOTIFY, id_address};
@@ -174,4 +175,18 @@ fn the_first_common_suite() {
         client.mm3(&second);
         assert_eq!(client.chosen[4], chosen);
     }
+}
+
+/// A MODP value without its leading zeros, as SoftEther sends one in 256 (RFC 2409 section 5 wants them,
+/// racoon does without): it counts as the number it is, and in the hashes and the IV as it was sent.
+#[test]
+fn a_public_value_may_lack_leading_zeros() {
+    const MODP2048: Suite = (AES, 128, SHA256, 14);
+    let mut dialect = dialect();
+    dialect.phase1 = phase1_suites(&[MODP2048], Order::CipherFirst, Life::Short(3600));
+    dialect.short_public = true;
+    let mut gateway = Gateway::new(policy());
+    let mut client = client(dialect, CLIENT, 31);
+    gateway.main_mode(&mut client, FROM);
+    gateway.quick_mode(&mut client, FROM.0, &quick(1, 0xb007, CLIENT, 2));
 }

@@ -39,10 +39,14 @@ pub enum Group {
     Curve25519,
 }
 
+/// Leading zero octets that a MODP value may lack. RFC 2409 section 5 wants them; SoftEther leaves them
+/// out, and racoon takes a value of any length. More than these are zero once in 2^32 times.
+const MAY_LACK: usize = 4;
+
 /// Why a peer's public value was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DhError {
-    /// The KE payload is not as long as the group wants it.
+    /// The KE payload is not as long as the group wants it, nor the same without leading zeros.
     #[error("public value of {got} octets where the group has {want}")]
     Length {
         /// Octets received.
@@ -137,6 +141,17 @@ impl Group {
         }
     }
 
+    /// Whether a public value of so many octets can be one of this group: [`Group::public_len`], or in
+    /// MODP groups up to four octets less, which are zeros that the sender left out.
+    pub fn fits_public(self, len: usize) -> bool {
+        let want = self.public_len();
+        let may_lack = match self {
+            Self::Ecp256 | Self::Ecp384 | Self::Ecp521 | Self::Curve25519 => 0,
+            _ => MAY_LACK,
+        };
+        (want - may_lack..=want).contains(&len)
+    }
+
     /// Octets of the shared secret.
     pub fn shared_len(self) -> usize {
         match self {
@@ -223,18 +238,16 @@ impl PrivateKey {
         }
     }
 
-    /// The shared secret with the owner of `peer_public` (the body of the KE payload): MODP results
-    /// padded on the left to the length of the prime, ECP results the x coordinate alone.
+    /// The shared secret with the owner of `peer_public` (the body of the KE payload, which may lack
+    /// leading zeros, see [`Group::fits_public`]): MODP results padded on the left to the length of the
+    /// prime, ECP results the x coordinate alone.
     ///
     /// # Errors
     /// [`DhError`] for public values of the wrong length or outside of the group.
     pub fn agree(&self, peer_public: &[u8]) -> Result<Secret, DhError> {
-        let want = self.group().public_len();
-        if peer_public.len() != want {
-            return Err(DhError::Length {
-                got: peer_public.len(),
-                want,
-            });
+        let (got, want) = (peer_public.len(), self.group().public_len());
+        if !self.group().fits_public(got) {
+            return Err(DhError::Length { got, want });
         }
         match &self.0 {
             Inner::Modp(exponent) => exponent.agree(peer_public),

@@ -117,13 +117,14 @@ impl Exponent {
         peer: &[u8],
     ) -> Result<Secret, DhError> {
         let params = &group.params;
-        if peer.len() != Uint::<LIMBS>::BYTES {
-            return Err(DhError::Length {
-                got: peer.len(),
-                want: Uint::<LIMBS>::BYTES,
-            });
+        let want = Uint::<LIMBS>::BYTES;
+        let mut padded = vec![0; want.saturating_sub(peer.len())];
+        padded.extend_from_slice(peer);
+        if padded.len() != want {
+            let got = peer.len();
+            return Err(DhError::Length { got, want });
         }
-        let peer = Uint::<LIMBS>::from_be_slice(peer);
+        let peer = Uint::<LIMBS>::from_be_slice(&padded);
         let last = params.modulus().as_ref().wrapping_sub(&Uint::ONE);
         if peer <= Uint::ONE || peer >= last {
             return Err(DhError::NotInGroup);

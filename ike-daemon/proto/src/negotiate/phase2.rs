@@ -154,7 +154,7 @@ fn mode_allowed(policy: &Phase2Policy, context: &Phase2Context, mode: Encapsulat
 fn pfs_allowed(policy: &Phase2Policy, context: &Phase2Context, pfs: Option<Group>) -> bool {
     match (pfs, context.ke_len) {
         (None, None) => !policy.require_pfs,
-        (Some(group), Some(len)) => group.public_len() == len,
+        (Some(group), Some(len)) => group.fits_public(len),
         // A group without a KE payload, or the reverse: not this transform.
         (Some(_), None) | (None, Some(_)) => false,
     }

@@ -173,7 +173,9 @@ impl Session {
     }
 }
 
-/// The public value and the nonce of a message, of the right sizes.
+/// The public value and the nonce of a message, of the right sizes. A value that lacks leading zeros
+/// stays as it came: so it stands in the hashes and the IV (RFC 2409 section 5 takes the payload's
+/// octets), and with so many octets both ends have computed them.
 pub(in crate::ikev1) fn ke_and_nonce(
     agreed: &Agreed,
     chain: &Chain<'_>,
@@ -184,7 +186,7 @@ pub(in crate::ikev1) fn ke_and_nonce(
     let nonce = chain
         .one(PayloadType::NONCE)
         .map_err(|_| Refusal::BadNonce)?;
-    if ke.len() != agreed.suite.group.public_len() {
+    if !agreed.suite.group.fits_public(ke.len()) {
         return Err(Refusal::BadKeyExchange);
     }
     if !nonce_fits(nonce) {

@@ -233,7 +233,7 @@ impl Session {
             .at_most_one(PayloadType::KE)
             .map_err(|_| Refusal::BadKeyExchange)?;
         let fits = match (pair, ke) {
-            (Some(pair), Some(ke)) => ke.len() == pair.group().public_len(),
+            (Some(pair), Some(ke)) => pair.group().fits_public(ke.len()),
             (None, None) => true,
             _ => false,
         };
