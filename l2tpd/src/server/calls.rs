@@ -9,8 +9,9 @@ use l2tp_proto::{
 use ppp_proto::Link;
 use rand_core::CryptoRng;
 
+use super::ended::Ended;
 use super::io::{KernelOp, Output, SessionKey};
-use super::operations::{Ended, Purpose};
+use super::operations::Purpose;
 use super::session::{Session, Side, client_link, server_link};
 use super::{Server, Tunnel};
 use crate::config::LinkProfile;

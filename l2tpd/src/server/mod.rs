@@ -18,6 +18,8 @@
 //! | `numbers.rs` | the numbers in the names of sessions |
 //! | `session.rs` | one session and its PPP settings |
 //! | `operations.rs` | kernel operations under way, and what their answers lead to |
+//! | `network.rs` | from a protocol that opened to packets that flow, and back |
+//! | `ended.rs` | the last of a session |
 //! | `programs.rs` | `up` and `down`, one at a time for each session |
 //! | `clients.rs` | connections we make ourselves |
 //! | `requests.rs` | the control socket's requests |
@@ -28,10 +30,12 @@
 mod calls;
 mod clients;
 mod discovery;
+mod ended;
 mod interfaces;
 mod io;
 mod links;
 mod lookups;
+mod network;
 mod numbers;
 mod operations;
 mod programs;

@@ -15,8 +15,8 @@ use ppp_proto::{CloseReason, Family, Network};
 use tanuki_daemon::hook::Hook;
 
 use super::Server;
+use super::ended::Ended;
 use super::io::{HookId, Output, SessionKey};
-use super::operations::Ended;
 use super::session::{Session, Told};
 use crate::config::HookCommand;
 use crate::events::Event;
