@@ -30,6 +30,7 @@ FRESH = f"""
     ip xfrm state flush; ip xfrm policy flush
     rm -rf /run/tanuki /run/charon.* /run/xl2tpd /run/xl2tpd.pid /run/ppp*
     mkdir -p {GROUP} /run/log /run/xl2tpd /run/ppp /run/lock
+    echo +memory >{GROUP}/cgroup.subtree_control
 """
 SETUP = f"""
     set -e
@@ -42,15 +43,14 @@ SETUP = f"""
     modprobe -a l2tp_ppp tun
     mkdir -p {PROGRAMS}
 """
-# Numbers by name: microseconds, of each part of the server too; octets; clock ticks of the machine that
-# were not idle.
+# Numbers by name: microseconds, and octets without files, of the server and of each part of it; clock ticks
+# of the machine that were not idle.
 READ = f"""
-    awk '$1 == "usage_usec" {{print "cpu_us", $2}}' {GROUP}/cpu.stat
-    for part in {GROUP}/*/; do
-        awk -v name="$(basename $part)" '$1 == "usage_usec" {{print "part:" name, $2}}' $part/cpu.stat
+    for group in {GROUP} {GROUP}/*/; do
+        name=$(basename $group)
+        awk -v name=$name '$1 == "usage_usec" {{print "cpu_us:" name, $2}}' $group/cpu.stat
+        awk -v name=$name -v all=$(cat $group/memory.current) '$1 == "file" {{print "memory:" name, all - $2}}' $group/memory.stat
     done
-    awk '{{print "memory", $1}}' {GROUP}/memory.current
-    awk '$1 == "file" {{print "files", $2}}' {GROUP}/memory.stat
     awk '$1 == "cpu" {{print "ticks", $2 + $3 + $4 + $7 + $8}}' /proc/stat
 """
 
@@ -89,7 +89,8 @@ class Machine:
         """Starts a server in a fresh control group."""
         self.guest.run(FRESH)
         self.guest.run(f"""
-            # part NAME COMMAND...: runs it in the background, in a part of the group.
+            # part NAME COMMAND...: runs it in the background, in a part of the group, which itself may have
+            # no processes where memory is told for each part.
             part() {{
                 mkdir -p {GROUP}/$1
                 (echo $BASHPID >{GROUP}/$1/cgroup.procs; exec "${{@:2}}") >/run/log/$1.out 2>&1 </dev/null &
@@ -121,4 +122,4 @@ class Machine:
 
     def logs(self):
         """What the server has written."""
-        return self.guest.run("tail -n 40 /run/log/*; dmesg | tail -20", check=False).output
+        return self.guest.run("tail -n 10 /run/log/*", check=False).output
