@@ -13,7 +13,6 @@ use std::time::Instant;
 use pfkey::Mode;
 
 use super::counters::Drop;
-use super::receiver::Ends;
 use super::replay::Window;
 use super::rows::Rows;
 use super::sa::{Icv, Keyed};
@@ -83,7 +82,6 @@ pub(super) struct Admitted {
 
 /// What it takes to receive an SA's packets: a part of the SADB's SA, or of a worker's.
 pub(super) struct Half<'a> {
-    pub(super) ends: Ends,
     pub(super) extended: bool,
     pub(super) transform: &'a Transform,
     pub(super) window: &'a mut Window,
@@ -93,8 +91,8 @@ pub(super) struct Half<'a> {
 pub(super) struct Accepted {
     pub(super) next_header: u8,
     pub(super) payload: Range<usize>,
-    /// It is the newest, and not from where the SA has its peer.
-    pub(super) moved: bool,
+    /// The peer has never sent a higher number.
+    pub(super) newest: bool,
 }
 
 impl Half<'_> {
@@ -114,7 +112,6 @@ impl Half<'_> {
     /// A packet whose ICV was looked at and which is decrypted, unless it has `failed`.
     pub(super) fn accept(
         &mut self,
-        from: InboundEsp,
         sequence: u64,
         failed: Option<Drop>,
         packet: &[u8],
@@ -126,12 +123,33 @@ impl Half<'_> {
         // Whatever else may be wrong is said by the authentic peer, whose number is used up now.
         let newest = self.window.commit(sequence);
         let (next_header, payload) = esp::payload(self.transform, packet)?;
-        let elsewhere = self.ends.peer().is_some_and(|peer| peer != from.source);
         Ok(Accepted {
             next_header,
             payload,
-            moved: newest && elsewhere,
+            newest,
         })
+    }
+}
+
+impl InboundEsp {
+    /// Whether it may come through an SA to this address, encapsulated or not. Its source is not looked
+    /// at: NATs change it.
+    pub(super) fn admit(
+        &self,
+        destination: IpAddr,
+        encapsulated: bool,
+        alive: bool,
+    ) -> Result<(), Drop> {
+        if destination != self.destination.ip() {
+            return Err(Drop::WrongDestination);
+        }
+        if !alive {
+            return Err(Drop::Larval);
+        }
+        if encapsulated != self.encapsulated {
+            return Err(Drop::Encapsulation);
+        }
+        Ok(())
     }
 }
 
@@ -287,7 +305,7 @@ impl Ipsec {
         }
         let sa = self.sadb.get_mut(spi).ok_or(Drop::NoSa)?;
         let alive = sa.is_alive();
-        sa.ends().admit(&from, alive)?;
+        from.admit(sa.destination, sa.nat_t.is_some(), alive)?;
         // A worker has its window.
         if sa.worker.is_some() {
             return Err(Drop::NoSa);
@@ -313,8 +331,9 @@ impl Ipsec {
         let Accepted {
             next_header,
             payload,
-            moved,
-        } = half.accept(from, sequence, failed, packet)?;
+            newest,
+        } = half.accept(sequence, failed, packet)?;
+        let moved = newest && sa.peer().is_some_and(|peer| peer != from.source);
         let decided = sa.keyed.as_mut().and_then(Keyed::confirm_icv);
         let inbound = Inbound {
             reqid: sa.reqid,

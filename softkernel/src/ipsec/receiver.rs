@@ -30,21 +30,6 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// Whether a packet may come through an SA with these ends. Its source is not looked at: NATs
-    /// change it.
-    pub(super) fn admit(&self, from: &InboundEsp, alive: bool) -> Result<(), Drop> {
-        if self.destination.ip() != from.destination.ip() {
-            return Err(Drop::WrongDestination);
-        }
-        if !alive {
-            return Err(Drop::Larval);
-        }
-        if self.encapsulated != from.encapsulated {
-            return Err(Drop::Encapsulation);
-        }
-        Ok(())
-    }
-
     /// The peer that sends in UDP.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.encapsulated.then_some(self.source)
@@ -104,7 +89,6 @@ impl From<Drop> for Refused {
 impl Receiver {
     fn half(&mut self) -> Half<'_> {
         Half {
-            ends: self.ends,
             extended: self.extended,
             transform: &self.transform,
             window: &mut self.window,
@@ -176,7 +160,8 @@ impl Receive for At<'_> {
         if receiver.usage.is_over() {
             return Err(Drop::NoSa.into());
         }
-        receiver.ends.admit(&from, true)?;
+        let ends = &receiver.ends;
+        from.admit(ends.destination.ip(), ends.encapsulated, true)?;
         Ok(receiver.half().admit(packet)?)
     }
 
@@ -200,8 +185,9 @@ impl Receive for At<'_> {
         let Accepted {
             next_header,
             payload,
-            moved,
-        } = receiver.half().accept(from, sequence, failed, packet)?;
+            newest,
+        } = receiver.half().accept(sequence, failed, packet)?;
+        let elsewhere = receiver.ends.peer().is_some_and(|peer| peer != from.source);
         receiver.usage.count(payload.len());
         let inbound = Inbound {
             reqid: receiver.reqid,
@@ -212,7 +198,7 @@ impl Receive for At<'_> {
         };
         Ok(Received {
             inbound,
-            moved: moved && receiver.tells(self.1),
+            moved: newest && elsewhere && receiver.tells(self.1),
             marked: receiver.usage.is_marked() && !std::mem::replace(&mut receiver.marked, true),
         })
     }

@@ -163,10 +163,8 @@ impl Sa {
 
     /// What it takes to receive its packets; none for a larval SA.
     pub(super) fn half(&mut self) -> Option<Half<'_>> {
-        let (ends, extended) = (self.ends(), self.extended());
         Some(Half {
-            ends,
-            extended,
+            extended: self.extended(),
             transform: &self.keyed.as_ref()?.transform,
             window: &mut self.window,
         })
@@ -174,7 +172,8 @@ impl Sa {
 
     /// The peer of an inbound encapsulated SA.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.ends().peer()
+        self.nat_t
+            .map(|nat_t| SocketAddr::new(self.source, nat_t.source_port))
     }
 
     /// Counts one packet.
