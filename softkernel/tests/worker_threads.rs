@@ -100,27 +100,27 @@ impl Client {
     }
 }
 
-/// How far a transfer has come.
+/// How far something has come.
 #[derive(Default)]
 struct Progress {
-    bytes: Mutex<usize>,
+    so_far: Mutex<usize>,
     changed: Condvar,
 }
 
 impl Progress {
     fn add(&self, more: usize) {
-        *self.bytes.lock().unwrap() += more;
+        *self.so_far.lock().unwrap() += more;
         self.changed.notify_all();
     }
 
-    fn wait_for(&self, bytes: usize) {
+    fn wait_for(&self, enough: usize) {
         let waited = self
             .changed
-            .wait_timeout_while(self.bytes.lock().unwrap(), PATIENCE, |so_far| {
-                *so_far < bytes
+            .wait_timeout_while(self.so_far.lock().unwrap(), PATIENCE, |so_far| {
+                *so_far < enough
             })
             .unwrap();
-        assert!(!waited.1.timed_out(), "{} octets so far", waited.0);
+        assert!(!waited.1.timed_out(), "{} so far", waited.0);
     }
 }
 
@@ -142,13 +142,22 @@ fn digest_of(seed: u8) -> Vec<u8> {
     digest.finalize().to_vec()
 }
 
-/// Sends and receives at once; the digest of what came.
-fn transfer(stream: TcpStream, seed: u8, progress: Arc<Progress>) -> Vec<u8> {
+/// Sends and receives at once; the digest of what came. The second half waits for the new SAs.
+fn transfer(
+    stream: TcpStream,
+    seed: u8,
+    progress: Arc<Progress>,
+    renewed: Arc<Progress>,
+) -> Vec<u8> {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     let mut writer = stream.try_clone().unwrap();
     let sending = std::thread::spawn(move || {
-        for number in 0..MEGABYTES * (1 << 20) / PIECE {
+        let pieces = MEGABYTES * (1 << 20) / PIECE;
+        for number in 0..pieces {
+            if number == pieces / 2 {
+                renewed.wait_for(1);
+            }
             writer.write_all(&piece(seed, number)).unwrap();
         }
         writer.shutdown(Shutdown::Write).unwrap();
@@ -284,6 +293,7 @@ async fn two_workers_serve_two_clients() {
     let listener = listener.join().unwrap();
     let mut transfers = Vec::new();
     let mut progress = Vec::new();
+    let renewed = Arc::<Progress>::default();
     for (seed, (client, process, _)) in (0u8..).zip(&clients) {
         let inner = client.inner;
         let connect = in_namespace(process, move || {
@@ -296,7 +306,8 @@ async fn two_workers_serve_two_clients() {
         for (stream, mine, other) in [(there, seed, seed + 8), (here, seed + 8, seed)] {
             let so_far = Arc::<Progress>::default();
             progress.push(so_far.clone());
-            let work = move || (transfer(stream, mine, so_far), other);
+            let renewed = renewed.clone();
+            let work = move || (transfer(stream, mine, so_far, renewed), other);
             transfers.push(std::thread::spawn(work));
         }
     }
@@ -309,6 +320,7 @@ async fn two_workers_serve_two_clients() {
         client.add_sas(process, 1);
         client.add_sas(&server, 1);
     }
+    renewed.add(1);
     for transfer in transfers {
         let (digest, seed) = transfer.join().unwrap();
         assert_eq!(digest, digest_of(seed));

@@ -13,9 +13,10 @@ use crate::engine::Counters;
 use crate::ipsec::InboundEsp;
 use crate::os::outer::{Addresses, Unregistered};
 
-/// Packets that wait for another thread. Of those of nobody that is known half may be on their way to the
-/// control thread.
-pub(super) const MAX_WAITING: usize = 1024;
+/// Packets that wait for another thread: more than the TUN device's long packets make in one turn, all
+/// of which go by the control thread when a client's SAs have just been renewed. Of those of nobody that
+/// is known half may be on their way to the control thread.
+pub(super) const MAX_WAITING: usize = 4096;
 
 /// What a worker is told.
 pub(super) enum Command {
