@@ -1,4 +1,5 @@
-//! The process: opens the devices and sockets, runs one thread until a signal ends it.
+//! The process: opens the devices and sockets, starts the workers, runs the control thread until a
+//! signal ends it.
 
 use std::cell::RefCell;
 use std::io;

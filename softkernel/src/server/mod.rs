@@ -1,5 +1,5 @@
 //! The three sockets that daemons connect to. Each connection is served by a task of its own;
-//! all tasks run on one thread and take turns with the [`Engine`].
+//! all tasks run on the control thread and take turns with the [`Engine`].
 //!
 //! | file | socket |
 //! |---|---|
