@@ -249,7 +249,7 @@ fn negative_inputs_are_all_on_the_page() {
 
 #[test]
 fn scenarios_are_all_on_the_page() {
-    let rows = [('O', 9), ('Q', 9), ('S', 28), ('W', 29)];
+    let rows = [('O', 11), ('Q', 9), ('S', 28), ('W', 29)];
     assert_complete(SCENARIOS, &rows, &["lives::", "offers::", "places::"]);
 }
 
