@@ -65,6 +65,11 @@ class Ours:
         """Seconds of CPU time so far."""
         return cpu_seconds([process.pid for process in self.daemons.processes.values()])
 
+    def cpu_each(self):
+        """The same of each daemon."""
+        return {name: cpu_seconds([process.pid])
+                for name, process in self.daemons.processes.items()}
+
     def resident(self):
         """Memory in RAM of each daemon, KiB."""
         return {name: resident(process.pid) for name, process in self.daemons.processes.items()}

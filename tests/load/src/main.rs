@@ -32,6 +32,7 @@ use ppp_proto::{AuthMethod, Credentials};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng, UnwrapErr};
 use softkernel::buffer::Buffer;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -149,14 +150,26 @@ async fn run(options: &Options) -> io::Result<bool> {
             .echo
             .map(|rate| Duration::from_secs_f64(online / rate));
         commands.send_replace(Command::Stay(every));
-        let end = tokio::time::Instant::now() + options.hold;
+        let now = tokio::time::Instant::now();
+        let end = now + options.hold;
+        let mut silence = options.echo_for.map(|echo| now + echo);
+        let mut ends = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        let [Ok(interrupt), Ok(terminate)] = &mut ends else {
+            return Err(io::Error::other("no signals"));
+        };
         loop {
             tokio::select! {
                 note = from_clients.recv() => match note {
                     Some(note) => take(&mut report, note),
                     None => break,
                 },
+                () = tokio::time::sleep_until(silence.unwrap_or(end)), if silence.is_some() => {
+                    silence = None;
+                    commands.send_replace(Command::Stay(None));
+                }
                 () = tokio::time::sleep_until(end) => break,
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
             }
         }
     }

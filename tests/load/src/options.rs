@@ -54,12 +54,15 @@ pub(crate) struct Options {
     #[arg(long, default_value = "modp2048", value_parser = group)]
     pub(crate) group: Group,
     /// Seconds to stay when all have connected, answering HELLO, LCP echo requests and dead peer
-    /// detection.
+    /// detection; an interrupt (Ctrl-C) or SIGTERM ends it.
     #[arg(long, default_value = "0", value_parser = seconds)]
     pub(crate) hold: Duration,
     /// Echo requests (ping) through the tunnels in a second, all clients together, while they stay.
     #[arg(long, value_parser = positive)]
     pub(crate) echo: Option<f64>,
+    /// Seconds of echo requests; then they only stay. Without it as long as they stay.
+    #[arg(long, requires = "echo", value_parser = seconds)]
+    pub(crate) echo_for: Option<Duration>,
     /// Octets of the IP packet of an echo request.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(ECHO_SIZES))]
     pub(crate) size: u64,
