@@ -75,7 +75,9 @@ impl Ike {
         Self {
             endpoint: Endpoint::new(policy(terms, own)),
             ike: None,
-            translator: Translator::new(Carrier::Soft, Numbering::FreeBsd, 1),
+            // A kernel has one name space of SPIs for all, and thousands of clients that each choose
+            // without knowing of the others soon choose the same: from as many as there are.
+            translator: Translator::new(Carrier::Soft, Numbering::FreeBsd, 1).with_own_spis(),
             ipsec,
             socket,
             own,
