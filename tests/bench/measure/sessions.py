@@ -12,6 +12,8 @@ MORE, TOGETHER = 1000, 50
 # Echo requests a second through all tunnels in turn, and for how long; those of the first seconds do
 # not count, as connecting leaves work to do.
 ECHOES, ECHO_BEFORE, ECHO_SECONDS = 2000, 6, 12
+# The same through a few of them, beside all the others.
+BUSY_BEFORE = 2
 # Then everything settles, and nothing happens for so long.
 SETTLE, IDLE_SECONDS = 10, 120
 FAREWELL = 3
@@ -30,7 +32,7 @@ def measure(bench, count):
     few = round_of(bench, "few", FEW)
     say(f"{count} sessions")
     many = round_of(bench, "many", count)
-    growth = {what: many[what] / few[what] for what in ["echo_cpu_us", "connect_cpu_ms"]}
+    growth = {what: many[what] / few[what] for what in ["busy_cpu_us", "echo_cpu_us", "connect_cpu_ms"]}
     return {"count": count, "few": few, "many": many, "growth": growth}
 
 
@@ -57,6 +59,16 @@ def round_of(bench, name, count):
             others, more = bench.load("--clients", MORE, "--concurrency", TOGETHER, "--from",
                                       arena.OTHERS)
         others.wait()
+        say(f"echoes of {FEW} busy clients beside {count} sessions")
+        busy, _ = bench.load("--clients", FEW, "--concurrency", FEW, "--from", arena.OTHERS,
+                             "--hold", HOLD, "--echo", ECHOES, "--echo-for",
+                             BUSY_BEFORE + ECHO_SECONDS + 1)
+        time.sleep(BUSY_BEFORE)
+        with Window(server) as packets:
+            time.sleep(ECHO_SECONDS)
+        busy.terminate()
+        sent = bench.said(busy)["echoes"]["sent"] / (BUSY_BEFORE + ECHO_SECONDS + 1)
+        busy.wait()
         time.sleep(SETTLE)
         idle = {}
         if count > FEW:
@@ -70,6 +82,7 @@ def round_of(bench, name, count):
                                       for what, now in questions(server).items()}
             found["held"] = held(server)
         rest = sum(idle.values())
+        found["busy_cpu_us"] = (packets.spent() - rest * packets.seconds) * 1e6 / (sent * packets.seconds)
         found["connect_cpu_ms"] = (connects.spent() - rest * connects.seconds) * 1e3 / more["connected"]
         say(f"{count} good-byes")
         with Window(server) as farewell:
@@ -133,7 +146,10 @@ def targets(found):
     limits = [("KiB of memory each, all daemons", sum(many["kib_each"].values()), KIB),
               ("% of a core when idle, all daemons", sum(many["idle_cpu_percent"].values()),
                IDLE_PERCENT),
-              (f"times the cost of a packet beside {FEW}", found["growth"]["echo_cpu_us"], GROWTH),
+              (f"times the cost of a packet of {FEW} busy clients beside {FEW}",
+               found["growth"]["busy_cpu_us"], GROWTH),
+              (f"times the cost of a packet beside {FEW}, all of them busy",
+               found["growth"]["echo_cpu_us"], GROWTH),
               (f"times the cost of a connection beside {FEW}", found["growth"]["connect_cpu_ms"],
                GROWTH)]
     for what, measured, limit in limits:
@@ -150,7 +166,8 @@ def lines(found):
     yield f"idle, % of a core: {parts(many['idle_cpu_percent'])}"
     asked = ", ".join(f"{number} {what}" for what, number in many["idle_messages"].items())
     yield f"keepalives in {IDLE_SECONDS} s: {asked}"
-    for what, name, unit in [("an echo and its reply", "echo_cpu_us", "us"),
+    for what, name, unit in [(f"an echo and its reply, {FEW} busy clients", "busy_cpu_us", "us"),
+                             ("an echo and its reply, all busy", "echo_cpu_us", "us"),
                              ("another connection", "connect_cpu_ms", "ms"),
                              ("a good-bye", "farewell_cpu_ms", "ms")]:
         yield (f"{what}: {few[name]:.2f} {unit} beside {FEW} sessions, {many[name]:.2f} {unit} beside "
