@@ -251,7 +251,7 @@ impl PrivateKey {
         }
         match &self.0 {
             Inner::Modp(exponent) => exponent.agree(peer_public),
-            Inner::Ecp256(key) => ecp::agree(key, peer_public),
+            Inner::Ecp256(key) => ecp::agree_256(key, peer_public),
             Inner::Ecp384(key) => ecp::agree(key, peer_public),
             Inner::Ecp521(key) => ecp::agree(key, peer_public),
             Inner::Curve25519(key) => {
