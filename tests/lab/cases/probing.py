@@ -45,7 +45,6 @@ ANSWERED = [
     (["--sport=0", SUITE], MAIN_MODE),
     (["--nat-t", SUITE], MAIN_MODE),
     (["--nat-t", "--sport=0", SUITE], MAIN_MODE),
-    (["--headerver=0x11", SUITE], MAIN_MODE),
     (["--hdrflags=2", SUITE], MAIN_MODE),
     (["--certreq=04", SUITE], MAIN_MODE),
     (["--spisize=1", SUITE], MAIN_MODE),
@@ -59,7 +58,7 @@ ANSWERED = [
 SILENT = [
     *([option, SUITE, "malformed"] for option in [
         "--mbz=1", "--mbz=255", "--doi=0", "--doi=2", "--situation=0", "--situation=2",
-        "--headerver=0", "--headerver=0x30", "--headerver=255",
+        "--headerver=0", "--headerver=0x11", "--headerver=0x30", "--headerver=255",
         "--headerlen=+1", "--headerlen=-1", "--headerlen=0", "--headerlen=28", "--headerlen=65535",
         "--hdrmsgid=1", "--hdrmsgid=4294967295", "--hdrflags=1", "--hdrflags=255",
         "--cookie=0000000000000000", "--nextpayload=5", "--nextpayload=255"]),
