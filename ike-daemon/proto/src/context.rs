@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ike_crypto::Cookie;
+use ike_crypto::{Cookie, Group};
 use rand_core::CryptoRng;
 
 use crate::carrier::{Carrier, Carriers, Encapsulated, PeerPort};
@@ -18,6 +18,7 @@ use crate::leases::Leases;
 use crate::nat::Path;
 use crate::places::{Inner, Place, Places, PortChange};
 use crate::policy::{Fragmentation, Policy};
+use crate::ready::Ready;
 use crate::view::Counters;
 use crate::wire::id::Identification;
 
@@ -72,6 +73,8 @@ pub(crate) enum JobOwner {
     Phase1(IkeId),
     /// A Quick Mode by message id.
     QuickMode(IkeId, u32),
+    /// Nobody yet: a key pair made in advance.
+    Ready,
 }
 
 /// A pair of IPsec SAs under negotiation.
@@ -92,6 +95,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) next_id: u64,
     pub(crate) jobs: BTreeMap<JobId, JobOwner>,
+    /// Key pairs made in advance.
+    pub(crate) ready: Ready,
     /// IPsec SAs whose SPI is being reserved or whose Quick Mode is unfinished.
     pub(crate) pending: BTreeMap<ChildId, PendingChild>,
     /// The kernels there are.
@@ -121,6 +126,7 @@ impl Shared {
             counters: Counters::default(),
             next_id: 1,
             jobs: BTreeMap::new(),
+            ready: Ready::default(),
             pending: BTreeMap::new(),
             carriers: Carriers::default(),
             places: Places::default(),
@@ -268,6 +274,22 @@ impl Shared {
         let id = JobId(self.number());
         self.jobs.insert(id, owner);
         self.outputs.push_back(Output::Job(make(id)));
+    }
+
+    /// Starts what a responder computes with the public value of its peer.
+    pub(crate) fn start_exchange(
+        &mut self,
+        owner: JobOwner,
+        group: Group,
+        peer: Vec<u8>,
+        rng: &mut dyn CryptoRng,
+    ) {
+        if let Some(pair) = self.ready.take(group) {
+            self.start_job(owner, |id| Job::agree(id, pair, peer));
+        } else {
+            let private = group.private_key(rng);
+            self.start_job(owner, |id| Job::exchange(id, private, peer));
+        }
     }
 
     /// Counts a refusal, and reports it when this peer has not been reported for it lately; says

@@ -33,6 +33,7 @@ pub mod negotiate;
 mod offer;
 mod places;
 pub mod policy;
+mod ready;
 mod retransmit;
 pub mod vendor;
 pub mod view;

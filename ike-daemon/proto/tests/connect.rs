@@ -510,3 +510,25 @@ fn traffic_selectors_reach_the_kernel() {
     );
     assert_eq!(outbound.traffic.local.port, 1701);
 }
+
+#[test]
+fn a_key_pair_made_in_advance_serves_the_next_client() {
+    let mut world = World::pair(77);
+    assert!(!world.hosts[0].endpoint.wants_key_pair(), "of no group yet");
+    world.connect();
+    let mut made = 0;
+    while world.hosts[0].endpoint.wants_key_pair() {
+        world.with(0, |endpoint, _, rng| endpoint.make_key_pair(rng));
+        made += 1;
+        assert!(made <= 100, "there is no end to it");
+    }
+    assert!(made > 0);
+    // Asked for all the same, nothing is made.
+    world.with(0, |endpoint, _, rng| endpoint.make_key_pair(rng));
+    assert!(!world.hosts[0].endpoint.wants_key_pair());
+    let next = world.add("198.51.100.8", client_policy("198.51.100.8"));
+    world.initiate(next);
+    world.run_secs(5);
+    assert_eq!(world.established(next).len(), 1);
+    assert!(world.hosts[0].endpoint.wants_key_pair(), "one is gone");
+}

@@ -277,6 +277,14 @@ impl Daemon {
             .handle_job(Instant::now(), result, &mut self.rng);
     }
 
+    pub(super) fn wants_key_pair(&self) -> bool {
+        self.endpoint.wants_key_pair()
+    }
+
+    pub(super) fn make_key_pair(&mut self) {
+        self.endpoint.make_key_pair(&mut self.rng);
+    }
+
     /// When [`Daemon::timeout`] is wanted.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let connects = self

@@ -54,6 +54,8 @@ const DATAGRAMS: usize = 256;
 const MESSAGES: usize = 1024;
 /// How long a clean end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// When nothing has come for so long a key pair is made in advance.
+const QUIET: Duration = Duration::from_millis(20);
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -151,6 +153,7 @@ pub async fn run(
                 }
             },
             () = sleep_until(alarm) => daemon.timeout(),
+            () = tokio::time::sleep(QUIET), if daemon.wants_key_pair() => daemon.make_key_pair(),
         }
         daemon.drain();
         admin.follow(&log, &daemon.config);

@@ -41,7 +41,7 @@ use crate::fragment::Reassembly;
 use crate::ikev1::Session;
 use crate::ikev1::child::Child;
 use crate::io::{ChildId, IkeId, JobResult, KernelReply, Output, Reqid};
-use crate::job::Outcome;
+use crate::job::{Job, Outcome};
 use crate::policy::Policy;
 
 use clients::Client;
@@ -160,7 +160,27 @@ impl Endpoint {
                     session.quick_mode_job(cx, message_id, result);
                 });
             }
-            (Some(JobOwner::QuickMode(..)), _) | (None, _) => {}
+            (Some(JobOwner::Ready), Outcome::Dh(result)) => self.shared.ready.put(result.pair),
+            (Some(JobOwner::QuickMode(..) | JobOwner::Ready), _) | (None, _) => {}
+        }
+    }
+
+    /// Whether a key pair may be made in advance: no computation is under way, and it would be of use.
+    pub fn wants_key_pair(&self) -> bool {
+        self.shared.jobs.is_empty() && self.shared.ready.wanted().is_some()
+    }
+
+    /// Has a key pair made in advance, if one is wanted. For when there is nothing else to do.
+    pub fn make_key_pair(&mut self, rng: &mut dyn CryptoRng) {
+        if let Some(group) = self
+            .shared
+            .ready
+            .wanted()
+            .filter(|_| self.shared.jobs.is_empty())
+        {
+            let private = group.private_key(rng);
+            self.shared
+                .start_job(JobOwner::Ready, |id| Job::generate(id, private));
         }
     }
 

@@ -135,6 +135,7 @@ impl Endpoint {
         self.timers.cancel(TimerKey::Session(id));
         let stale = |owner: &JobOwner| match owner {
             JobOwner::Phase1(own) | JobOwner::QuickMode(own, _) => *own == id,
+            JobOwner::Ready => false,
         };
         self.shared.jobs.retain(|_, owner| !stale(owner));
         self.shared.pending.retain(|_, pending| pending.ike != id);

@@ -17,7 +17,6 @@ use crate::ikev1::phase1::begin::choose;
 use crate::ikev1::phase1::keys::{Exchanged, HalfExchanged, Phase1Keys, ke_and_nonce};
 use crate::ikev1::phase1::{Phase, Step, stay};
 use crate::ikev1::received::Received;
-use crate::io::Job;
 use crate::job::DhResult;
 use crate::vendor::NatVariant;
 use crate::wire::chain::{Builder, Chain};
@@ -80,8 +79,7 @@ impl Session {
             known: secret.is_some(),
             secret: secret.unwrap_or(made_up),
         };
-        let private = agreed.suite.group.private_key(cx.rng);
-        let value = peer.clone();
+        let (dh, value) = (agreed.suite.group, peer.clone());
         let nr = random_bytes::<NONCE_LEN>(cx.rng).to_vec();
         let half = HalfExchanged {
             agreed,
@@ -100,9 +98,8 @@ impl Session {
             vendor_ids,
         }));
         session.answered.request(message.datagram);
-        cx.shared.start_job(JobOwner::Phase1(session.id), |id| {
-            Job::exchange(id, private, value)
-        });
+        let owner = JobOwner::Phase1(session.id);
+        cx.shared.start_exchange(owner, dh, value, cx.rng);
         Ok(session)
     }
 

@@ -12,7 +12,6 @@ use crate::ikev1::phase1::{Phase, Step, ignore, stay};
 use crate::ikev1::received::Received;
 use crate::ikev1::signature::MAX_CLAIMS;
 use crate::ikev1::{MAX_BAD_VALUES, Session};
-use crate::io::Job;
 use crate::job::{Authenticated, DhResult};
 use crate::nat::NatState;
 use crate::policy::{Policy, Proof, SecretPeer};
@@ -70,11 +69,9 @@ impl Session {
         }
         self.path = path;
         self.answered.request(message.datagram);
-        let private = agreed.suite.group.private_key(cx.rng);
-        let value = peer.clone();
-        cx.shared.start_job(JobOwner::Phase1(self.id), |id| {
-            Job::exchange(id, private, value)
-        });
+        let owner = JobOwner::Phase1(self.id);
+        cx.shared
+            .start_exchange(owner, agreed.suite.group, peer.clone(), cx.rng);
         let nr = random_bytes::<NONCE_LEN>(cx.rng).to_vec();
         let half = HalfExchanged {
             agreed,
